@@ -1,0 +1,15 @@
+//! Exact, fast byte-pair encoding of real tokenizer files.
+//!
+//! A tokenizer is a chain: added tokens are cut out of the text, a [`normalizer`] rewrites what
+//! is left, a [`pretokenizer`] cuts it into pretokens, and the byte-pair model turns each
+//! pretoken into ids. Decoding is one [`decoder`] over the bytes of the tokens.
+
+pub mod added;
+pub mod aligned;
+pub mod decoder;
+pub mod error;
+pub mod normalizer;
+pub mod pattern;
+pub mod pretokenizer;
+
+pub use error::Error;
