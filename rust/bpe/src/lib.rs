@@ -7,9 +7,12 @@
 pub mod added;
 pub mod aligned;
 pub mod decoder;
+pub mod encoder;
 pub mod error;
+pub mod model;
 pub mod normalizer;
 pub mod pattern;
 pub mod pretokenizer;
+pub mod vocab;
 
 pub use error::Error;

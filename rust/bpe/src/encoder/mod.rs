@@ -1,0 +1,507 @@
+//! Text to ids, exactly and fast.
+//!
+//! The definition is [`plain`]: in each pretoken, apply the merge of lowest rank at its leftmost
+//! place until none applies. What is fast about it:
+//!
+//! 1. A pretoken is cut into *units* at byte borders that no token of the first phase spans
+//!    ([`borders`], Lemma 1). Units are short and repeat, so they come from a [`cache`]; one that
+//!    is not there is merged by a scan, a long one by [`backtrack`].
+//! 2. Ranks are cut in two where superwords begin: a second phase joins the tokens of the first
+//!    across unit borders, inside small [`clusters`] (Lemma 2).
+//!
+//! With word vocabularies the second phase is empty. With `ignore_merges` a pretoken that is a
+//! token is that token, so there units are whole pretokens.
+//!
+//! Text is taken in blocks of some ten kilobytes that end where no merge can cross, so that the
+//! tokens of a block stay in the processor's cache between the phases.
+
+pub mod backtrack;
+pub mod borders;
+pub mod cache;
+pub mod clusters;
+pub mod pairs;
+pub mod plain;
+#[cfg(any(test, feature = "reference"))]
+pub mod reference;
+pub mod symbols;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::OnceLock;
+
+use rustc_hash::FxHashSet;
+
+use crate::model::{Kind, Model};
+use backtrack::{Backtracker, Search};
+use borders::Borders;
+use cache::{Cache, NARROW};
+use clusters::Clusters;
+use pairs::PairTable;
+use plain::{Merges, SHORT};
+use symbols::{NONE, Symbols};
+
+/// Bytes of text in a block.
+const BLOCK: usize = 16 << 10;
+
+/// Units in the cache of a thread, as a power of two.
+const CACHE_BITS: u32 = 18;
+
+/// The first phase must have at least this many merges to be worth a second one: with fewer,
+/// clusters would be as long as the text, and whole pretokens are searched instead.
+const LEAST_FIRST_PHASE: u32 = 4096;
+
+/// A byte, at a place of the text, that no token can spell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unspelled {
+    /// The place of the byte in the text.
+    pub place: usize,
+}
+
+/// Why encoding stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// The text has a character or a byte without a token.
+    Unspelled(Unspelled),
+    /// The caller's `tick` asked for it.
+    Cancelled,
+}
+
+/// The tables of one model, shared by all threads.
+pub struct Encoder {
+    symbols: Symbols,
+    pairs: PairTable,
+    first_bytes: Option<FirstBytes>,
+    /// Borders between units: those of the first phase, or none where units are pretokens.
+    units: Option<Borders>,
+    /// Borders that no symbol spans.
+    certain: Borders,
+    /// The first symbol of the second phase.
+    split: u32,
+    clusters: Option<Clusters>,
+    /// Ids that plain text never yields.
+    specials: FxHashSet<u32>,
+    own: Vec<bool>,
+    longest: usize,
+    backtracker: OnceLock<Option<Backtracker>>,
+}
+
+/// The buffers of one thread.
+pub struct Scratch {
+    cache: Cache,
+    tokens: Vec<u32>,
+    marks: Vec<u64>,
+    unit: Vec<u32>,
+    search: Search,
+}
+
+/// The merges below a limit.
+struct Below<'e> {
+    pairs: &'e PairTable,
+    limit: u32,
+}
+
+impl Merges for Below<'_> {
+    #[inline]
+    fn rank(&self, left: u32, right: u32) -> Option<u32> {
+        self.pairs.get(left, right).filter(|&result| result < self.limit)
+    }
+
+    #[inline]
+    fn result(&self, rank: u32) -> u32 {
+        rank
+    }
+}
+
+impl Encoder {
+    /// The encoder of a model; `specials` are the ids that plain text never yields.
+    #[must_use]
+    pub fn new(model: &Model, specials: FxHashSet<u32>) -> Self {
+        let symbols = Symbols::new(model, &specials);
+        let pairs = PairTable::new(symbols.iter_merges());
+        let all = Below { pairs: &pairs, limit: u32::MAX };
+        let own = backtrack::own(&symbols, &pairs, |symbol| {
+            let mut spelled = Vec::new();
+            symbols.spell(model.token(symbols.id(symbol)), &mut spelled).is_ok() && {
+                plain::merge(&mut spelled, &all);
+                spelled == [symbol]
+            }
+        });
+        let split = split(model, &symbols);
+        let clusters = (split < symbols.len()).then(|| Clusters::new(&symbols, split));
+        let certain = Borders::new(model, &symbols, symbols.len());
+        let units = (!model.ignore_merges).then(|| Borders::new(model, &symbols, split));
+        let longest = model.vocab.iter().map(|(_, token)| token.len()).max().unwrap_or(0);
+        Self {
+            first_bytes: FirstBytes::new(model, &symbols),
+            symbols,
+            pairs,
+            units,
+            certain,
+            split,
+            clusters,
+            specials,
+            own,
+            longest,
+            backtracker: OnceLock::new(),
+        }
+    }
+
+    /// The symbols of the model.
+    #[must_use]
+    pub fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+
+    /// The merges of the model by symbols.
+    #[must_use]
+    pub fn pairs(&self) -> &PairTable {
+        &self.pairs
+    }
+
+    /// Whether the text of a symbol encodes to it.
+    #[must_use]
+    pub fn is_own(&self, symbol: u32) -> bool {
+        self.own.get(symbol as usize).copied().unwrap_or(false)
+    }
+
+    /// Whether merging is done in two phases.
+    #[must_use]
+    pub fn has_superwords(&self) -> bool {
+        self.clusters.is_some()
+    }
+
+    /// New buffers, with the short tokens of the vocabulary in their cache.
+    #[must_use]
+    pub fn scratch(&self, model: &Model) -> Scratch {
+        self.scratch_of(model, CACHE_BITS)
+    }
+
+    /// [`Encoder::scratch`] with room for `2^bits` units.
+    #[must_use]
+    pub fn scratch_of(&self, model: &Model, bits: u32) -> Scratch {
+        let mut cache = Cache::new(bits);
+        // Rare tokens first, so that frequent ones push them out.
+        for symbol in (0..self.split).rev() {
+            let id = self.symbols.id(symbol);
+            let token = model.token(id);
+            if token.len() <= NARROW && self.is_own(symbol) && !self.symbols.is_fallback(symbol) {
+                cache.put(token, &[self.stored(symbol)]);
+            }
+        }
+        Scratch {
+            cache,
+            tokens: Vec::new(),
+            marks: Vec::new(),
+            unit: Vec::new(),
+            search: Search::default(),
+        }
+    }
+
+    /// How the cache and the first phase hold a symbol: with the flags of the second phase, or as
+    /// the id where there is none.
+    #[inline]
+    fn stored(&self, symbol: u32) -> u32 {
+        match &self.clusters {
+            Some(clusters) => clusters.flagged(symbol),
+            None => self.symbols.id(symbol),
+        }
+    }
+
+    /// Appends the ids of a text to `out`.
+    ///
+    /// Bit `p % 64` of `cuts[p / 64]` says that a pretoken starts at byte `p`; `cuts` has a bit
+    /// for each byte at least. `tick` is called after each block and stops the work by `false`.
+    ///
+    /// # Errors
+    /// [`Stop`]; `out` then holds the ids of a part of the text.
+    pub fn encode(
+        &self,
+        model: &Model,
+        text: &[u8],
+        cuts: &[u64],
+        scratch: &mut Scratch,
+        out: &mut Vec<u32>,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<(), Stop> {
+        let mut start = 0;
+        while start < text.len() {
+            let end = self.block_end(text, cuts, start);
+            self.encode_block(model, text, start, end, cuts, scratch, out)
+                .map_err(Stop::Unspelled)?;
+            start = end;
+            if start < text.len() && !tick() {
+                return Err(Stop::Cancelled);
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of the block from `start`: a place that no merge can cross, near [`BLOCK`] bytes.
+    fn block_end(&self, text: &[u8], cuts: &[u64], start: usize) -> usize {
+        let is_end = |place: usize| {
+            cuts[place / 64] >> (place % 64) & 1 != 0
+                || self.units.is_some() && self.certain.between(text[place - 1], text[place])
+        };
+        let near = start + BLOCK;
+        if near >= text.len() {
+            return text.len();
+        }
+        (start + 1..=near)
+            .rev()
+            .find(|&place| is_end(place))
+            .or_else(|| (near + 1..text.len()).find(|&place| is_end(place)))
+            .unwrap_or(text.len())
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn encode_block(
+        &self,
+        model: &Model,
+        text: &[u8],
+        start: usize,
+        end: usize,
+        cuts: &[u64],
+        scratch: &mut Scratch,
+        out: &mut Vec<u32>,
+    ) -> Result<(), Unspelled> {
+        // Every token has at least one byte, and a whole cache entry is copied at the end.
+        let most = end - start + 4;
+        if scratch.tokens.len() < most {
+            scratch.tokens.resize(most, 0);
+        }
+        let mut filled = 0;
+        let mut unit_start = start;
+        let mut ends = [0_usize; 65];
+        let mut units = [(0_u128, 0_usize); 65];
+        for word in start / 64..=(end - 1) / 64 {
+            let base = word * 64;
+            let cut = cuts[word];
+            let mut mask = cut;
+            if let Some(borders) = &self.units {
+                mask |= match base.checked_sub(1) {
+                    Some(before) => borders.before(&text[before..text.len().min(base + 64)]),
+                    None => borders.before(&text[..text.len().min(64)]) << 1,
+                };
+            }
+            if base <= start {
+                mask &= u64::MAX.checked_shl((start - base + 1) as u32).unwrap_or(0);
+            }
+            if end - base < 64 {
+                mask &= (1 << (end - base)) - 1;
+            }
+            let mut count = 0;
+            let mut from = unit_start;
+            let mut rest = mask;
+            while rest != 0 {
+                let to = base + rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                ends[count] = to;
+                units[count] = self.prepare(text, from, to, &scratch.cache);
+                from = to;
+                count += 1;
+            }
+            if end - base <= 64 {
+                ends[count] = end;
+                units[count] = self.prepare(text, from, end, &scratch.cache);
+                count += 1;
+            }
+            for (&to, &(key, place)) in ends[..count].iter().zip(&units[..count]) {
+                match scratch.cache.get(place, key) {
+                    Some(&few) => {
+                        if let Some(slot) = scratch.tokens.get_mut(filled..filled + 4) {
+                            slot.copy_from_slice(&few);
+                        }
+                        filled += few[3] as usize;
+                    }
+                    None => {
+                        filled = self.encode_unit(model, text, unit_start, to, scratch, filled)?;
+                    }
+                }
+                if self.clusters.is_some() && filled > 0 {
+                    let ends = cuts.get(to / 64).is_some_and(|cut| cut >> (to % 64) & 1 != 0);
+                    let last = &mut scratch.tokens[filled - 1];
+                    *last = Clusters::ended(*last, ends);
+                }
+                unit_start = to;
+            }
+        }
+        let tokens = &scratch.tokens[..filled];
+        match &self.clusters {
+            None => out.extend_from_slice(tokens),
+            Some(clusters) => {
+                let from = out.len();
+                clusters.join(tokens, &mut scratch.marks, out);
+                if !self.symbols.is_identity() {
+                    for symbol in &mut out[from..] {
+                        *symbol = self.symbols.id(*symbol);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The key of a unit and its place in the cache; a key that nothing has for a long one.
+    #[inline]
+    fn prepare(&self, text: &[u8], from: usize, to: usize, cache: &Cache) -> (u128, usize) {
+        let len = to - from;
+        if len > NARROW {
+            return (u128::MAX, 0);
+        }
+        let key = cache::narrow_key(text, from, len);
+        (key, cache.place(key))
+    }
+
+    /// Encodes a unit that the first table does not have to `scratch.tokens[filled..]`; returns
+    /// how many are filled then.
+    fn encode_unit(
+        &self,
+        model: &Model,
+        text: &[u8],
+        from: usize,
+        to: usize,
+        scratch: &mut Scratch,
+        filled: usize,
+    ) -> Result<usize, Unspelled> {
+        let unit = &text[from..to];
+        let Scratch {
+            cache,
+            tokens,
+            unit: found,
+            search,
+            ..
+        } = scratch;
+        let mut emit = |found: &[u32]| {
+            if let Some(slot) = tokens.get_mut(filled..filled + found.len()) {
+                slot.copy_from_slice(found);
+            }
+            filled + found.len()
+        };
+        if unit.len() <= cache::WIDE
+            && let Some(known) = cache.get_wide(unit)
+        {
+            return Ok(emit(known));
+        }
+        found.clear();
+        self.merge_unit(model, unit, search, found)
+            .map_err(|place| Unspelled { place: from + place })?;
+        cache.put(unit, found);
+        Ok(emit(found))
+    }
+
+    /// Appends the tokens of one unit, as [`Encoder::stored`] has them.
+    fn merge_unit(
+        &self,
+        model: &Model,
+        unit: &[u8],
+        search: &mut Search,
+        out: &mut Vec<u32>,
+    ) -> Result<(), usize> {
+        if model.ignore_merges
+            && unit.len() <= self.longest
+            && let Some(id) = model.vocab.id(unit)
+            && !self.specials.contains(&id)
+        {
+            out.push(id);
+            return Ok(());
+        }
+        let below = Below {
+            pairs: &self.pairs,
+            limit: self.split,
+        };
+        let from = out.len();
+        if let Some(first) = &self.first_bytes
+            && unit.len() <= SHORT
+        {
+            let mut short = [0; SHORT];
+            first.spell(unit, &mut short)?;
+            let kept = plain::merge_short(&mut short, unit.len(), &below);
+            out.extend_from_slice(&short[..kept]);
+        } else {
+            self.symbols.spell(unit, out)?;
+            let mut spelled = out.split_off(from);
+            let found = spelled.len() > SHORT
+                && self.backtracker(model).is_some_and(|backtracker| {
+                    backtracker.encode(&self.symbols, &self.pairs, unit, search, out)
+                });
+            if !found {
+                plain::merge(&mut spelled, &below);
+                out.append(&mut spelled);
+            }
+        }
+        for symbol in &mut out[from..] {
+            *symbol = self.stored(*symbol);
+        }
+        Ok(())
+    }
+
+    fn backtracker(&self, model: &Model) -> Option<&Backtracker> {
+        self.backtracker
+            .get_or_init(|| Backtracker::new(model, &self.symbols, &self.own, self.split))
+            .as_ref()
+    }
+}
+
+/// The first symbol of the second phase: the first one with a letter and a space behind it, the
+/// sign of a superword. The number of symbols if there is none, or if cutting there would not be
+/// exact or not be worth it.
+fn split(model: &Model, symbols: &Symbols) -> u32 {
+    let whole = symbols.len();
+    if model.ignore_merges || !matches!(model.kind, Kind::Bytes) {
+        return whole;
+    }
+    let is_superword = |token: &[u8]| {
+        token
+            .windows(2)
+            .any(|pair| pair[0].is_ascii_alphabetic() && pair[1] == b' ')
+    };
+    let Some(split) = (symbols.base_len()..whole)
+        .find(|&symbol| is_superword(model.token(symbols.id(symbol))))
+    else {
+        return whole;
+    };
+    if is_exact(symbols, split) && split - symbols.base_len() >= LEAST_FIRST_PHASE {
+        split
+    } else {
+        whole
+    }
+}
+
+/// Whether the merges below `split` can be made first: none has a part that is made later. The
+/// second phase also wants each part before its whole.
+fn is_exact(symbols: &Symbols, split: u32) -> bool {
+    symbols.iter_merges().all(|(left, right, result)| {
+        let limit = if result < split { split } else { result };
+        left < limit && right < limit
+    })
+}
+
+/// The symbols of bytes, in an array of their own.
+struct FirstBytes {
+    symbols: Box<[u32; 256]>,
+}
+
+impl FirstBytes {
+    fn new(model: &Model, symbols: &Symbols) -> Option<Self> {
+        matches!(model.kind, Kind::Bytes).then(|| Self {
+            symbols: Box::new(std::array::from_fn(|byte| symbols.byte(byte as u8))),
+        })
+    }
+
+    /// The symbols of a unit of at most [`SHORT`] bytes, or the place of a byte that has none.
+    fn spell(&self, unit: &[u8], out: &mut plain::Short) -> Result<(), usize> {
+        let mut all = 0;
+        for (slot, &byte) in out.iter_mut().zip(unit) {
+            *slot = self.symbols[byte as usize];
+            all |= *slot;
+        }
+        if all != NONE {
+            return Ok(());
+        }
+        match unit.iter().position(|&byte| self.symbols[byte as usize] == NONE) {
+            Some(place) => Err(place),
+            None => Ok(()),
+        }
+    }
+}
