@@ -70,6 +70,16 @@ pub struct Search {
     path: Vec<u32>,
 }
 
+impl Search {
+    /// Gives back buffers of more than `len` entries.
+    pub fn shrink_to(&mut self, len: usize) {
+        self.dead.truncate(len);
+        self.dead.shrink_to(len);
+        self.path.clear();
+        self.path.shrink_to(len);
+    }
+}
+
 impl Backtracker {
     /// The trie of the symbols below `limit`; `None` if it would have more nodes than its table
     /// can number.

@@ -46,7 +46,7 @@ impl Borders {
 
     /// The borders before 64 consecutive bytes, the first one in the lowest bit. `bytes` starts
     /// with the byte before the first; it may be shorter, the missing bits are zero.
-    #[inline]
+    #[inline(always)]
     pub fn before(&self, bytes: &[u8]) -> u64 {
         let mut mask = 0;
         let bit = |left: u8, right: u8| {

@@ -50,7 +50,7 @@ const MASKS: [u128; NARROW + 1] = {
 };
 
 /// The key of the `len` bytes at `start`; `len` is at most [`NARROW`].
-#[inline]
+#[inline(always)]
 pub fn narrow_key(text: &[u8], start: usize, len: usize) -> u128 {
     let bytes = match text.get(start..start + 16).and_then(|bytes| bytes.first_chunk()) {
         Some(&bytes) => u128::from_le_bytes(bytes),
@@ -75,7 +75,7 @@ fn wide_key(unit: &[u8]) -> [u128; 2] {
     [low, high | (unit.len() as u128) << 120]
 }
 
-#[inline]
+#[inline(always)]
 fn mix(low: u64, high: u64) -> u64 {
     let product = u128::from(low ^ 0x9E37_79B9_7F4A_7C15) * u128::from(high ^ 0xD1B5_4A32_D192_ED03);
     (product >> 64) as u64 ^ product as u64
@@ -91,13 +91,13 @@ impl Cache {
     }
 
     /// Where a narrow key lies.
-    #[inline]
+    #[inline(always)]
     pub fn place(&self, key: u128) -> usize {
         mix(key as u64, (key >> 64) as u64) as usize & (self.narrow.len() - 1)
     }
 
     /// The tokens of a narrow unit: up to three, and their number in the last place.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, place: usize, key: u128) -> Option<&Few> {
         let Bucket([first, second]) = self.narrow.get(place)?;
         if first.key == key {
@@ -110,12 +110,14 @@ impl Cache {
     }
 
     /// The tokens of a unit of at most [`WIDE`] bytes, from the second table.
+    #[inline(always)]
     pub fn get_wide(&self, unit: &[u8]) -> Option<&[u32]> {
         let key = wide_key(unit);
         let entry = &self.wide[self.place_wide(key)];
         (entry.key == key).then(|| &entry.tokens[..entry.len as usize])
     }
 
+    #[inline(always)]
     fn place_wide(&self, [low, high]: [u128; 2]) -> usize {
         let first = mix(low as u64, (low >> 64) as u64);
         let second = mix(high as u64, (high >> 64) as u64);
@@ -123,6 +125,7 @@ impl Cache {
     }
 
     /// Remembers the tokens of a unit, if they fit.
+    #[inline(always)]
     pub fn put(&mut self, unit: &[u8], tokens: &[u32]) {
         if unit.len() <= NARROW && tokens.len() <= 3 {
             let key = narrow_key(unit, 0, unit.len());

@@ -47,7 +47,7 @@ impl Merges for Clusters {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn bloom_hash(left: u32, right: u32) -> u32 {
     left.wrapping_mul(0x9E37_79B1) ^ right.wrapping_mul(0x85EB_CA77)
 }
@@ -90,19 +90,19 @@ impl Clusters {
     }
 
     /// A first-phase token as [`Clusters::join`] takes it.
-    #[inline]
+    #[inline(always)]
     pub fn flagged(&self, symbol: u32) -> u32 {
         debug_assert!(symbol < self.split);
         self.flags[symbol as usize]
     }
 
     /// The token, never merged with the one behind it: a pretoken ends here.
-    #[inline]
+    #[inline(always)]
     pub fn ended(token: u32, ends: bool) -> u32 {
         token & !(u32::from(ends) << 31)
     }
 
-    #[inline]
+    #[inline(always)]
     fn may_cross(&self, left: u32, right: u32) -> u64 {
         let hash = bloom_hash(left & SYMBOL, right & SYMBOL) as usize >> 4;
         let word = self.bloom[hash / 64 & (self.bloom.len() - 1)];
@@ -110,6 +110,7 @@ impl Clusters {
     }
 
     /// Joins the tokens of whole pretokens and appends the symbols to `out`.
+    #[inline(always)]
     pub fn join(&self, tokens: &[u32], marks: &mut Vec<u64>, out: &mut Vec<u32>) {
         marks.clear();
         for chunk in 0..tokens.len().div_ceil(64) {
@@ -163,6 +164,7 @@ impl Clusters {
 
     /// Joins the tokens between two borders that the filter refused. The filter may have let
     /// through borders that are no crossing pairs: the run is cut there.
+    #[inline(always)]
     fn join_run(&self, tokens: &[u32], out: &mut Vec<u32>) {
         let mut start = 0;
         while start < tokens.len() {

@@ -24,6 +24,7 @@ pub mod plain;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
 pub mod symbols;
+mod wide;
 
 #[cfg(test)]
 mod tests;
@@ -71,7 +72,7 @@ pub enum Stop {
 pub struct Encoder {
     symbols: Symbols,
     pairs: PairTable,
-    first_bytes: Option<FirstBytes>,
+    bytes: Option<Bytes>,
     /// Borders between units: those of the first phase, or none where units are pretokens.
     units: Option<Borders>,
     /// Borders that no symbol spans.
@@ -88,11 +89,24 @@ pub struct Encoder {
 
 /// The buffers of one thread.
 pub struct Scratch {
+    /// Whether the processor has what [`wide`] is compiled for.
+    is_wide: bool,
     cache: Cache,
     tokens: Vec<u32>,
     marks: Vec<u64>,
     unit: Vec<u32>,
     search: Search,
+}
+
+impl Scratch {
+    /// Gives back buffers of more than `len` tokens.
+    pub fn shrink_to(&mut self, len: usize) {
+        self.tokens.truncate(len);
+        self.tokens.shrink_to(len);
+        self.marks.shrink_to(len);
+        self.unit.shrink_to(len);
+        self.search.shrink_to(len);
+    }
 }
 
 /// The merges below a limit.
@@ -133,7 +147,7 @@ impl Encoder {
         let units = (!model.ignore_merges).then(|| Borders::new(model, &symbols, split));
         let longest = model.vocab.iter().map(|(_, token)| token.len()).max().unwrap_or(0);
         Self {
-            first_bytes: FirstBytes::new(model, &symbols),
+            bytes: Bytes::new(model, &symbols),
             symbols,
             pairs,
             units,
@@ -165,6 +179,32 @@ impl Encoder {
         self.own.get(symbol as usize).copied().unwrap_or(false)
     }
 
+    /// Whether encoding the texts of two symbols together gives these two.
+    #[must_use]
+    pub fn is_compatible(&self, model: &Model, left: u32, right: u32) -> bool {
+        let symbols = &self.symbols;
+        if symbols.is_regular(left) && symbols.is_regular(right) {
+            return backtrack::compatible(symbols, &self.pairs, left, right, u32::MAX);
+        }
+        let mut spelled = Vec::new();
+        for symbol in [left, right] {
+            if symbols.spell(model.token(symbols.id(symbol)), &mut spelled).is_err() {
+                return false;
+            }
+        }
+        plain::merge(&mut spelled, &Below { pairs: &self.pairs, limit: u32::MAX });
+        spelled == [left, right]
+    }
+
+    /// The bytes of text that an id of an encoding stands for.
+    #[must_use]
+    pub fn text_len(&self, model: &Model, id: u32) -> usize {
+        match self.symbols.of_id(id) {
+            Some(symbol) if self.symbols.is_fallback(symbol) => 1,
+            _ => model.token(id).len(),
+        }
+    }
+
     /// Whether merging is done in two phases.
     #[must_use]
     pub fn has_superwords(&self) -> bool {
@@ -190,6 +230,7 @@ impl Encoder {
             }
         }
         Scratch {
+            is_wide: wide::is_available(),
             cache,
             tokens: Vec::new(),
             marks: Vec::new(),
@@ -227,8 +268,13 @@ impl Encoder {
         let mut start = 0;
         while start < text.len() {
             let end = self.block_end(text, cuts, start);
-            self.encode_block(model, text, start, end, cuts, scratch, out)
-                .map_err(Stop::Unspelled)?;
+            let block = Block { encoder: self, model, text, start, end, cuts };
+            let result = if scratch.is_wide {
+                wide::encode(&block, scratch, out)
+            } else {
+                block.encode(scratch, out)
+            };
+            result.map_err(Stop::Unspelled)?;
             start = end;
             if start < text.len() && !tick() {
                 return Err(Stop::Cancelled);
@@ -254,17 +300,59 @@ impl Encoder {
             .unwrap_or(text.len())
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn encode_block(
+    /// The id of a pretoken that is a token, where the model asks for that.
+    fn whole(&self, model: &Model, unit: &[u8]) -> Option<u32> {
+        if !model.ignore_merges || unit.len() > self.longest {
+            return None;
+        }
+        model.vocab.id(unit).filter(|id| !self.specials.contains(id))
+    }
+
+    /// Appends the symbols of a unit that is long or made of characters.
+    fn merge_long_unit(
         &self,
         model: &Model,
-        text: &[u8],
-        start: usize,
-        end: usize,
-        cuts: &[u64],
-        scratch: &mut Scratch,
+        unit: &[u8],
+        search: &mut Search,
         out: &mut Vec<u32>,
-    ) -> Result<(), Unspelled> {
+    ) -> Result<(), usize> {
+        let mut spelled = Vec::with_capacity(unit.len());
+        self.symbols.spell(unit, &mut spelled)?;
+        let found = spelled.len() > SHORT
+            && self.backtracker(model).is_some_and(|backtracker| {
+                backtracker.encode(&self.symbols, &self.pairs, unit, search, out)
+            });
+        if !found {
+            plain::merge(&mut spelled, &Below { pairs: &self.pairs, limit: self.split });
+            out.append(&mut spelled);
+        }
+        Ok(())
+    }
+
+    fn backtracker(&self, model: &Model) -> Option<&Backtracker> {
+        self.backtracker
+            .get_or_init(|| Backtracker::new(model, &self.symbols, &self.own, self.split))
+            .as_ref()
+    }
+}
+
+/// A part of a text that is encoded by itself.
+struct Block<'b> {
+    encoder: &'b Encoder,
+    model: &'b Model,
+    text: &'b [u8],
+    start: usize,
+    end: usize,
+    cuts: &'b [u64],
+}
+
+// Everything from here to the tables is compiled twice, for any processor and in [`wide`], and so
+// it must be inlined into both.
+impl Block<'_> {
+    /// Appends the ids of the block to `out`.
+    #[inline(always)]
+    fn encode(&self, scratch: &mut Scratch, out: &mut Vec<u32>) -> Result<(), Unspelled> {
+        let Self { encoder, text, start, end, cuts, .. } = *self;
         // Every token has at least one byte, and a whole cache entry is copied at the end.
         let most = end - start + 4;
         if scratch.tokens.len() < most {
@@ -272,41 +360,24 @@ impl Encoder {
         }
         let mut filled = 0;
         let mut unit_start = start;
-        let mut ends = [0_usize; 65];
-        let mut units = [(0_u128, 0_usize); 65];
+        let mut units = [Unit::default(); 65];
         for word in start / 64..=(end - 1) / 64 {
             let base = word * 64;
-            let cut = cuts[word];
-            let mut mask = cut;
-            if let Some(borders) = &self.units {
-                mask |= match base.checked_sub(1) {
-                    Some(before) => borders.before(&text[before..text.len().min(base + 64)]),
-                    None => borders.before(&text[..text.len().min(64)]) << 1,
-                };
-            }
-            if base <= start {
-                mask &= u64::MAX.checked_shl((start - base + 1) as u32).unwrap_or(0);
-            }
-            if end - base < 64 {
-                mask &= (1 << (end - base)) - 1;
-            }
-            let mut count = 0;
-            let mut from = unit_start;
-            let mut rest = mask;
+            let mut rest = self.unit_ends(base);
+            let (mut count, mut from) = (0, unit_start);
             while rest != 0 {
                 let to = base + rest.trailing_zeros() as usize;
                 rest &= rest - 1;
-                ends[count] = to;
-                units[count] = self.prepare(text, from, to, &scratch.cache);
+                units[count] = Unit::new(text, from, to, &scratch.cache);
                 from = to;
                 count += 1;
             }
             if end - base <= 64 {
-                ends[count] = end;
-                units[count] = self.prepare(text, from, end, &scratch.cache);
+                units[count] = Unit::new(text, from, end, &scratch.cache);
                 count += 1;
             }
-            for (&to, &(key, place)) in ends[..count].iter().zip(&units[..count]) {
+            // All places are known before the first is read, so the reads overlap.
+            for &Unit { to, key, place } in &units[..count] {
                 match scratch.cache.get(place, key) {
                     Some(&few) => {
                         if let Some(slot) = scratch.tokens.get_mut(filled..filled + 4) {
@@ -314,11 +385,9 @@ impl Encoder {
                         }
                         filled += few[3] as usize;
                     }
-                    None => {
-                        filled = self.encode_unit(model, text, unit_start, to, scratch, filled)?;
-                    }
+                    None => filled = self.encode_unit(unit_start, to, scratch, filled)?,
                 }
-                if self.clusters.is_some() && filled > 0 {
+                if encoder.clusters.is_some() && filled > 0 {
                     let ends = cuts.get(to / 64).is_some_and(|cut| cut >> (to % 64) & 1 != 0);
                     let last = &mut scratch.tokens[filled - 1];
                     *last = Clusters::ended(*last, ends);
@@ -327,14 +396,14 @@ impl Encoder {
             }
         }
         let tokens = &scratch.tokens[..filled];
-        match &self.clusters {
+        match &encoder.clusters {
             None => out.extend_from_slice(tokens),
             Some(clusters) => {
                 let from = out.len();
                 clusters.join(tokens, &mut scratch.marks, out);
-                if !self.symbols.is_identity() {
+                if !encoder.symbols.is_identity() {
                     for symbol in &mut out[from..] {
-                        *symbol = self.symbols.id(*symbol);
+                        *symbol = encoder.symbols.id(*symbol);
                     }
                 }
             }
@@ -342,36 +411,38 @@ impl Encoder {
         Ok(())
     }
 
-    /// The key of a unit and its place in the cache; a key that nothing has for a long one.
-    #[inline]
-    fn prepare(&self, text: &[u8], from: usize, to: usize, cache: &Cache) -> (u128, usize) {
-        let len = to - from;
-        if len > NARROW {
-            return (u128::MAX, 0);
+    /// The ends of units among the 64 places from `base`, the end of the block left out.
+    #[inline(always)]
+    fn unit_ends(&self, base: usize) -> u64 {
+        let Self { encoder, text, start, end, cuts, .. } = *self;
+        let mut mask = cuts[base / 64];
+        if let Some(borders) = &encoder.units {
+            mask |= match base.checked_sub(1) {
+                Some(before) => borders.before(&text[before..text.len().min(base + 64)]),
+                None => borders.before(&text[..text.len().min(64)]) << 1,
+            };
         }
-        let key = cache::narrow_key(text, from, len);
-        (key, cache.place(key))
+        if base <= start {
+            mask &= u64::MAX.checked_shl((start - base + 1) as u32).unwrap_or(0);
+        }
+        if end - base < 64 {
+            mask &= (1 << (end - base)) - 1;
+        }
+        mask
     }
 
     /// Encodes a unit that the first table does not have to `scratch.tokens[filled..]`; returns
     /// how many are filled then.
+    #[inline(always)]
     fn encode_unit(
         &self,
-        model: &Model,
-        text: &[u8],
         from: usize,
         to: usize,
         scratch: &mut Scratch,
         filled: usize,
     ) -> Result<usize, Unspelled> {
-        let unit = &text[from..to];
-        let Scratch {
-            cache,
-            tokens,
-            unit: found,
-            search,
-            ..
-        } = scratch;
+        let unit = &self.text[from..to];
+        let Scratch { cache, tokens, unit: found, search, .. } = scratch;
         let mut emit = |found: &[u32]| {
             if let Some(slot) = tokens.get_mut(filled..filled + found.len()) {
                 slot.copy_from_slice(found);
@@ -384,62 +455,57 @@ impl Encoder {
             return Ok(emit(known));
         }
         found.clear();
-        self.merge_unit(model, unit, search, found)
+        self.merge_unit(unit, search, found)
             .map_err(|place| Unspelled { place: from + place })?;
         cache.put(unit, found);
         Ok(emit(found))
     }
 
     /// Appends the tokens of one unit, as [`Encoder::stored`] has them.
-    fn merge_unit(
-        &self,
-        model: &Model,
-        unit: &[u8],
-        search: &mut Search,
-        out: &mut Vec<u32>,
-    ) -> Result<(), usize> {
-        if model.ignore_merges
-            && unit.len() <= self.longest
-            && let Some(id) = model.vocab.id(unit)
-            && !self.specials.contains(&id)
-        {
+    #[inline(always)]
+    fn merge_unit(&self, unit: &[u8], search: &mut Search, out: &mut Vec<u32>) -> Result<(), usize> {
+        let Self { encoder, model, .. } = *self;
+        if let Some(id) = encoder.whole(model, unit) {
             out.push(id);
             return Ok(());
         }
-        let below = Below {
-            pairs: &self.pairs,
-            limit: self.split,
-        };
+        let below = Below { pairs: &encoder.pairs, limit: encoder.split };
         let from = out.len();
-        if let Some(first) = &self.first_bytes
+        if let Some(bytes) = &encoder.bytes
             && unit.len() <= SHORT
         {
             let mut short = [0; SHORT];
-            first.spell(unit, &mut short)?;
+            bytes.spell(unit, &mut short)?;
             let kept = plain::merge_short(&mut short, unit.len(), &below);
             out.extend_from_slice(&short[..kept]);
         } else {
-            self.symbols.spell(unit, out)?;
-            let mut spelled = out.split_off(from);
-            let found = spelled.len() > SHORT
-                && self.backtracker(model).is_some_and(|backtracker| {
-                    backtracker.encode(&self.symbols, &self.pairs, unit, search, out)
-                });
-            if !found {
-                plain::merge(&mut spelled, &below);
-                out.append(&mut spelled);
-            }
+            encoder.merge_long_unit(model, unit, search, out)?;
         }
         for symbol in &mut out[from..] {
-            *symbol = self.stored(*symbol);
+            *symbol = encoder.stored(*symbol);
         }
         Ok(())
     }
+}
 
-    fn backtracker(&self, model: &Model) -> Option<&Backtracker> {
-        self.backtracker
-            .get_or_init(|| Backtracker::new(model, &self.symbols, &self.own, self.split))
-            .as_ref()
+/// A unit and where the cache would have it.
+#[derive(Clone, Copy, Default)]
+struct Unit {
+    to: usize,
+    key: u128,
+    place: usize,
+}
+
+impl Unit {
+    #[inline(always)]
+    fn new(text: &[u8], from: usize, to: usize, cache: &Cache) -> Self {
+        let len = to - from;
+        if len > NARROW {
+            // No unit has this key.
+            return Self { to, key: u128::MAX, place: 0 };
+        }
+        let key = cache::narrow_key(text, from, len);
+        Self { to, key, place: cache.place(key) }
     }
 }
 
@@ -478,11 +544,11 @@ fn is_exact(symbols: &Symbols, split: u32) -> bool {
 }
 
 /// The symbols of bytes, in an array of their own.
-struct FirstBytes {
+struct Bytes {
     symbols: Box<[u32; 256]>,
 }
 
-impl FirstBytes {
+impl Bytes {
     fn new(model: &Model, symbols: &Symbols) -> Option<Self> {
         matches!(model.kind, Kind::Bytes).then(|| Self {
             symbols: Box::new(std::array::from_fn(|byte| symbols.byte(byte as u8))),
@@ -490,6 +556,7 @@ impl FirstBytes {
     }
 
     /// The symbols of a unit of at most [`SHORT`] bytes, or the place of a byte that has none.
+    #[inline(always)]
     fn spell(&self, unit: &[u8], out: &mut plain::Short) -> Result<(), usize> {
         let mut all = 0;
         for (slot, &byte) in out.iter_mut().zip(unit) {

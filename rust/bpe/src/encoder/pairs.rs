@@ -38,14 +38,14 @@ impl PairTable {
         u64::from(left) << BITS | u64::from(right)
     }
 
-    #[inline]
+    #[inline(always)]
     fn home(&self, key: u64) -> usize {
         (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift) as usize
     }
 
     /// The value of a pair.
-    #[inline]
     #[must_use]
+    #[inline(always)]
     pub fn get(&self, left: u32, right: u32) -> Option<u32> {
         let key = Self::key(left, right);
         let mut at = self.home(key);

@@ -28,7 +28,7 @@ pub trait Merges {
 /// Merges the first `len` symbols in place and returns how many are left.
 ///
 /// `len` is at most [`SHORT`].
-#[inline]
+#[inline(always)]
 pub fn merge_short(symbols: &mut Short, len: usize, merges: &impl Merges) -> usize {
     debug_assert!(len <= SHORT);
     let key = |left, right, place: usize| match merges.rank(left, right) {

@@ -32,6 +32,7 @@ pub struct Symbols {
     of_id: Vec<u32>,
     parts: Vec<(u32, u32)>,
     irregular: FxHashSet<u32>,
+    is_identity: bool,
 }
 
 /// What a text is before the first merge.
@@ -90,6 +91,7 @@ impl Symbols {
             .collect();
         let irregular = irregular(base_len, &parts);
         Self {
+            is_identity: ids.iter().enumerate().all(|(symbol, &id)| symbol as u32 == id),
             base,
             base_len,
             ids,
@@ -145,7 +147,7 @@ impl Symbols {
 
     /// Whether every symbol is its own id.
     pub fn is_identity(&self) -> bool {
-        self.ids.iter().enumerate().all(|(symbol, &id)| symbol as u32 == id)
+        self.is_identity
     }
 
     /// The symbol of a byte that has no character around it, [`NONE`] if it has none.
@@ -155,6 +157,11 @@ impl Symbols {
                 symbols[byte as usize]
             }
         }
+    }
+
+    /// Whether no text with this byte can be spelled: it has no symbol.
+    pub fn is_missing(&self, byte: u8) -> bool {
+        self.byte(byte) == NONE
     }
 
     /// Whether a symbol stands for a byte of a character without a token.
