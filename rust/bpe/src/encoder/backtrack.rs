@@ -15,8 +15,8 @@
 //! linear in the text, with the length of the longest symbol as factor. The trie has about two
 //! and a half nodes a token, 16 bytes each.
 
-use super::pairs::PairTable;
-use super::symbols::{NONE, Symbols};
+use super::pairs::{NONE, PairTable};
+use super::symbols::Symbols;
 use crate::model::Model;
 
 /// Whether encoding the texts of two symbols together gives these two, where merges with a result
@@ -31,7 +31,7 @@ pub fn compatible(
     mut limit: u32,
 ) -> bool {
     loop {
-        if pairs.get(left, right).is_some_and(|result| result < limit) {
+        if pairs.get(left, right) < limit {
             return false;
         }
         // Undo the later of the two. Of equal ones the right one is later, and a merge over the
@@ -138,8 +138,8 @@ impl Backtracker {
         let (mut node, mut found) = (0, NONE);
         for &byte in text {
             match self.children.get(node, u32::from(byte)) {
-                Some(child) => node = child,
-                None => break,
+                NONE => break,
+                child => node = child,
             }
             let end = self.ends[node as usize];
             if end != NONE {

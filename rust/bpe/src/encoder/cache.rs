@@ -39,40 +39,47 @@ pub struct Cache {
     wide: Vec<WideEntry>,
 }
 
-const MASKS: [u128; NARROW + 1] = {
-    let mut masks = [0; NARROW + 1];
-    let mut len = 1;
-    while len <= NARROW {
+const MASKS: [u128; 17] = {
+    let mut masks = [u128::MAX; 17];
+    let mut len = 0;
+    while len < 16 {
         masks[len] = (1 << (8 * len)) - 1;
         len += 1;
     }
     masks
 };
 
-/// The key of the `len` bytes at `start`; `len` is at most [`NARROW`].
+/// The `len` bytes at `start`, at most 16, and zeros.
 #[inline(always)]
-pub fn narrow_key(text: &[u8], start: usize, len: usize) -> u128 {
-    let bytes = match text.get(start..start + 16).and_then(|bytes| bytes.first_chunk()) {
+fn load(text: &[u8], start: usize, len: usize) -> u128 {
+    let bytes = match text.get(start..).and_then(|bytes| bytes.first_chunk()) {
         Some(&bytes) => u128::from_le_bytes(bytes),
-        None => padded(text, start),
+        None => load_end(text, start),
     };
-    bytes & MASKS[len & NARROW] | (len as u128) << 120
+    bytes & MASKS[len.min(16)]
 }
 
-/// The 16 bytes at `start`, zeros beyond the end of the text.
+/// The bytes at `start`, fewer than 16, and zeros.
 #[cold]
-fn padded(text: &[u8], start: usize) -> u128 {
+fn load_end(text: &[u8], start: usize) -> u128 {
     let mut bytes = [0; 16];
-    let rest = text.get(start..).unwrap_or_default();
-    let len = rest.len().min(16);
-    bytes[..len].copy_from_slice(&rest[..len]);
+    for (slot, &byte) in bytes.iter_mut().zip(text.get(start..).unwrap_or_default()) {
+        *slot = byte;
+    }
     u128::from_le_bytes(bytes)
 }
 
-/// The key of a unit of at most [`WIDE`] bytes.
-fn wide_key(unit: &[u8]) -> [u128; 2] {
-    let (low, high) = (padded(unit, 0), padded(unit, 16));
-    [low, high | (unit.len() as u128) << 120]
+/// The key of the `len` bytes at `start`; `len` is at most [`NARROW`].
+#[inline(always)]
+pub fn narrow_key(text: &[u8], start: usize, len: usize) -> u128 {
+    load(text, start, len) | (len as u128) << 120
+}
+
+/// The key of the `len` bytes at `start`; `len` is at most [`WIDE`].
+#[inline(always)]
+fn wide_key(text: &[u8], start: usize, len: usize) -> [u128; 2] {
+    let high = if len <= 16 { 0 } else { load(text, start + 16, len - 16) };
+    [load(text, start, len), high | (len as u128) << 120]
 }
 
 #[inline(always)]
@@ -111,10 +118,10 @@ impl Cache {
 
     /// The tokens of a unit of at most [`WIDE`] bytes, from the second table.
     #[inline(always)]
-    pub fn get_wide(&self, unit: &[u8]) -> Option<&[u32]> {
-        let key = wide_key(unit);
+    pub fn get_wide(&self, text: &[u8], start: usize, len: usize) -> Option<&[u32]> {
+        let key = wide_key(text, start, len);
         let entry = &self.wide[self.place_wide(key)];
-        (entry.key == key).then(|| &entry.tokens[..entry.len as usize])
+        (entry.key == key).then(|| &entry.tokens[..(entry.len & 7) as usize])
     }
 
     #[inline(always)]
@@ -126,17 +133,17 @@ impl Cache {
 
     /// Remembers the tokens of a unit, if they fit.
     #[inline(always)]
-    pub fn put(&mut self, unit: &[u8], tokens: &[u32]) {
-        if unit.len() <= NARROW && tokens.len() <= 3 {
-            let key = narrow_key(unit, 0, unit.len());
+    pub fn put(&mut self, text: &[u8], start: usize, len: usize, tokens: &[u32]) {
+        if len <= NARROW && tokens.len() <= 3 {
+            let key = narrow_key(text, start, len);
             let place = self.place(key);
             let Bucket([first, second]) = &mut self.narrow[place];
             *second = *first;
             first.key = key;
             first.tokens[..tokens.len()].copy_from_slice(tokens);
             first.tokens[3] = tokens.len() as u32;
-        } else if unit.len() <= WIDE && tokens.len() <= 7 {
-            let key = wide_key(unit);
+        } else if len <= WIDE && tokens.len() <= 7 {
+            let key = wide_key(text, start, len);
             let place = self.place_wide(key);
             let entry = &mut self.wide[place];
             entry.key = key;

@@ -14,7 +14,7 @@
 //! Most borders are refused by two flags in the tokens and one bit of a Bloom filter. Cost: about
 //! one load for each token, and for each cluster its merging.
 
-use super::pairs::PairTable;
+use super::pairs::{NONE, PairTable};
 use super::plain::{self, Merges, SHORT};
 use super::symbols::Symbols;
 
@@ -38,8 +38,12 @@ pub struct Clusters {
 const CROSSING: u32 = SYMBOL - 1;
 
 impl Merges for Clusters {
-    fn rank(&self, left: u32, right: u32) -> Option<u32> {
-        self.pairs.get(left, right).filter(|&result| result != CROSSING)
+    #[inline(always)]
+    fn rank(&self, left: u32, right: u32) -> u32 {
+        match self.pairs.get(left, right) {
+            CROSSING => NONE,
+            result => result,
+        }
     }
 
     fn result(&self, rank: u32) -> u32 {
@@ -169,17 +173,17 @@ impl Clusters {
         let mut start = 0;
         while start < tokens.len() {
             let mut end = start + 1;
-            let mut only = None;
+            let mut only = CROSSING;
             while end < tokens.len() {
                 match self.pairs.get(tokens[end - 1] & SYMBOL, tokens[end] & SYMBOL) {
-                    None => break,
+                    NONE => break,
                     found => only = found,
                 }
                 end += 1;
             }
             let cluster = &tokens[start..end];
             match (cluster, only) {
-                (&[_, _], Some(result)) if result != CROSSING => out.push(result),
+                (&[_, _], result) if result != CROSSING => out.push(result),
                 (&[token], _) => out.push(token & SYMBOL),
                 (&[left, right], _) => out.extend([left & SYMBOL, right & SYMBOL]),
                 _ if cluster.len() <= SHORT => {

@@ -38,9 +38,9 @@ use backtrack::{Backtracker, Search};
 use borders::Borders;
 use cache::{Cache, NARROW};
 use clusters::Clusters;
-use pairs::PairTable;
+use pairs::{NONE, PairTable};
 use plain::{Merges, SHORT};
-use symbols::{NONE, Symbols};
+use symbols::Symbols;
 
 /// Bytes of text in a block.
 const BLOCK: usize = 16 << 10;
@@ -116,9 +116,10 @@ struct Below<'e> {
 }
 
 impl Merges for Below<'_> {
-    #[inline]
-    fn rank(&self, left: u32, right: u32) -> Option<u32> {
-        self.pairs.get(left, right).filter(|&result| result < self.limit)
+    #[inline(always)]
+    fn rank(&self, left: u32, right: u32) -> u32 {
+        let result = self.pairs.get(left, right);
+        if result < self.limit { result } else { NONE }
     }
 
     #[inline]
@@ -226,7 +227,7 @@ impl Encoder {
             let id = self.symbols.id(symbol);
             let token = model.token(id);
             if token.len() <= NARROW && self.is_own(symbol) && !self.symbols.is_fallback(symbol) {
-                cache.put(token, &[self.stored(symbol)]);
+                cache.put(token, 0, token.len(), &[self.stored(symbol)]);
             }
         }
         Scratch {
@@ -450,14 +451,14 @@ impl Block<'_> {
             filled + found.len()
         };
         if unit.len() <= cache::WIDE
-            && let Some(known) = cache.get_wide(unit)
+            && let Some(known) = cache.get_wide(self.text, from, unit.len())
         {
             return Ok(emit(known));
         }
         found.clear();
         self.merge_unit(unit, search, found)
             .map_err(|place| Unspelled { place: from + place })?;
-        cache.put(unit, found);
+        cache.put(self.text, from, unit.len(), found);
         Ok(emit(found))
     }
 

@@ -8,19 +8,21 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::pairs::NONE;
+
 /// The most symbols that [`merge_short`] takes.
 pub const SHORT: usize = 64;
 
-/// No merge, in an array of ranks and places.
-const NEVER: u32 = u32::MAX;
+/// No merge, in an array of ranks and places: what [`NONE`] becomes, and all above it.
+const NEVER: u32 = NONE << 6;
 
 /// The symbols of a short unit, a buffer of fixed size.
 pub type Short = [u32; SHORT];
 
 /// The merges that a unit may use.
 pub trait Merges {
-    /// The rank of the merge of a pair, if it has one. Ranks have at most 26 bits.
-    fn rank(&self, left: u32, right: u32) -> Option<u32>;
+    /// The rank of the merge of a pair, [`NONE`] if it has none. Ranks have at most 25 bits.
+    fn rank(&self, left: u32, right: u32) -> u32;
     /// The symbol that the merge of this rank makes.
     fn result(&self, rank: u32) -> u32;
 }
@@ -31,10 +33,7 @@ pub trait Merges {
 #[inline(always)]
 pub fn merge_short(symbols: &mut Short, len: usize, merges: &impl Merges) -> usize {
     debug_assert!(len <= SHORT);
-    let key = |left, right, place: usize| match merges.rank(left, right) {
-        Some(rank) => rank << 6 | place as u32,
-        None => NEVER,
-    };
+    let key = |left, right, place: usize| merges.rank(left, right) << 6 | place as u32;
     let mut keys = [NEVER; SHORT];
     for place in 0..len.saturating_sub(1) {
         keys[place] = key(symbols[place], symbols[place + 1], place);
@@ -43,7 +42,7 @@ pub fn merge_short(symbols: &mut Short, len: usize, merges: &impl Merges) -> usi
     let scanned = len.next_multiple_of(8).min(SHORT);
     loop {
         let lowest = keys[..scanned].iter().fold(NEVER, |low, &key| low.min(key));
-        if lowest == NEVER {
+        if lowest >= NEVER {
             break;
         }
         let place = (lowest as usize) & (SHORT - 1);
@@ -95,15 +94,15 @@ fn merge_long(symbols: &mut Vec<u32>, merges: &impl Merges) {
     let len = symbols.len();
     let mut ranks: Vec<u32> = symbols
         .windows(2)
-        .map(|pair| merges.rank(pair[0], pair[1]).unwrap_or(NEVER))
-        .chain([NEVER])
+        .map(|pair| merges.rank(pair[0], pair[1]))
+        .chain([NONE])
         .collect();
     let mut next: Vec<usize> = (1..len).chain([END]).collect();
     let mut previous: Vec<usize> = [END].into_iter().chain(0..len - 1).collect();
     let mut heap: BinaryHeap<Reverse<(u32, usize)>> = ranks
         .iter()
         .enumerate()
-        .filter(|&(_, &rank)| rank != NEVER)
+        .filter(|&(_, &rank)| rank != NONE)
         .map(|(place, &rank)| Reverse((rank, place)))
         .collect();
     while let Some(Reverse((rank, place))) = heap.pop() {
@@ -113,9 +112,9 @@ fn merge_long(symbols: &mut Vec<u32>, merges: &impl Merges) {
         let right = next[place];
         let beyond = next[right];
         symbols[place] = merges.result(rank);
-        ranks[right] = NEVER;
+        ranks[right] = NONE;
         next[place] = beyond;
-        ranks[place] = NEVER;
+        ranks[place] = NONE;
         if beyond != END {
             previous[beyond] = place;
         }
@@ -123,9 +122,9 @@ fn merge_long(symbols: &mut Vec<u32>, merges: &impl Merges) {
             if place == END || right == END {
                 continue;
             }
-            let rank = merges.rank(symbols[place], symbols[right]).unwrap_or(NEVER);
+            let rank = merges.rank(symbols[place], symbols[right]);
             ranks[place] = rank;
-            if rank != NEVER {
+            if rank != NONE {
                 heap.push(Reverse((rank, place)));
             }
         }

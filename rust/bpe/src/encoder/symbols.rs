@@ -17,12 +17,9 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::pairs::PairTable;
+use super::pairs::{NONE, PairTable};
 use super::plain::{self, Merges};
 use crate::model::{Kind, Model};
-
-/// No symbol.
-pub const NONE: u32 = u32::MAX;
 
 /// The symbols of a model.
 pub struct Symbols {
@@ -56,10 +53,12 @@ struct Without<'m> {
 }
 
 impl Merges for Without<'_> {
-    fn rank(&self, left: u32, right: u32) -> Option<u32> {
-        self.ranks
-            .get(left, right)
-            .filter(|&rank| self.result(rank) != self.token)
+    fn rank(&self, left: u32, right: u32) -> u32 {
+        match self.ranks.get(left, right) {
+            NONE => NONE,
+            rank if self.result(rank) == self.token => NONE,
+            rank => rank,
+        }
     }
 
     fn result(&self, rank: u32) -> u32 {
@@ -314,10 +313,10 @@ fn live_merges(
             }
             plain::merge(&mut spelled, &Without { model, ranks: &table, token });
             if let &[left, right] = &spelled[..]
-                && let Some(rank) = table.get(left, right)
-                && merges[rank as usize].result == token
+                && let Some(merge) = merges.get(table.get(left, right) as usize)
+                && merge.result == token
             {
-                chosen.push(rank);
+                chosen.push(table.get(left, right));
             }
         }
     }
