@@ -70,8 +70,9 @@ fn check(model: &Model, encoder: &Encoder, specials: &FxHashSet<u32>, text: &[u8
         }
         start = end;
     }
-    for bits in [1, 8] {
+    for (bits, is_wide) in [(1, false), (8, false), (1, true), (8, true)] {
         let mut scratch = encoder.scratch_of(model, bits);
+        scratch.is_wide &= is_wide;
         // Twice: the second time from the cache.
         for _ in 0..2 {
             let mut ids = Vec::new();
@@ -116,6 +117,75 @@ fn text_and_cuts() -> impl Strategy<Value = (Vec<u8>, Vec<usize>)> {
             .prop_map(move |cuts| cuts.into_iter().filter(|&cut| cut < len).collect());
         (Just(text), cuts)
     })
+}
+
+/// A walk over crossing pairs: clusters as long as the text.
+#[test]
+fn long_clusters() {
+    let joins = [(0, 1), (1, 0), (3, 0), (0, 3), (4, 5), (5, 4), (8, 8), (9, 4)];
+    let model = model(b"abc ", &joins, false, false);
+    let specials = FxHashSet::default();
+    let mut tried = 0;
+    for split in 0..20 {
+        if let Some(encoder) = encoder_split_at(&model, &specials, split) {
+            tried += 1;
+            for unit in ["ab", "ba ", " a", "abab ", "a a a b"] {
+                check(&model, &encoder, &specials, unit.repeat(300).as_bytes(), &[]);
+            }
+        }
+    }
+    assert!(tried > 3);
+}
+
+/// Blocks end at borders, and a text without any is one block.
+#[test]
+fn blocks() {
+    let model = model(b"ab ", &[(0, 1), (3, 3), (4, 2)], false, false);
+    let specials = FxHashSet::default();
+    let encoder = Encoder::new(&model, specials.clone());
+    for unit in ["ab", "abab ", "a", "ba"] {
+        let text = unit.repeat(3 * BLOCK / unit.len());
+        let mut ids = Vec::new();
+        let mut scratch = encoder.scratch_of(&model, 8);
+        let cuts = bitmap(text.len(), &[5, BLOCK, BLOCK + 64, 2 * BLOCK + 1]);
+        encoder.encode(&model, text.as_bytes(), &cuts, &mut scratch, &mut ids, &mut || true).unwrap();
+        let reference = Reference::new(&model, &specials);
+        let mut expected = Vec::new();
+        let borders = [0, 5, BLOCK, BLOCK + 64, 2 * BLOCK + 1, text.len()];
+        for pair in borders.windows(2) {
+            // The twin is quadratic, so it gets what merges alone: no token here is longer than
+            // five bytes, and none crosses from a space.
+            for piece in text.as_bytes()[pair[0]..pair[1]].split_inclusive(|&byte| byte == b' ') {
+                if unit.contains(' ') {
+                    expected.extend(reference.encode(piece).unwrap());
+                }
+            }
+        }
+        if unit.contains(' ') {
+            assert_eq!(ids, expected);
+        } else {
+            let bytes: usize = ids.iter().map(|&id| model.token(id).len()).sum();
+            assert_eq!(bytes, text.len());
+        }
+    }
+}
+
+#[test]
+fn cancelled_between_blocks() {
+    let model = model(b"ab ", &[(0, 1)], false, false);
+    let encoder = Encoder::new(&model, FxHashSet::default());
+    let text = "ab ".repeat(BLOCK);
+    let mut ids = Vec::new();
+    let mut scratch = encoder.scratch_of(&model, 8);
+    let cuts = bitmap(text.len(), &[]);
+    let mut ticks = 0;
+    let result =
+        encoder.encode(&model, text.as_bytes(), &cuts, &mut scratch, &mut ids, &mut || {
+            ticks += 1;
+            ticks < 2
+        });
+    assert_eq!(result, Err(Stop::Cancelled));
+    assert!(ids.len() < 2 * text.len() / 3);
 }
 
 proptest! {
