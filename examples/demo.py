@@ -10,7 +10,7 @@ from pathlib import Path
 COMMANDS = (
     "tokseam info",
     "tokseam encode 'Tokens meet at seams.'",
-    "tokseam decode 52 75 75 258",
+    "tokseam decode 11006 83 419 499 557 381 1750 14",
     "tokseam show 'The seams of 12345 naïve tokens: 分词器, 👩‍👩‍👧.'",
     "tokseam count --file {text} --json",
     "tokseam show --file {text} --html {page}",
