@@ -1,0 +1,36 @@
+"""The one typer app; each verb lives in a file of its own."""
+
+import sys
+
+import typer
+
+from tokseam.cli import count, decode, encode, info, show
+from tokseam.errors import TokseamError
+
+app = typer.Typer(
+    name="tokseam",
+    help="""Encode, decode and look at text with the BPE tokenizers that you already have.
+
+    A tokenizer is a tokenizer.json, a tokenizer.json.gz, or a folder that holds one (-t PATH);
+    without -t the small bundled vocabulary is used. Data goes to standard output, all else to standard error.
+    """,
+    epilog="Exit codes: 0 done, 1 the input is at fault, 2 the command line is.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+for verb in (info, encode, decode, count, show):
+    app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
+
+
+def run() -> int:
+    """Run the app. An error of ours or of the system is one line on standard error, never a trace."""
+    try:
+        app(prog_name="tokseam")
+    except SystemExit as exit:
+        return exit.code if isinstance(exit.code, int) else 0
+    except (TokseamError, OSError, UnicodeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,504 @@
+"""The tokenizer: one immutable object over the native encoder.
+
+Ids are `uint32`, offsets and counts are `int64`, and a batch of any shape is `(ids, offsets)`. Text is `str` or `bytes`
+everywhere; bytes need not be UTF-8. Special tokens spelled out in a text are plain text unless the caller allows them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sys
+import tempfile
+from base64 import b64decode
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
+
+import numpy as np
+
+from tokseam import _native
+from tokseam.errors import UnsupportedTokenizerError, VocabError
+from tokseam.segmentation import Segmentation
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    Text = str | bytes
+    Ids = Sequence[int] | NDArray[np.integer[Any]]
+    Allowed = Literal["all"] | Collection[str]
+
+__all__ = ["Ragged", "Tokenizer"]
+
+
+class Ragged(NamedTuple):
+    """Rows of ids of different lengths, laid end to end.
+
+    Row `i` is `ids[offsets[i]:offsets[i + 1]]`.
+
+    Attributes:
+        ids: uint32, shape (total,).
+        offsets: int64, shape (rows + 1,), from 0 to `total`, never falling. Unit: ids.
+    """
+
+    ids: NDArray[np.uint32]
+    offsets: NDArray[np.int64]
+
+    def tolists(self) -> list[list[int]]:
+        """Return the rows as Python lists, the form that `datasets` and JSON take."""
+        ids, offsets = self.ids.tolist(), self.offsets.tolist()
+        return [ids[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]
+
+    def to_arrow(self) -> pa.LargeListArray:
+        """Return the rows as an Arrow array of large lists of uint32, without copying the ids.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+        """
+        try:
+            import pyarrow as pa
+        except ImportError as error:
+            raise ImportError("to_arrow needs pyarrow: pip install 'tokseam[train]'") from error
+        return pa.LargeListArray.from_arrays(pa.array(self.offsets), pa.array(self.ids))
+
+
+@final
+class Tokenizer:
+    """An exact BPE tokenizer: the same ids as `tokenizers` and `tiktoken` give for the same file.
+
+    Make one with `from_file`, `from_json`, `from_hf` or `from_tiktoken`. It never changes, can be used from any number
+    of threads, pickles to the same bytes every time, and equals another one that saves to the same file.
+
+    Examples:
+        >>> from tokseam import _bundled
+        >>> tokenizer = _bundled.tokenizer()
+        >>> ids = tokenizer.encode("Tokens meet at seams.")
+        >>> ids.dtype
+        dtype('uint32')
+        >>> tokenizer.decode(ids)
+        'Tokens meet at seams.'
+    """
+
+    __slots__ = ("__weakref__", "_native")
+
+    def __init__(self, native: _native.Tokenizer) -> None:
+        if not isinstance(native, _native.Tokenizer):
+            raise TypeError("use Tokenizer.from_file, from_json, from_hf or from_tiktoken")
+        self._native = native
+
+    # Making one.
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Tokenizer:
+        """Load a `tokenizer.json`, a `tokenizer.json.gz`, or a folder that holds a `tokenizer.json`.
+
+        Args:
+            path: The file or the folder.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            VocabError: The file is no valid tokenizer. A file of tiktoken ranks is one of them: it has no pattern, so
+                it goes through `from_tiktoken(path, pattern=...)`.
+            UnsupportedTokenizerError: The file has a part that would not be applied exactly.
+        """
+        file = Path(path)
+        if file.is_dir():
+            file = file / "tokenizer.json"
+        data = _read(file)
+        if not data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+            raise VocabError(
+                f"{file} is not a tokenizer.json: it does not start with '{{'. "
+                "For a file of tiktoken ranks use Tokenizer.from_tiktoken(path, pattern=REGEX, special_tokens={...})"
+            )
+        try:
+            return cls(_native.Tokenizer.from_json(data))
+        except VocabError as error:
+            error.add_note(f"while reading {file}")
+            raise
+
+    @classmethod
+    def from_json(cls, data: str | bytes) -> Tokenizer:
+        """Load the text of a `tokenizer.json`.
+
+        Raises:
+            VocabError: The text is no valid tokenizer.
+            UnsupportedTokenizerError: It has a part that would not be applied exactly.
+        """
+        return cls(_native.Tokenizer.from_json(data))
+
+    @classmethod
+    def from_hf(cls, tokenizer: Any) -> Tokenizer:
+        """Take over a tokenizer of Hugging Face.
+
+        Args:
+            tokenizer: A `tokenizers.Tokenizer`, or a tokenizer of `transformers` that is backed by one.
+
+        Raises:
+            TypeError: The object is neither (a "slow" tokenizer of transformers has no `tokenizer.json`).
+            UnsupportedTokenizerError: It has a part that would not be applied exactly, or one written in Python.
+        """
+        for name in ("backend_tokenizer", "_tokenizer"):
+            if not hasattr(tokenizer, "to_str") and hasattr(tokenizer, name):
+                tokenizer = getattr(tokenizer, name)
+        if not hasattr(tokenizer, "to_str"):
+            raise TypeError(
+                f"from_hf takes a tokenizers.Tokenizer or a fast tokenizer of transformers, not {type(tokenizer).__name__}"
+            )
+        try:
+            data = tokenizer.to_str()
+        except Exception as error:
+            raise UnsupportedTokenizerError(
+                f"this tokenizer cannot be written as a tokenizer.json ({error}); "
+                "replace the part that is written in Python by a stock one"
+            ) from error
+        return cls.from_json(data)
+
+    @classmethod
+    def from_tiktoken(
+        cls,
+        source: Any,
+        *,
+        pattern: str | None = None,
+        special_tokens: Mapping[str, int] | None = None,
+    ) -> Tokenizer:
+        """Take over a `tiktoken.Encoding`, or read a file of tiktoken ranks.
+
+        Args:
+            source: A `tiktoken.Encoding`, or the path of a `.tiktoken` file (also gzipped).
+            pattern: The split pattern; needed with a path, since the file does not say.
+            special_tokens: The special tokens and their ids; only with a path.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            TypeError: `source` is neither, or an encoding came with a pattern of its own and was given another.
+            VocabError: The ranks or the pattern are not valid, or the pattern is missing.
+        """
+        if isinstance(source, (str, os.PathLike)):
+            path = Path(source)
+            if pattern is None:
+                raise VocabError(
+                    f"{path} holds ranks alone: pass pattern=REGEX, the split pattern of the encoding, "
+                    "and special_tokens={NAME: ID} if it has any"
+                )
+            ranks = _parse_ranks(path)
+            return cls(_native.Tokenizer.from_tiktoken(ranks, pattern, dict(special_tokens or {})))
+        if pattern is not None or special_tokens is not None:
+            raise TypeError("pattern and special_tokens go with a path; a tiktoken.Encoding has its own")
+        try:
+            ranks = list(source._mergeable_ranks.items())
+            native = _native.Tokenizer.from_tiktoken(ranks, source._pat_str, dict(source._special_tokens))
+        except AttributeError as error:
+            raise TypeError(
+                f"from_tiktoken takes a tiktoken.Encoding or a path, not {type(source).__name__}"
+            ) from error
+        return cls(native)
+
+    # Encoding.
+
+    def encode(self, text: Text, *, allowed_special: Allowed = ()) -> NDArray[np.uint32]:
+        """Encode one text.
+
+        Args:
+            text: Text, or bytes that need not be UTF-8.
+            allowed_special: The special tokens that count as such where the text spells them: `"all"`, or a collection
+                of names. All others are plain text, and plain text never gives a special token's id.
+
+        Returns:
+            The ids: uint32, shape (n,).
+
+        Raises:
+            UnicodeError: The text holds a lone surrogate.
+            UnknownTokenError: `allowed_special` has a name that is no special token.
+            VocabError: A byte of the text has no token.
+        """
+        return self._native.encode(text, _allowed(allowed_special))
+
+    def encode_batch(
+        self,
+        texts: Iterable[Text],
+        *,
+        allowed_special: Allowed = (),
+        parallel: bool | int | None = None,
+    ) -> Ragged:
+        """Encode many texts at once.
+
+        Args:
+            texts: The texts.
+            allowed_special: As in `encode`.
+            parallel: The number of threads; True is one a core, False is one. None chooses by the amount of text, and
+                is one thread in worker processes, where the other cores have their own work. The result is the same.
+
+        Returns:
+            One row a text: ids uint32, offsets int64.
+
+        Raises:
+            UnicodeError: A text holds a lone surrogate.
+            UnknownTokenError: `allowed_special` has a name that is no special token.
+            VocabError: A byte of a text has no token.
+        """
+        return Ragged(*self._native.encode_batch(_texts(texts), _allowed(allowed_special), _threads(parallel)))
+
+    def encode_with_offsets(
+        self, text: Text, *, allowed_special: Allowed = ()
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Encode one text and say where each token lies.
+
+        Args:
+            text: As in `encode`.
+            allowed_special: As in `encode`.
+
+        Returns:
+            The ids, uint32, shape (n,), and their ranges, int64, shape (n, 2): first and end byte of each token in the
+            UTF-8 of the text. A token that holds part of a character spans exactly its own bytes; under a normalizer a
+            token has the whole characters that it came from.
+
+        Raises:
+            UnicodeError: The text holds a lone surrogate.
+            UnknownTokenError: `allowed_special` has a name that is no special token.
+            VocabError: A byte of the text has no token.
+        """
+        return self._native.encode_with_offsets(text, _allowed(allowed_special))
+
+    def count(self, text: Text) -> int:
+        """Return the number of tokens of one text: `len(encode(text))` without the array.
+
+        Raises:
+            UnicodeError: The text holds a lone surrogate.
+            VocabError: A byte of the text has no token.
+        """
+        return self._native.count(text)
+
+    def count_batch(self, texts: Iterable[Text], *, parallel: bool | int | None = None) -> NDArray[np.int64]:
+        """Return the number of tokens of each text: int64, shape (m,). `parallel` is as in `encode_batch`.
+
+        Raises:
+            UnicodeError: A text holds a lone surrogate.
+            VocabError: A byte of a text has no token.
+        """
+        return self._native.count_batch(_texts(texts), _threads(parallel))
+
+    def show(self, text: Text, *, allowed_special: Allowed = ()) -> Segmentation:
+        """Return the text with its token borders made visible: a coloured table in a notebook, plain text in `print`.
+
+        Args:
+            text: As in `encode`.
+            allowed_special: As in `encode`.
+
+        Raises:
+            UnicodeError: The text holds a lone surrogate.
+            UnknownTokenError: `allowed_special` has a name that is no special token.
+            VocabError: A byte of the text has no token.
+        """
+        ids, offsets = self.encode_with_offsets(text, allowed_special=allowed_special)
+        data = text.encode() if isinstance(text, str) else bytes(text)
+        special = set(self.special_tokens.values())
+        return Segmentation.from_offsets(data, ids.tolist(), offsets.tolist(), special)
+
+    # Decoding.
+
+    def decode(self, ids: Ids) -> str:
+        """Decode ids to text. Special tokens are written out; bytes that are not UTF-8 become U+FFFD.
+
+        Args:
+            ids: Integers, or an integer array of any width and stride.
+
+        Raises:
+            TypeError: The ids are not integers.
+            UnknownTokenError: An id has no token.
+        """
+        return self._native.decode(ids)
+
+    def decode_bytes(self, ids: Ids) -> bytes:
+        """Decode ids to bytes, whatever they are. Special tokens are written out.
+
+        Raises:
+            TypeError: The ids are not integers.
+            UnknownTokenError: An id has no token.
+        """
+        return self._native.decode_bytes(ids)
+
+    def decode_batch(self, ragged: Ragged | list[Ids]) -> list[str]:
+        """Decode many rows, each as `decode` does.
+
+        Args:
+            ragged: What `encode_batch` returned, or a list of rows of ids.
+
+        Raises:
+            TypeError: It is neither, or the ids are not integers.
+            UnknownTokenError: An id has no token.
+            ValueError: The offsets fall, or point outside of the ids.
+        """
+        if isinstance(ragged, Ragged):
+            return self._native.decode_batch(ragged.ids, ragged.offsets)
+        if isinstance(ragged, list):
+            return [self._native.decode(row) for row in ragged]
+        # A tuple of two arrays could be either.
+        raise TypeError(f"decode_batch takes a Ragged or a list of rows, not {type(ragged).__name__}")
+
+    def stream_decoder(self) -> _native.StreamDecoder:
+        """Return a decoder for ids that come one at a time.
+
+        `push(id)` returns the text that is certain now and never splits a character; `finish()` returns the rest. All of
+        it joined is `decode` of all the ids.
+        """
+        return self._native.stream_decoder()
+
+    # Judging.
+
+    def is_canonical(self, ids: Ids) -> bool:
+        """Return whether the ids are what `encode` gives for the text that they spell.
+
+        Special ids cut the sequence and each run between them is judged alone. A run that is not UTF-8 is not canonical;
+        an empty one is.
+
+        Raises:
+            TypeError: The ids are not integers.
+            UnknownTokenError: An id has no token.
+        """
+        return self._native.is_canonical(ids)
+
+    # The vocabulary.
+
+    def token_bytes(self, id: int) -> bytes:
+        """Return the bytes of a token; of a special token, the UTF-8 of its name.
+
+        Raises:
+            UnknownTokenError: The id has no token.
+        """
+        return self._native.token_bytes(id)
+
+    def token_id(self, token: bytes | str) -> int | None:
+        """Return the id of the token with exactly these bytes, or None. Special tokens are never found."""
+        return self._native.token_id(token.encode() if isinstance(token, str) else token)
+
+    @property
+    def vocab_size(self) -> int:
+        """The highest id plus one, with holes and added tokens."""
+        return self._native.vocab_size
+
+    @property
+    def special_tokens(self) -> dict[str, int]:
+        """The special tokens and their ids."""
+        return self._native.special_tokens
+
+    def info(self) -> dict[str, Any]:
+        """Return what the file holds and how it is read, as the command `tokseam info` prints it.
+
+        Keys: `kind`, `vocab_size`, `entries`, `merges`, `live_merges`, `pretokenizer`, `family`, `normalizer`,
+        `decoder`, `lossless` (`"yes"`, or the component that loses text), `missing_bytes` (bytes without a token) and
+        `warnings` (where stock `tokenizers` and this package differ on purpose).
+        """
+        return self._native.info()
+
+    # Saving.
+
+    def to_json(self) -> str:
+        """Return the text of a `tokenizer.json` that stock `tokenizers` loads to the same ids."""
+        return self._native.to_json()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a `tokenizer.json`; gzipped if the name ends in `.gz`, inside if the path is a folder.
+
+        The file is written beside its place and then moved there, so a full disk or a crash leaves the old one.
+        """
+        file = Path(os.path.realpath(path))
+        if file.is_dir():
+            file = file / "tokenizer.json"
+        data = self.to_json().encode()
+        _replace(file, gzip.compress(data, mtime=0) if file.suffix == ".gz" else data)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Tokenizer.from_json, (self.to_json(),)
+
+    def __copy__(self) -> Tokenizer:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tokenizer:
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Tokenizer):
+            return NotImplemented
+        return self is other or (self.vocab_size == other.vocab_size and self.to_json() == other.to_json())
+
+    def __hash__(self) -> int:
+        return hash((self.vocab_size, frozenset(self.special_tokens.items())))
+
+    def __repr__(self) -> str:
+        info = self.info()
+        return f"Tokenizer({info['kind']}, vocab_size={self.vocab_size}, special_tokens={len(self.special_tokens)})"
+
+
+def _allowed(allowed_special: Allowed) -> Literal["all"] | list[str] | None:
+    if allowed_special == "all":
+        return "all"
+    if isinstance(allowed_special, (str, bytes)):
+        raise TypeError(f'allowed_special is "all" or a collection of names: write {{{allowed_special!r}}}')
+    return sorted(allowed_special) or None
+
+
+def _texts(texts: Iterable[Text]) -> list[Text]:
+    if isinstance(texts, (str, bytes)):
+        raise TypeError(f"expected many texts, not one {type(texts).__name__}: write [text]")
+    return list(texts)
+
+
+def _threads(parallel: bool | int | None) -> int:
+    """Return a number of threads, where 0 leaves the choice to the native side."""
+    if parallel is None:
+        # A worker process of multiprocessing has this module loaded; asking for it would load it everywhere else.
+        process = sys.modules.get("multiprocessing.process")
+        return 0 if process is None or process.parent_process() is None else 1
+    if parallel is True:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if parallel is False:
+        return 1
+    if parallel < 1:
+        raise ValueError(f"parallel is a number of threads, True, False or None, not {parallel}")
+    return int(parallel)
+
+
+def _read(path: Path) -> bytes:
+    data = path.read_bytes()
+    if data.startswith(b"\x1f\x8b"):
+        try:
+            return gzip.decompress(data)
+        except (EOFError, OSError, ValueError) as error:
+            raise VocabError(f"{path} is a broken gzip file: {error}") from error
+    return data
+
+
+def _parse_ranks(path: Path) -> list[tuple[bytes, int]]:
+    ranks = []
+    for number, line in enumerate(_read(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            token, rank = line.split()
+            ranks.append((b64decode(token, validate=True), int(rank)))
+        except ValueError as error:
+            raise VocabError(f"{path}, line {number}: expected a token in base64 and its rank ({error})") from error
+    return ranks
+
+
+def _replace(path: Path, data: bytes) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp hides its file from others; a saved tokenizer has the old file's mode, or the usual one.
+        try:
+            mode = path.stat().st_mode & 0o777
+        except FileNotFoundError:
+            mask = os.umask(0)
+            os.umask(mask)
+            mode = 0o666 & ~mask
+        os.chmod(name, mode)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

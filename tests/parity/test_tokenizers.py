@@ -1,0 +1,149 @@
+"""Ids, offsets and decoded text equal those of `tokenizers` on real vocabularies and real text."""
+
+import random
+
+import numpy as np
+import pytest
+import tokenizers
+from conftest import FULL, NAMES, SEED, compared, corpora, ours, stock
+from hypothesis import given
+from hypothesis import strategies as st
+from texts import adversarial, worst_cases
+
+from tokseam import Tokenizer
+
+
+def touched(text: str, offsets: np.ndarray) -> list[tuple[int, int]]:
+    """Return the characters that each range of bytes touches, first and end."""
+    data = np.frombuffer(text.encode(), np.uint8)
+    # The character of each byte, and of the end.
+    char = np.append(np.cumsum((data & 0xC0) != 0x80) - 1, len(text))
+    start, end = offsets[:, 0], offsets[:, 1]
+    first = char[start]
+    last = np.where(end > start, char[end - 1] + 1, first)
+    return list(zip(first.tolist(), last.tolist(), strict=True))
+
+
+def spelled_out(stock: tokenizers.Tokenizer, tokenizer: Tokenizer, text: str) -> bool:
+    """Return whether stock `tokenizers` gives a special token's id for plain text, which this package never does."""
+    special = set(tokenizer.special_tokens.values())
+    return not special.isdisjoint(stock.encode(text, add_special_tokens=False).ids)
+
+
+def check(name: str, text: str, encoding: tokenizers.Encoding) -> None:
+    ids, offsets = ours(name).encode_with_offsets(text)
+    if ids.tolist() != encoding.ids:
+        first = next(i for i, pair in enumerate(zip([*ids.tolist(), -1], [*encoding.ids, -1], strict=False)) if pair[0] != pair[1])
+        at = encoding.offsets[max(first - 2, 0)][0] if encoding.offsets else 0
+        raise AssertionError(
+            f"{name}: token {first} differs in {text[at : at + 60]!r}: "
+            f"{ids.tolist()[first : first + 8]}, not {encoding.ids[first : first + 8]} {encoding.tokens[first : first + 8]}"
+        )
+    found = touched(text, offsets)
+    if found != encoding.offsets:
+        first = next(i for i, pair in enumerate(zip(found, encoding.offsets, strict=True)) if pair[0] != pair[1])
+        near = text[max(found[first][0] - 20, 0) : found[first][1] + 20]
+        raise AssertionError(f"{name}: offsets of token {first} near {near!r}: {found[first]}, not {encoding.offsets[first]}")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_real_text(name: str) -> None:
+    theirs, tokenizer = stock(name), ours(name)
+    for kind, documents in corpora().items():
+        batch = tokenizer.encode_batch(documents)
+        for row, text, encoding in zip(
+            batch.tolists(), documents, theirs.encode_batch(documents, add_special_tokens=False), strict=True
+        ):
+            check(name, text, encoding)
+            assert row == encoding.ids
+            assert tokenizer.count(text) == len(row)
+            compared[f"ids and offsets, {kind}"] += len(text.encode())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_decoded_text(name: str) -> None:
+    theirs, tokenizer = stock(name), ours(name)
+    rng = random.Random(SEED)
+    documents = [text for texts in corpora().values() for text in texts]
+    for text in documents if FULL else rng.sample(documents, min(len(documents), 20)):
+        ids = tokenizer.encode(text)
+        decoded = tokenizer.decode(ids)
+        assert decoded == theirs.decode(ids.tolist(), skip_special_tokens=False)
+        stream = tokenizer.stream_decoder()
+        assert "".join([stream.push(id) for id in ids.tolist()] + [stream.finish()]) == decoded
+        if tokenizer.info()["lossless"] == "yes":
+            assert tokenizer.decode_bytes(ids) == text.encode()
+        compared["decoded text"] += len(decoded.encode())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_ids_decode_alike(name: str) -> None:
+    theirs, tokenizer = stock(name), ours(name)
+    known = sorted(theirs.get_vocab().values())
+    rng = random.Random(SEED)
+    for size in [1, 2, 3, 5, 8, 200] * (200 if FULL else 20):
+        ids = rng.choices(known, k=size)
+        decoded = tokenizer.decode(ids)
+        assert decoded == theirs.decode(ids, skip_special_tokens=False), ids
+        stream = tokenizer.stream_decoder()
+        assert "".join([stream.push(id) for id in ids] + [stream.finish()]) == decoded, ids
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_adversarial_text(name: str) -> None:
+    theirs, tokenizer = stock(name), ours(name)
+    spellings = [token.content for token in theirs.get_added_tokens_decoder().values()]
+
+    @given(adversarial(spellings))
+    def run(text: str) -> None:
+        if spelled_out(theirs, tokenizer, text):
+            return
+        check(name, text, theirs.encode(text, add_special_tokens=False))
+        compared["adversarial text"] += len(text.encode())
+
+    run()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_joined_tokens(name: str) -> None:
+    """Random tokens, whole and cut, lie where merges compete as no real text makes them."""
+    theirs, tokenizer = stock(name), ours(name)
+    rng = random.Random(SEED)
+    special = set(tokenizer.special_tokens.values())
+    tokens = [tokenizer.token_bytes(id) for id in theirs.get_vocab().values() if id not in special]
+    for _ in range(300 if FULL else 30):
+        data = b"".join(
+            token[: rng.randrange(1, len(token) + 1)] if token and rng.random() < 0.25 else token
+            for token in rng.choices(tokens, k=200)
+        )
+        text = data.decode("utf-8", "ignore")
+        if not spelled_out(theirs, tokenizer, text):
+            check(name, text, theirs.encode(text, add_special_tokens=False))
+            compared["joined tokens"] += len(text.encode())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_worst_cases(name: str) -> None:
+    for case, text in worst_cases(200_000 if FULL else 10_000, SEED).items():
+        try:
+            check(name, text, stock(name).encode(text, add_special_tokens=False))
+        except AssertionError as error:
+            raise AssertionError(f"{case}: {error}") from None
+        compared["worst cases"] += len(text.encode())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name in {"bundled", "llama3", "deepseek3", "mistral3"}])
+def test_allowed_special_tokens(name: str) -> None:
+    theirs, tokenizer = stock(name), ours(name)
+    special = sorted(tokenizer.special_tokens)[:20]
+
+    @given(st.lists(st.one_of(st.sampled_from(special), st.sampled_from([" ", "a b", "\n", "12 x"])), max_size=8).map("".join))
+    def run(text: str) -> None:
+        theirs.encode_special_tokens = False
+        try:
+            expected = theirs.encode(text, add_special_tokens=False).ids
+        finally:
+            theirs.encode_special_tokens = True
+        assert tokenizer.encode(text, allowed_special="all").tolist() == expected
+
+    run()

@@ -1,0 +1,173 @@
+"""The command: what it prints, where, with which exit code, and what it says without its extra."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tokseam import _bundled
+from tokseam.cli.app import app
+
+TEXT = "Tokens meet at seams: naïve 数字 12345."
+
+
+def run(*words: str, data: bytes | None = None) -> Any:
+    return CliRunner().invoke(app, list(words), input=data)
+
+
+def command(*words: str, data: bytes = b"", **extra: Any) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([sys.executable, "-m", "tokseam", *words], input=data, capture_output=True, check=False, **extra)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT + "\nsecond line\r\n\n", encoding="utf-8", newline="")
+    return path
+
+
+def test_encode_and_decode(file: Path) -> None:
+    ids = _bundled.tokenizer().encode(TEXT).tolist()
+    line = " ".join(map(str, ids)) + "\n"
+    assert run("encode", TEXT).stdout == line
+    assert run("encode", data=TEXT.encode()).stdout == line
+    assert run("encode", "--file", "-", data=TEXT.encode()).stdout == line
+    assert json.loads(run("encode", "--json", TEXT).stdout) == {"ids": ids}
+    assert run("decode", *map(str, ids)).stdout_bytes.decode() == TEXT
+    whole = run("encode", "-f", str(file))
+    for form in ("", "--json"):
+        written = run("encode", "-f", str(file), *([form] if form else [])).stdout
+        assert run("decode", data=written.encode()).stdout_bytes == file.read_bytes()
+    assert whole.exit_code == 0
+    shown = json.loads(run("decode", "--json", *map(str, ids)).stdout)
+    assert shown == {"text": TEXT, "bytes": TEXT.encode().hex()}
+
+
+def test_lines(file: Path) -> None:
+    tokenizer = _bundled.tokenizer()
+    expected = [tokenizer.encode(line).tolist() for line in (TEXT, "second line", "")]
+    written = run("encode", "--lines", "--json", "-f", str(file)).stdout
+    assert [json.loads(line)["ids"] for line in written.splitlines()] == expected
+    assert run("encode", "--lines", "--json", data=file.read_bytes()).stdout == written
+    counted = run("count", "--lines", "-f", str(file)).stdout
+    assert [int(line) for line in counted.splitlines()] == [len(row) for row in expected]
+
+
+def test_count(file: Path) -> None:
+    tokens = _bundled.tokenizer().count(file.read_bytes())
+    assert run("count", "-f", str(file)).stdout == f"{tokens}\n"
+    size = file.stat().st_size
+    expected = {"tokens": tokens, "bytes": size, "bytes_per_token": size / tokens}
+    assert json.loads(run("count", "--json", "-f", str(file)).stdout) == expected
+    assert json.loads(run("count", "--json", "").stdout) == {"tokens": 0, "bytes": 0, "bytes_per_token": None}
+
+
+def test_show(tmp_path: Path) -> None:
+    plain = run("show", TEXT).stdout
+    assert plain.replace("|", "").replace("·", " ").startswith("Tokens meet at seams: naïve ")
+    assert "\x1b" not in plain
+    assert "\x1b[48;5;" in run("show", "--colour", TEXT).stdout
+    page = tmp_path / "page.html"
+    assert run("show", "--html", str(page), TEXT, "--special", "all").exit_code == 0
+    assert "<!doctype html>" in page.read_text(encoding="utf-8")
+    tokens = json.loads(run("show", "--json", TEXT).stdout)["tokens"]
+    assert bytes.fromhex("".join(token["bytes"] for token in tokens)).decode() == TEXT
+
+
+def test_special_tokens() -> None:
+    text = "a<|endoftext|>"
+    plain = run("encode", text).stdout
+    for allowed in ("all", "<|endoftext|>"):
+        assert run("encode", text, "--special", allowed).stdout != plain
+    assert command("encode", text, "--special", "<s>").returncode == 1
+
+
+def test_info(tmp_path: Path) -> None:
+    shown = run("info").stdout
+    for word in ("vocabulary", "12,288", "merges", "<|endoftext|>", "lossless", "yes", "missing bytes"):
+        assert word in shown
+    facts = json.loads(run("info", "--json").stdout)
+    assert facts["vocab_size"] == 12_288
+    assert facts["special_tokens"] == {"<|endoftext|>": 0}
+    _bundled.tokenizer().save(tmp_path / "tokenizer.json")
+    for path in (tmp_path, tmp_path / "tokenizer.json"):
+        assert json.loads(run("info", "--json", "-t", str(path)).stdout) == facts
+
+
+def test_missing_bytes_are_ranges() -> None:
+    from tokseam.cli.info import missing
+
+    assert missing([]) == "none"
+    assert missing([0xC0, 0xC1, *range(0xF5, 0x100)]) == "13 bytes have no token: C0 C1 F5..FF"
+    assert missing([7]) == "1 byte has no token: 07"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["count", "a"], 0),
+        (["--help"], 0),
+        (["encode", "--help"], 0),
+        (["count", "-f", "no such file"], 1),
+        (["info", "-t", "no such file"], 1),
+        (["decode", "x"], 1),
+        (["decode", "-5"], 2),
+        (["decode", "99999999"], 1),
+        (["decode", "99999999999999999999999"], 1),
+        (["encode", "a", "--file", "b"], 2),
+        (["encode", "--nothing"], 2),
+        (["nothing"], 2),
+        ([], 2),
+    ],
+)
+def test_exit_codes(words: list[str], code: int) -> None:
+    done = command(*words)
+    assert done.returncode == code, done
+    assert b"Traceback" not in done.stderr
+    if code:
+        assert done.stderr or not words
+    if code == 1:
+        assert done.stderr.startswith(b"error: ")
+        assert not done.stdout
+
+
+def test_bytes_of_any_kind_pass_through() -> None:
+    data = bytes(range(256)) + b"\r\n\xff\n"
+    ids = command("encode", data=data)
+    assert ids.returncode == 0
+    assert command("decode", data=ids.stdout).stdout == data
+    assert command("encode", b"\xff\xfe".decode("utf-8", "surrogateescape")).stdout == command("encode", data=b"\xff\xfe").stdout
+
+
+def test_a_closed_pipe_is_no_trace() -> None:
+    line = f"{sys.executable} -m tokseam encode --lines | head -1"
+    done = subprocess.run(["bash", "-c", line], input=b"a b c\n" * 200_000, capture_output=True, check=False)
+    assert done.stdout.count(b"\n") == 1
+    assert b"Traceback" not in done.stderr
+
+
+def test_the_script_is_installed() -> None:
+    script = Path(sys.executable).with_name("tokseam")
+    assert subprocess.run([script, "count", "a"], capture_output=True, check=True).stdout == b"1\n"
+
+
+def test_without_the_extra(tmp_path: Path) -> None:
+    for name in ("typer", "rich", "tqdm"):
+        # A module of this name that cannot be found, whatever is installed.
+        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError('no {name}', name={name!r})\n")
+    done = command("info", env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert b"pip install 'tokseam[cli]'" in done.stderr
+
+
+def test_importing_is_light() -> None:
+    code = "import sys, tokseam; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"typer", "rich", "tqdm", "torch", "transformers", "tokenizers", "tiktoken", "pyarrow", "hypothesis", "multiprocessing"}
+    assert heavy.isdisjoint(loaded)

@@ -1,0 +1,78 @@
+"""Every example in the README and in the docstrings runs and prints what it says."""
+
+import doctest
+import importlib
+import os
+import pkgutil
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+import tokseam
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def modules() -> list[str]:
+    found = [name for _, name, _ in pkgutil.walk_packages(tokseam.__path__, "tokseam.")]
+    return ["tokseam", *(name for name in found if not name.endswith(("._native", ".__main__")))]
+
+
+@pytest.mark.parametrize("name", modules())
+def test_docstrings(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS).failed == 0
+
+
+def test_readme_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python blocks run in one session, in a folder that holds a tokenizer.json."""
+    from tokseam import _bundled
+
+    monkeypatch.chdir(tmp_path)
+    _bundled.tokenizer().save("tokenizer.json")
+    source = "\n".join(text for kind, text in BLOCKS if kind == "python")
+    assert source
+    test = doctest.DocTestParser().get_doctest(source, {}, "README.md", None, 0)
+    assert test.examples
+    assert doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test).failed == 0
+
+
+def test_readme_commands(tmp_path: Path) -> None:
+    """Each line that starts with `$ tokseam` prints the lines below it."""
+    from tokseam import _bundled
+
+    _bundled.tokenizer().save(tmp_path / "tokenizer.json")
+    (tmp_path / "book.txt").write_text(_bundled.text(), encoding="utf-8")
+    ran = 0
+    for kind, text in BLOCKS:
+        if kind != "console":
+            continue
+        for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+            line, _, expected = part.partition("\n")
+            words = shlex.split(line)
+            if words[0] != "tokseam":
+                continue
+            done = subprocess.run(
+                [sys.executable, "-m", *words], cwd=tmp_path, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONUTF8": "1"}
+            )
+            assert done.stdout == expected, line
+            ran += 1
+    assert ran
+
+
+def test_readme_targets() -> None:
+    """Each `make` command of the README is a target."""
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"\bmake (\w+)", README))
+    assert {"demo", "test"} <= named <= targets
+
+
+def test_demo() -> None:
+    done = subprocess.run([sys.executable, str(ROOT / "examples" / "demo.py")], capture_output=True, text=True, check=True)
+    assert done.stdout.count("$ tokseam") >= 5
+    assert "seams" in done.stdout
