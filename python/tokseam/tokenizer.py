@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 from base64 import b64decode
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
 
@@ -49,7 +50,7 @@ class Ragged(NamedTuple):
     def tolists(self) -> list[list[int]]:
         """Return the rows as Python lists, the form that `datasets` and JSON take."""
         ids, offsets = self.ids.tolist(), self.offsets.tolist()
-        return [ids[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]
+        return [ids[start:end] for start, end in pairwise(offsets)]
 
     def to_arrow(self) -> pa.LargeListArray:
         """Return the rows as an Arrow array of large lists of uint32, without copying the ids.
@@ -106,8 +107,9 @@ class Tokenizer:
         file = Path(path)
         if file.is_dir():
             file = file / "tokenizer.json"
-        data = _read(file)
-        if not data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+        # Some editors open a file with a byte order mark; JSON has none.
+        data = _read(file).removeprefix(b"\xef\xbb\xbf")
+        if not data.lstrip().startswith(b"{"):
             raise VocabError(
                 f"{file} is not a tokenizer.json: it does not start with '{{'. "
                 "For a file of tiktoken ranks use Tokenizer.from_tiktoken(path, pattern=REGEX, special_tokens={...})"
@@ -144,7 +146,8 @@ class Tokenizer:
                 tokenizer = getattr(tokenizer, name)
         if not hasattr(tokenizer, "to_str"):
             raise TypeError(
-                f"from_hf takes a tokenizers.Tokenizer or a fast tokenizer of transformers, not {type(tokenizer).__name__}"
+                "from_hf takes a tokenizers.Tokenizer or a fast tokenizer of transformers, "
+                f"not {type(tokenizer).__name__}"
             )
         try:
             data = tokenizer.to_str()
@@ -340,8 +343,8 @@ class Tokenizer:
     def stream_decoder(self) -> _native.StreamDecoder:
         """Return a decoder for ids that come one at a time.
 
-        `push(id)` returns the text that is certain now and never splits a character; `finish()` returns the rest. All of
-        it joined is `decode` of all the ids.
+        `push(id)` returns the text that is certain now and never splits a character; `finish()` returns the rest. All
+        of it joined is `decode` of all the ids.
         """
         return self._native.stream_decoder()
 
@@ -350,8 +353,8 @@ class Tokenizer:
     def is_canonical(self, ids: Ids) -> bool:
         """Return whether the ids are what `encode` gives for the text that they spell.
 
-        Special ids cut the sequence and each run between them is judged alone. A run that is not UTF-8 is not canonical;
-        an empty one is.
+        Special ids cut the sequence and each run between them is judged alone. A run that is not UTF-8 is not
+        canonical; an empty one is.
 
         Raises:
             TypeError: The ids are not integers.

@@ -22,7 +22,6 @@ def info(
     """Say what a tokenizer is, whether it keeps every byte, and where it differs from its file.
 
     Examples:
-
         tokseam info
 
         tokseam info -t tokenizer.json

@@ -27,9 +27,7 @@ Pattern = Annotated[
     typer.Option("--pattern", metavar="REGEX", help="The split pattern, for a .tiktoken file."),
 ]
 Text = Annotated[str | None, typer.Argument(metavar="TEXT", help="The text. Without it: --file, or standard input.")]
-File = Annotated[
-    Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read this file; - is standard input.")
-]
+File = Annotated[Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read this file; - is standard input.")]
 Special = Annotated[
     list[str] | None,
     typer.Option(
