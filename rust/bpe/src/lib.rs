@@ -6,10 +6,19 @@
 
 pub mod added;
 pub mod aligned;
+//pub mod batch;
+pub mod byte_alphabet;
+//pub mod canonical;
 pub mod decoder;
+pub mod encoder;
 pub mod error;
+pub mod file;
+pub mod model;
 pub mod normalizer;
 pub mod pattern;
 pub mod pretokenizer;
+//pub mod tokenizer;
+pub mod vocab;
 
 pub use error::Error;
+//pub use tokenizer::Tokenizer;

@@ -1,15 +1,16 @@
-//! The Python binding.
-use pyo3::prelude::*;
+//! The Python binding: arguments in, the interpreter released, results out. No algorithm here.
 
-/// The native half of tokseam.
+mod array;
+mod bpe;
+mod error;
+mod signal;
+
+use pyo3::prelude::pymodule;
+
+
+/// The native half of tokseam. The package `tokseam` is the interface; this module may change.
 #[pymodule(gil_used = false)]
 mod _native {
-    use super::*;
-    use numpy::{IntoPyArray, PyArray1};
-
-    /// Count.
-    #[pyfunction]
-    fn probe(py: Python<'_>) -> Bound<'_, PyArray1<u32>> {
-        vec![1u32, 2].into_pyarray(py)
-    }
+    #[pymodule_export]
+    use crate::bpe::{StreamDecoder, Tokenizer};
 }

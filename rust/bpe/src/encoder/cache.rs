@@ -1,0 +1,154 @@
+//! Units that have been encoded before, in fixed memory.
+//!
+//! Two tables. The first holds units of up to 15 bytes that are at most three tokens: an entry is
+//! 32 bytes, a bucket of two entries one cache line. The second holds units of up to 31 bytes and
+//! seven tokens, an entry a line. A key is the bytes of the unit, zeros behind them, and the
+//! length in the top byte: equal keys are equal units, so a wrong answer is impossible, and the
+//! zero key is no unit. A new entry pushes out the older one of its bucket: the cache never stops
+//! learning.
+
+/// The longest unit of the first table, in bytes.
+pub const NARROW: usize = 15;
+/// The longest unit of the second table, in bytes.
+pub const WIDE: usize = 31;
+
+/// Up to three tokens and their number, as they are copied out whole.
+type Few = [u32; 4];
+
+#[derive(Clone, Copy, Default)]
+struct Entry {
+    key: u128,
+    tokens: Few,
+}
+
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+struct Bucket([Entry; 2]);
+
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+struct WideEntry {
+    key: [u128; 2],
+    tokens: [u32; 7],
+    len: u32,
+}
+
+/// The cache of one thread.
+pub struct Cache {
+    narrow: Vec<Bucket>,
+    wide: Vec<WideEntry>,
+}
+
+const MASKS: [u128; 17] = {
+    let mut masks = [u128::MAX; 17];
+    let mut len = 0;
+    while len < 16 {
+        masks[len] = (1 << (8 * len)) - 1;
+        len += 1;
+    }
+    masks
+};
+
+/// The `len` bytes at `start`, at most 16, and zeros.
+#[inline(always)]
+fn load(text: &[u8], start: usize, len: usize) -> u128 {
+    let bytes = match text.get(start..).and_then(|bytes| bytes.first_chunk()) {
+        Some(&bytes) => u128::from_le_bytes(bytes),
+        None => load_end(text, start),
+    };
+    bytes & MASKS[len.min(16)]
+}
+
+/// The bytes at `start`, fewer than 16, and zeros.
+#[cold]
+fn load_end(text: &[u8], start: usize) -> u128 {
+    let mut bytes = [0; 16];
+    for (slot, &byte) in bytes.iter_mut().zip(text.get(start..).unwrap_or_default()) {
+        *slot = byte;
+    }
+    u128::from_le_bytes(bytes)
+}
+
+/// The key of the `len` bytes at `start`; `len` is at most [`NARROW`].
+#[inline(always)]
+pub fn narrow_key(text: &[u8], start: usize, len: usize) -> u128 {
+    load(text, start, len) | (len as u128) << 120
+}
+
+/// The key of the `len` bytes at `start`; `len` is at most [`WIDE`].
+#[inline(always)]
+fn wide_key(text: &[u8], start: usize, len: usize) -> [u128; 2] {
+    let high = if len <= 16 { 0 } else { load(text, start + 16, len - 16) };
+    [load(text, start, len), high | (len as u128) << 120]
+}
+
+#[inline(always)]
+fn mix(low: u64, high: u64) -> u64 {
+    let product = u128::from(low ^ 0x9E37_79B9_7F4A_7C15) * u128::from(high ^ 0xD1B5_4A32_D192_ED03);
+    (product >> 64) as u64 ^ product as u64
+}
+
+impl Cache {
+    /// An empty cache of `2^bits` units in each table.
+    pub fn new(bits: u32) -> Self {
+        Self {
+            narrow: vec![Bucket::default(); 1 << bits.max(1) >> 1],
+            wide: vec![WideEntry::default(); 1 << bits.max(4) >> 4],
+        }
+    }
+
+    /// Where a narrow key lies.
+    #[inline(always)]
+    pub fn place(&self, key: u128) -> usize {
+        mix(key as u64, (key >> 64) as u64) as usize & (self.narrow.len() - 1)
+    }
+
+    /// The tokens of a narrow unit: up to three, and their number in the last place.
+    #[inline(always)]
+    pub fn get(&self, place: usize, key: u128) -> Option<&Few> {
+        let Bucket([first, second]) = self.narrow.get(place)?;
+        if first.key == key {
+            Some(&first.tokens)
+        } else if second.key == key {
+            Some(&second.tokens)
+        } else {
+            None
+        }
+    }
+
+    /// The tokens of a unit of at most [`WIDE`] bytes, from the second table.
+    #[inline(always)]
+    pub fn get_wide(&self, text: &[u8], start: usize, len: usize) -> Option<&[u32]> {
+        let key = wide_key(text, start, len);
+        let entry = &self.wide[self.place_wide(key)];
+        (entry.key == key).then(|| &entry.tokens[..(entry.len & 7) as usize])
+    }
+
+    #[inline(always)]
+    fn place_wide(&self, [low, high]: [u128; 2]) -> usize {
+        let first = mix(low as u64, (low >> 64) as u64);
+        let second = mix(high as u64, (high >> 64) as u64);
+        mix(first, second) as usize & (self.wide.len() - 1)
+    }
+
+    /// Remembers the tokens of a unit, if they fit.
+    #[inline(always)]
+    pub fn put(&mut self, text: &[u8], start: usize, len: usize, tokens: &[u32]) {
+        if len <= NARROW && tokens.len() <= 3 {
+            let key = narrow_key(text, start, len);
+            let place = self.place(key);
+            let Bucket([first, second]) = &mut self.narrow[place];
+            *second = *first;
+            first.key = key;
+            first.tokens[..tokens.len()].copy_from_slice(tokens);
+            first.tokens[3] = tokens.len() as u32;
+        } else if len <= WIDE && tokens.len() <= 7 {
+            let key = wide_key(text, start, len);
+            let place = self.place_wide(key);
+            let entry = &mut self.wide[place];
+            entry.key = key;
+            entry.tokens[..tokens.len()].copy_from_slice(tokens);
+            entry.len = tokens.len() as u32;
+        }
+    }
+}

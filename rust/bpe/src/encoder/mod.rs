@@ -1,0 +1,575 @@
+//! Text to ids, exactly and fast.
+//!
+//! The definition is [`plain`]: in each pretoken, apply the merge of lowest rank at its leftmost
+//! place until none applies. What is fast about it:
+//!
+//! 1. A pretoken is cut into *units* at byte borders that no token of the first phase spans
+//!    ([`borders`], Lemma 1). Units are short and repeat, so they come from a [`cache`]; one that
+//!    is not there is merged by a scan, a long one by [`backtrack`].
+//! 2. Ranks are cut in two where superwords begin: a second phase joins the tokens of the first
+//!    across unit borders, inside small [`clusters`] (Lemma 2).
+//!
+//! With word vocabularies the second phase is empty. With `ignore_merges` a pretoken that is a
+//! token is that token, so there units are whole pretokens.
+//!
+//! Text is taken in blocks of some ten kilobytes that end where no merge can cross, so that the
+//! tokens of a block stay in the processor's cache between the phases.
+
+pub mod backtrack;
+pub mod borders;
+pub mod cache;
+pub mod clusters;
+pub mod pairs;
+pub mod plain;
+#[cfg(any(test, feature = "reference"))]
+pub mod reference;
+pub mod symbols;
+mod wide;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::OnceLock;
+
+use rustc_hash::FxHashSet;
+
+use crate::model::{Kind, Model};
+use backtrack::{Backtracker, Search};
+use borders::Borders;
+use cache::{Cache, NARROW};
+use clusters::Clusters;
+use pairs::{NONE, PairTable};
+use plain::{Merges, SHORT};
+use symbols::Symbols;
+
+/// Bytes of text in a block.
+const BLOCK: usize = 16 << 10;
+
+/// Units in the cache of a thread, as a power of two.
+const CACHE_BITS: u32 = 18;
+
+/// The first phase must have at least this many merges to be worth a second one: with fewer,
+/// clusters would be as long as the text, and whole pretokens are searched instead.
+const LEAST_FIRST_PHASE: u32 = 4096;
+
+/// A byte, at a place of the text, that no token can spell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unspelled {
+    /// The place of the byte in the text.
+    pub place: usize,
+}
+
+/// Why encoding stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// The text has a character or a byte without a token.
+    Unspelled(Unspelled),
+    /// The caller's `tick` asked for it.
+    Cancelled,
+}
+
+/// The tables of one model, shared by all threads.
+pub struct Encoder {
+    symbols: Symbols,
+    pairs: PairTable,
+    bytes: Option<Bytes>,
+    /// Borders between units: those of the first phase, or none where units are pretokens.
+    units: Option<Borders>,
+    /// Borders that no symbol spans.
+    certain: Borders,
+    /// The first symbol of the second phase.
+    split: u32,
+    clusters: Option<Clusters>,
+    /// Ids that plain text never yields.
+    specials: FxHashSet<u32>,
+    own: Vec<bool>,
+    longest: usize,
+    backtracker: OnceLock<Option<Backtracker>>,
+}
+
+/// The buffers of one thread.
+pub struct Scratch {
+    /// Whether the processor has what [`wide`] is compiled for.
+    is_wide: bool,
+    cache: Cache,
+    tokens: Vec<u32>,
+    marks: Vec<u64>,
+    unit: Vec<u32>,
+    search: Search,
+}
+
+impl Scratch {
+    /// Gives back buffers of more than `len` tokens.
+    pub fn shrink_to(&mut self, len: usize) {
+        self.tokens.truncate(len);
+        self.tokens.shrink_to(len);
+        self.marks.shrink_to(len);
+        self.unit.shrink_to(len);
+        self.search.shrink_to(len);
+    }
+}
+
+/// The merges below a limit.
+struct Below<'e> {
+    pairs: &'e PairTable,
+    limit: u32,
+}
+
+impl Merges for Below<'_> {
+    #[inline(always)]
+    fn rank(&self, left: u32, right: u32) -> u32 {
+        let result = self.pairs.get(left, right);
+        if result < self.limit { result } else { NONE }
+    }
+
+    #[inline]
+    fn result(&self, rank: u32) -> u32 {
+        rank
+    }
+}
+
+impl Encoder {
+    /// The encoder of a model; `specials` are the ids that plain text never yields.
+    #[must_use]
+    pub fn new(model: &Model, specials: FxHashSet<u32>) -> Self {
+        let symbols = Symbols::new(model, &specials);
+        let pairs = PairTable::new(symbols.iter_merges());
+        let all = Below { pairs: &pairs, limit: u32::MAX };
+        let own = backtrack::own(&symbols, &pairs, |symbol| {
+            let mut spelled = Vec::new();
+            symbols.spell(model.token(symbols.id(symbol)), &mut spelled).is_ok() && {
+                plain::merge(&mut spelled, &all);
+                spelled == [symbol]
+            }
+        });
+        let split = split(model, &symbols);
+        let clusters = (split < symbols.len()).then(|| Clusters::new(&symbols, split));
+        let certain = Borders::new(model, &symbols, symbols.len());
+        let units = (!model.ignore_merges).then(|| Borders::new(model, &symbols, split));
+        let longest = model.vocab.iter().map(|(_, token)| token.len()).max().unwrap_or(0);
+        Self {
+            bytes: Bytes::new(model, &symbols),
+            symbols,
+            pairs,
+            units,
+            certain,
+            split,
+            clusters,
+            specials,
+            own,
+            longest,
+            backtracker: OnceLock::new(),
+        }
+    }
+
+    /// The symbols of the model.
+    #[must_use]
+    pub fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+
+    /// The merges of the model by symbols.
+    #[must_use]
+    pub fn pairs(&self) -> &PairTable {
+        &self.pairs
+    }
+
+    /// Whether the text of a symbol encodes to it.
+    #[must_use]
+    pub fn is_own(&self, symbol: u32) -> bool {
+        self.own.get(symbol as usize).copied().unwrap_or(false)
+    }
+
+    /// Whether encoding the texts of two symbols together gives these two.
+    #[must_use]
+    pub fn is_compatible(&self, model: &Model, left: u32, right: u32) -> bool {
+        let symbols = &self.symbols;
+        if symbols.is_regular(left) && symbols.is_regular(right) {
+            return backtrack::compatible(symbols, &self.pairs, left, right, u32::MAX);
+        }
+        let mut spelled = Vec::new();
+        for symbol in [left, right] {
+            if symbols.spell(model.token(symbols.id(symbol)), &mut spelled).is_err() {
+                return false;
+            }
+        }
+        plain::merge(&mut spelled, &Below { pairs: &self.pairs, limit: u32::MAX });
+        spelled == [left, right]
+    }
+
+    /// The bytes of text that an id of an encoding stands for.
+    #[must_use]
+    pub fn text_len(&self, model: &Model, id: u32) -> usize {
+        match self.symbols.of_id(id) {
+            Some(symbol) if self.symbols.is_fallback(symbol) => 1,
+            _ => model.token(id).len(),
+        }
+    }
+
+    /// Whether merging is done in two phases.
+    #[must_use]
+    pub fn has_superwords(&self) -> bool {
+        self.clusters.is_some()
+    }
+
+    /// New buffers, with the short tokens of the vocabulary in their cache.
+    #[must_use]
+    pub fn scratch(&self, model: &Model) -> Scratch {
+        self.scratch_of(model, CACHE_BITS)
+    }
+
+    /// [`Encoder::scratch`] with room for `2^bits` units.
+    #[must_use]
+    pub fn scratch_of(&self, model: &Model, bits: u32) -> Scratch {
+        let mut cache = Cache::new(bits);
+        // Rare tokens first, so that frequent ones push them out.
+        for symbol in (0..self.split).rev() {
+            let id = self.symbols.id(symbol);
+            let token = model.token(id);
+            if token.len() <= NARROW && self.is_own(symbol) && !self.symbols.is_fallback(symbol) {
+                cache.put(token, 0, token.len(), &[self.stored(symbol)]);
+            }
+        }
+        Scratch {
+            is_wide: wide::is_available(),
+            cache,
+            tokens: Vec::new(),
+            marks: Vec::new(),
+            unit: Vec::new(),
+            search: Search::default(),
+        }
+    }
+
+    /// How the cache and the first phase hold a symbol: with the flags of the second phase, or as
+    /// the id where there is none.
+    #[inline]
+    fn stored(&self, symbol: u32) -> u32 {
+        match &self.clusters {
+            Some(clusters) => clusters.flagged(symbol),
+            None => self.symbols.id(symbol),
+        }
+    }
+
+    /// Appends the ids of a text to `out`.
+    ///
+    /// Bit `p % 64` of `cuts[p / 64]` says that a pretoken starts at byte `p`; `cuts` has a bit
+    /// for each byte at least. `tick` is called after each block and stops the work by `false`.
+    ///
+    /// # Errors
+    /// [`Stop`]; `out` then holds the ids of a part of the text.
+    pub fn encode(
+        &self,
+        model: &Model,
+        text: &[u8],
+        cuts: &[u64],
+        scratch: &mut Scratch,
+        out: &mut Vec<u32>,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<(), Stop> {
+        let mut start = 0;
+        while start < text.len() {
+            let end = self.block_end(text, cuts, start);
+            let block = Block { encoder: self, model, text, start, end, cuts };
+            let result = if scratch.is_wide {
+                wide::encode(&block, scratch, out)
+            } else {
+                block.encode(scratch, out)
+            };
+            result.map_err(Stop::Unspelled)?;
+            start = end;
+            if start < text.len() && !tick() {
+                return Err(Stop::Cancelled);
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of the block from `start`: a place that no merge can cross, near [`BLOCK`] bytes.
+    fn block_end(&self, text: &[u8], cuts: &[u64], start: usize) -> usize {
+        let is_end = |place: usize| {
+            cuts[place / 64] >> (place % 64) & 1 != 0
+                || self.units.is_some() && self.certain.between(text[place - 1], text[place])
+        };
+        let near = start + BLOCK;
+        if near >= text.len() {
+            return text.len();
+        }
+        (start + 1..=near)
+            .rev()
+            .find(|&place| is_end(place))
+            .or_else(|| (near + 1..text.len()).find(|&place| is_end(place)))
+            .unwrap_or(text.len())
+    }
+
+    /// The id of a pretoken that is a token, where the model asks for that.
+    fn whole(&self, model: &Model, unit: &[u8]) -> Option<u32> {
+        if !model.ignore_merges || unit.len() > self.longest {
+            return None;
+        }
+        model.vocab.id(unit).filter(|id| !self.specials.contains(id))
+    }
+
+    /// Appends the symbols of a unit that is long or made of characters.
+    fn merge_long_unit(
+        &self,
+        model: &Model,
+        unit: &[u8],
+        search: &mut Search,
+        out: &mut Vec<u32>,
+    ) -> Result<(), usize> {
+        let mut spelled = Vec::with_capacity(unit.len());
+        self.symbols.spell(unit, &mut spelled)?;
+        let found = spelled.len() > SHORT
+            && self.backtracker(model).is_some_and(|backtracker| {
+                backtracker.encode(&self.symbols, &self.pairs, unit, search, out)
+            });
+        if !found {
+            plain::merge(&mut spelled, &Below { pairs: &self.pairs, limit: self.split });
+            out.append(&mut spelled);
+        }
+        Ok(())
+    }
+
+    fn backtracker(&self, model: &Model) -> Option<&Backtracker> {
+        self.backtracker
+            .get_or_init(|| Backtracker::new(model, &self.symbols, &self.own, self.split))
+            .as_ref()
+    }
+}
+
+/// A part of a text that is encoded by itself.
+struct Block<'b> {
+    encoder: &'b Encoder,
+    model: &'b Model,
+    text: &'b [u8],
+    start: usize,
+    end: usize,
+    cuts: &'b [u64],
+}
+
+// Everything from here to the tables is compiled twice, for any processor and in [`wide`], and so
+// it must be inlined into both.
+impl Block<'_> {
+    /// Appends the ids of the block to `out`.
+    #[inline(always)]
+    fn encode(&self, scratch: &mut Scratch, out: &mut Vec<u32>) -> Result<(), Unspelled> {
+        let Self { encoder, text, start, end, cuts, .. } = *self;
+        // Every token has at least one byte, and a whole cache entry is copied at the end.
+        let most = end - start + 4;
+        if scratch.tokens.len() < most {
+            scratch.tokens.resize(most, 0);
+        }
+        let mut filled = 0;
+        let mut unit_start = start;
+        let mut units = [Unit::default(); 65];
+        for word in start / 64..=(end - 1) / 64 {
+            let base = word * 64;
+            let mut rest = self.unit_ends(base);
+            let (mut count, mut from) = (0, unit_start);
+            while rest != 0 {
+                let to = base + rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                units[count] = Unit::new(text, from, to, &scratch.cache);
+                from = to;
+                count += 1;
+            }
+            if end - base <= 64 {
+                units[count] = Unit::new(text, from, end, &scratch.cache);
+                count += 1;
+            }
+            // All places are known before the first is read, so the reads overlap.
+            for &Unit { to, key, place } in &units[..count] {
+                match scratch.cache.get(place, key) {
+                    Some(&few) => {
+                        if let Some(slot) = scratch.tokens.get_mut(filled..filled + 4) {
+                            slot.copy_from_slice(&few);
+                        }
+                        filled += few[3] as usize;
+                    }
+                    None => filled = self.encode_unit(unit_start, to, scratch, filled)?,
+                }
+                if encoder.clusters.is_some() && filled > 0 {
+                    let ends = cuts.get(to / 64).is_some_and(|cut| cut >> (to % 64) & 1 != 0);
+                    let last = &mut scratch.tokens[filled - 1];
+                    *last = Clusters::ended(*last, ends);
+                }
+                unit_start = to;
+            }
+        }
+        let tokens = &scratch.tokens[..filled];
+        match &encoder.clusters {
+            None => out.extend_from_slice(tokens),
+            Some(clusters) => {
+                let from = out.len();
+                clusters.join(tokens, &mut scratch.marks, out);
+                if !encoder.symbols.is_identity() {
+                    for symbol in &mut out[from..] {
+                        *symbol = encoder.symbols.id(*symbol);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The ends of units among the 64 places from `base`, the end of the block left out.
+    #[inline(always)]
+    fn unit_ends(&self, base: usize) -> u64 {
+        let Self { encoder, text, start, end, cuts, .. } = *self;
+        let mut mask = cuts[base / 64];
+        if let Some(borders) = &encoder.units {
+            mask |= match base.checked_sub(1) {
+                Some(before) => borders.before(&text[before..text.len().min(base + 64)]),
+                None => borders.before(&text[..text.len().min(64)]) << 1,
+            };
+        }
+        if base <= start {
+            mask &= u64::MAX.checked_shl((start - base + 1) as u32).unwrap_or(0);
+        }
+        if end - base < 64 {
+            mask &= (1 << (end - base)) - 1;
+        }
+        mask
+    }
+
+    /// Encodes a unit that the first table does not have to `scratch.tokens[filled..]`; returns
+    /// how many are filled then.
+    #[inline(always)]
+    fn encode_unit(
+        &self,
+        from: usize,
+        to: usize,
+        scratch: &mut Scratch,
+        filled: usize,
+    ) -> Result<usize, Unspelled> {
+        let unit = &self.text[from..to];
+        let Scratch { cache, tokens, unit: found, search, .. } = scratch;
+        let mut emit = |found: &[u32]| {
+            if let Some(slot) = tokens.get_mut(filled..filled + found.len()) {
+                slot.copy_from_slice(found);
+            }
+            filled + found.len()
+        };
+        if unit.len() <= cache::WIDE
+            && let Some(known) = cache.get_wide(self.text, from, unit.len())
+        {
+            return Ok(emit(known));
+        }
+        found.clear();
+        self.merge_unit(unit, search, found)
+            .map_err(|place| Unspelled { place: from + place })?;
+        cache.put(self.text, from, unit.len(), found);
+        Ok(emit(found))
+    }
+
+    /// Appends the tokens of one unit, as [`Encoder::stored`] has them.
+    #[inline(always)]
+    fn merge_unit(&self, unit: &[u8], search: &mut Search, out: &mut Vec<u32>) -> Result<(), usize> {
+        let Self { encoder, model, .. } = *self;
+        if let Some(id) = encoder.whole(model, unit) {
+            out.push(id);
+            return Ok(());
+        }
+        let below = Below { pairs: &encoder.pairs, limit: encoder.split };
+        let from = out.len();
+        if let Some(bytes) = &encoder.bytes
+            && unit.len() <= SHORT
+        {
+            let mut short = [0; SHORT];
+            bytes.spell(unit, &mut short)?;
+            let kept = plain::merge_short(&mut short, unit.len(), &below);
+            out.extend_from_slice(&short[..kept]);
+        } else {
+            encoder.merge_long_unit(model, unit, search, out)?;
+        }
+        for symbol in &mut out[from..] {
+            *symbol = encoder.stored(*symbol);
+        }
+        Ok(())
+    }
+}
+
+/// A unit and where the cache would have it.
+#[derive(Clone, Copy, Default)]
+struct Unit {
+    to: usize,
+    key: u128,
+    place: usize,
+}
+
+impl Unit {
+    #[inline(always)]
+    fn new(text: &[u8], from: usize, to: usize, cache: &Cache) -> Self {
+        let len = to - from;
+        if len > NARROW {
+            // No unit has this key.
+            return Self { to, key: u128::MAX, place: 0 };
+        }
+        let key = cache::narrow_key(text, from, len);
+        Self { to, key, place: cache.place(key) }
+    }
+}
+
+/// The first symbol of the second phase: the first one with a letter and a space behind it, the
+/// sign of a superword. The number of symbols if there is none, or if cutting there would not be
+/// exact or not be worth it.
+fn split(model: &Model, symbols: &Symbols) -> u32 {
+    let whole = symbols.len();
+    if model.ignore_merges || !matches!(model.kind, Kind::Bytes) {
+        return whole;
+    }
+    let is_superword = |token: &[u8]| {
+        token
+            .windows(2)
+            .any(|pair| pair[0].is_ascii_alphabetic() && pair[1] == b' ')
+    };
+    let Some(split) = (symbols.base_len()..whole)
+        .find(|&symbol| is_superword(model.token(symbols.id(symbol))))
+    else {
+        return whole;
+    };
+    if is_exact(symbols, split) && split - symbols.base_len() >= LEAST_FIRST_PHASE {
+        split
+    } else {
+        whole
+    }
+}
+
+/// Whether the merges below `split` can be made first: none has a part that is made later. The
+/// second phase also wants each part before its whole.
+fn is_exact(symbols: &Symbols, split: u32) -> bool {
+    symbols.iter_merges().all(|(left, right, result)| {
+        let limit = if result < split { split } else { result };
+        left < limit && right < limit
+    })
+}
+
+/// The symbols of bytes, in an array of their own.
+struct Bytes {
+    symbols: Box<[u32; 256]>,
+}
+
+impl Bytes {
+    fn new(model: &Model, symbols: &Symbols) -> Option<Self> {
+        matches!(model.kind, Kind::Bytes).then(|| Self {
+            symbols: Box::new(std::array::from_fn(|byte| symbols.byte(byte as u8))),
+        })
+    }
+
+    /// The symbols of a unit of at most [`SHORT`] bytes, or the place of a byte that has none.
+    #[inline(always)]
+    fn spell(&self, unit: &[u8], out: &mut plain::Short) -> Result<(), usize> {
+        let mut all = 0;
+        for (slot, &byte) in out.iter_mut().zip(unit) {
+            *slot = self.symbols[byte as usize];
+            all |= *slot;
+        }
+        if all != NONE {
+            return Ok(());
+        }
+        match unit.iter().position(|&byte| self.symbols[byte as usize] == NONE) {
+            Some(place) => Err(place),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The encoder against its slow twin, over generated models and texts.
+
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use rustc_hash::FxHashSet;
+
+use super::reference::Reference;
+use super::*;
+use crate::model::Merge;
+use crate::vocab::Vocab;
+
+/// A model over some bytes whose merges join tokens by index, in the given order. With `every`,
+/// each split of a token into two known tokens is a merge, as in files made from tiktoken ranks.
+fn model(alphabet: &[u8], joins: &[(usize, usize)], every: bool, ignore_merges: bool) -> Model {
+    let mut tokens: Vec<Vec<u8>> = alphabet.iter().map(|&byte| vec![byte]).collect();
+    let mut merges = Vec::new();
+    for &(left, right) in joins {
+        let (left, right) = (left % tokens.len(), right % tokens.len());
+        let token = [&tokens[left][..], &tokens[right]].concat();
+        if token.len() > 40 {
+            continue;
+        }
+        let result = tokens.iter().position(|other| *other == token).unwrap_or_else(|| {
+            tokens.push(token);
+            tokens.len() - 1
+        });
+        merges.push(Merge { left: left as u32, right: right as u32, result: result as u32 });
+    }
+    if every {
+        merges.clear();
+        for (result, token) in tokens.iter().enumerate() {
+            for cut in 1..token.len() {
+                let part = |part: &[u8]| tokens.iter().position(|other| other == part);
+                if let (Some(left), Some(right)) = (part(&token[..cut]), part(&token[cut..])) {
+                    merges.push(Merge {
+                        left: left as u32,
+                        right: right as u32,
+                        result: result as u32,
+                    });
+                }
+            }
+        }
+    }
+    let vocab = Vocab::new(
+        tokens.iter().enumerate().map(|(id, token)| (&token[..], id as u32, true)),
+    )
+    .unwrap();
+    Model { kind: Kind::Bytes, vocab, merges, ignore_merges }
+}
+
+fn bitmap(len: usize, cuts: &[usize]) -> Vec<u64> {
+    let mut bits = vec![0; len / 64 + 1];
+    for &cut in cuts {
+        bits[cut / 64] |= 1 << (cut % 64);
+    }
+    bits
+}
+
+fn check(model: &Model, encoder: &Encoder, specials: &FxHashSet<u32>, text: &[u8], cuts: &[usize]) {
+    let reference = Reference::new(model, specials);
+    let mut expected = Some(Vec::new());
+    let mut start = 0;
+    for &end in cuts.iter().chain([&text.len()]) {
+        if let Some(ids) = &mut expected {
+            match reference.encode(&text[start..end]) {
+                Some(mut more) => ids.append(&mut more),
+                None => expected = None,
+            }
+        }
+        start = end;
+    }
+    for (bits, is_wide) in [(1, false), (8, false), (1, true), (8, true)] {
+        let mut scratch = encoder.scratch_of(model, bits);
+        scratch.is_wide &= is_wide;
+        // Twice: the second time from the cache.
+        for _ in 0..2 {
+            let mut ids = Vec::new();
+            let bitmap = bitmap(text.len(), cuts);
+            let result = encoder.encode(model, text, &bitmap, &mut scratch, &mut ids, &mut || true);
+            match &expected {
+                Some(expected) => {
+                    assert_eq!(result, Ok(()));
+                    assert_eq!(&ids, expected, "{text:?} {cuts:?}");
+                }
+                None => assert!(matches!(result, Err(Stop::Unspelled(_)))),
+            }
+        }
+    }
+}
+
+/// An encoder whose second phase begins at any symbol where that is exact.
+fn encoder_split_at(model: &Model, specials: &FxHashSet<u32>, split: u32) -> Option<Encoder> {
+    let mut encoder = Encoder::new(model, specials.clone());
+    let symbols = &encoder.symbols;
+    if model.ignore_merges || split < symbols.base_len() || split >= symbols.len() {
+        return None;
+    }
+    if !is_exact(symbols, split) {
+        return None;
+    }
+    encoder.units = Some(Borders::new(model, symbols, split));
+    encoder.clusters = Some(Clusters::new(symbols, split));
+    encoder.split = split;
+    Some(encoder)
+}
+
+fn text_and_cuts() -> impl Strategy<Value = (Vec<u8>, Vec<usize>)> {
+    let letters = prop_oneof![
+        prop::collection::vec(prop::sample::select(&b"abc "[..]), 0..200),
+        prop::collection::vec(prop::sample::select(&b"ab"[..]), 0..200),
+        (prop::sample::select(&b"abc"[..]), 0_usize..300).prop_map(|(byte, len)| vec![byte; len]),
+    ];
+    letters.prop_flat_map(|text| {
+        let len = text.len();
+        let cuts = prop::collection::btree_set(1..len.max(2), 0..8)
+            .prop_map(move |cuts| cuts.into_iter().filter(|&cut| cut < len).collect());
+        (Just(text), cuts)
+    })
+}
+
+/// A walk over crossing pairs: clusters as long as the text.
+#[test]
+fn long_clusters() {
+    let joins = [(0, 1), (1, 0), (3, 0), (0, 3), (4, 5), (5, 4), (8, 8), (9, 4)];
+    let model = model(b"abc ", &joins, false, false);
+    let specials = FxHashSet::default();
+    let mut tried = 0;
+    for split in 0..20 {
+        if let Some(encoder) = encoder_split_at(&model, &specials, split) {
+            tried += 1;
+            for unit in ["ab", "ba ", " a", "abab ", "a a a b"] {
+                check(&model, &encoder, &specials, unit.repeat(300).as_bytes(), &[]);
+            }
+        }
+    }
+    assert!(tried > 3);
+}
+
+/// Blocks end at borders, and a text without any is one block.
+#[test]
+fn blocks() {
+    let model = model(b"ab ", &[(0, 1), (3, 3), (4, 2)], false, false);
+    let specials = FxHashSet::default();
+    let encoder = Encoder::new(&model, specials.clone());
+    for unit in ["ab", "abab ", "a", "ba"] {
+        let text = unit.repeat(3 * BLOCK / unit.len());
+        let mut ids = Vec::new();
+        let mut scratch = encoder.scratch_of(&model, 8);
+        let cuts = bitmap(text.len(), &[5, BLOCK, BLOCK + 64, 2 * BLOCK + 1]);
+        encoder.encode(&model, text.as_bytes(), &cuts, &mut scratch, &mut ids, &mut || true).unwrap();
+        let reference = Reference::new(&model, &specials);
+        let mut expected = Vec::new();
+        let borders = [0, 5, BLOCK, BLOCK + 64, 2 * BLOCK + 1, text.len()];
+        for pair in borders.windows(2) {
+            // The twin is quadratic, so it gets what merges alone: no token here is longer than
+            // five bytes, and none crosses from a space.
+            for piece in text.as_bytes()[pair[0]..pair[1]].split_inclusive(|&byte| byte == b' ') {
+                if unit.contains(' ') {
+                    expected.extend(reference.encode(piece).unwrap());
+                }
+            }
+        }
+        if unit.contains(' ') {
+            assert_eq!(ids, expected);
+        } else {
+            let bytes: usize = ids.iter().map(|&id| model.token(id).len()).sum();
+            assert_eq!(bytes, text.len());
+        }
+    }
+}
+
+#[test]
+fn cancelled_between_blocks() {
+    let model = model(b"ab ", &[(0, 1)], false, false);
+    let encoder = Encoder::new(&model, FxHashSet::default());
+    let text = "ab ".repeat(BLOCK);
+    let mut ids = Vec::new();
+    let mut scratch = encoder.scratch_of(&model, 8);
+    let cuts = bitmap(text.len(), &[]);
+    let mut ticks = 0;
+    let result =
+        encoder.encode(&model, text.as_bytes(), &cuts, &mut scratch, &mut ids, &mut || {
+            ticks += 1;
+            ticks < 2
+        });
+    assert_eq!(result, Err(Stop::Cancelled));
+    assert!(ids.len() < 2 * text.len() / 3);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 300 } else { 3000 }))]
+
+    #[test]
+    fn equals_the_twin(
+        joins in prop::collection::vec((0_usize..60, 0_usize..60), 0..40),
+        every: bool,
+        ignore_merges: bool,
+        split in 0_u32..60,
+        special in prop::option::of(4_u32..30),
+        (text, cuts) in text_and_cuts(),
+    ) {
+        let model = model(b"abc ", &joins, every, ignore_merges);
+        let specials: FxHashSet<u32> = special.into_iter().collect();
+        let encoder = Encoder::new(&model, specials.clone());
+        check(&model, &encoder, &specials, &text, &cuts);
+        if let Some(encoder) = encoder_split_at(&model, &specials, split) {
+            check(&model, &encoder, &specials, &text, &cuts);
+        }
+    }
+
+    #[test]
+    fn missing_bytes_are_found(
+        joins in prop::collection::vec((0_usize..60, 0_usize..60), 0..20),
+        (text, cuts) in text_and_cuts(),
+    ) {
+        let model = model(b"ab ", &joins, false, false);
+        let specials = FxHashSet::default();
+        check(&model, &Encoder::new(&model, specials.clone()), &specials, &text, &cuts);
+    }
+
+    #[test]
+    fn own_symbols_encode_to_themselves(
+        joins in prop::collection::vec((0_usize..60, 0_usize..60), 0..40),
+        every: bool,
+    ) {
+        let model = model(b"abc", &joins, every, false);
+        let specials = FxHashSet::default();
+        let encoder = Encoder::new(&model, specials.clone());
+        let reference = Reference::new(&model, &specials);
+        for symbol in 0..encoder.symbols.len() {
+            let id = encoder.symbols.id(symbol);
+            let alone = reference.encode(model.token(id)).unwrap() == [id];
+            prop_assert_eq!(encoder.is_own(symbol), alone);
+        }
+    }
+
+    #[test]
+    fn compatible_pairs_encode_to_themselves(
+        joins in prop::collection::vec((0_usize..60, 0_usize..60), 0..40),
+        every: bool,
+    ) {
+        let model = model(b"ab", &joins, every, false);
+        let specials = FxHashSet::default();
+        let encoder = Encoder::new(&model, specials.clone());
+        let reference = Reference::new(&model, &specials);
+        let symbols = &encoder.symbols;
+        let sound = |symbol| encoder.is_own(symbol) && symbols.is_regular(symbol);
+        for left in (0..symbols.len()).filter(|&symbol| sound(symbol)) {
+            for right in (0..symbols.len()).filter(|&symbol| sound(symbol)) {
+                let ids = [symbols.id(left), symbols.id(right)];
+                let text = [model.token(ids[0]), model.token(ids[1])].concat();
+                prop_assert_eq!(
+                    backtrack::compatible(symbols, &encoder.pairs, left, right, u32::MAX),
+                    reference.encode(&text).unwrap() == ids
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,705 @@
+//! A whole tokenizer: text to ids and back.
+//!
+//! Encoding is the chain of the crate's first page. Where the chain leaves the text as it is (no
+//! normalizer, pre-tokenizer steps that only cut), pretokens are a bitmap over the text and the
+//! encoder reads the text in place. Else the text is rewritten once, with or without the spans
+//! that offsets need.
+//!
+//! A tokenizer never changes. Buffers are kept in a pool that is only ever tried, never waited
+//! for: threads do not block each other, and a child process after `fork` does not hang on a lock
+//! that nobody holds any more.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Mutex;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde_json::{Value, json};
+
+use crate::Error;
+use crate::added::{AddedToken, AddedTokens, Allowed, Section};
+use crate::aligned::Aligned;
+use crate::decoder::{Decoder, DecoderStream};
+use crate::encoder::{Encoder, Scratch, Stop};
+use crate::file::{self, Options, Parts, Unread};
+use crate::model::{Kind, Merge, Model};
+use crate::normalizer::Normalizer;
+use crate::pattern::{Dialect, Pattern};
+use crate::pretokenizer::Pretokenizer;
+use crate::vocab::{Vocab, display};
+
+/// A tokenizer. See the module.
+pub struct Tokenizer {
+    parts: Parts,
+    model: Model,
+    encoder: Encoder,
+    added: AddedTokens,
+    normalizer: Option<Normalizer>,
+    pretokenizer: Pretokenizer,
+    decoder: Decoder,
+    specials: FxHashSet<u32>,
+    /// What the decoder gets for an added token.
+    added_bytes: FxHashMap<u32, Vec<u8>>,
+    warnings: Vec<String>,
+    pool: Mutex<Vec<Work>>,
+}
+
+/// The buffers of one call.
+struct Work {
+    scratch: Scratch,
+    cuts: Vec<u64>,
+    sections: Vec<Section>,
+}
+
+/// Where ids and, if wanted, their byte ranges go.
+struct Output<'o> {
+    ids: &'o mut Vec<u32>,
+    offsets: Option<&'o mut Vec<(usize, usize)>>,
+}
+
+/// What a tokenizer is made of, for people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Info {
+    /// `byte-level` or `characters`, with or without byte fallback.
+    pub kind: String,
+    /// The highest id + 1.
+    pub vocab_size: usize,
+    /// Tokens of the model, added ones not counted.
+    pub entries: usize,
+    /// Merges in the file.
+    pub merges: usize,
+    /// Merges that can fire.
+    pub live_merges: usize,
+    /// Added tokens, special ones among them.
+    pub added_tokens: usize,
+    /// Whether some merges join words.
+    pub superwords: bool,
+    /// The steps of the pre-tokenizer.
+    pub pretokenizer: String,
+    /// The first component that can lose or change text, if any.
+    pub lossy: Option<String>,
+    /// The bytes that no token can spell.
+    pub missing_bytes: Vec<u8>,
+    /// What differs from what one would expect of the file.
+    pub warnings: Vec<String>,
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// [`Error::Vocab`] for a broken file, [`Error::Unsupported`] for a component that would need
+    /// another algorithm.
+    pub fn from_json(json: &[u8]) -> Result<Self, Error> {
+        let unread = Unread::new(json)?;
+        let parts = unread.parts.clone();
+        let normalizer = Normalizer::from_json(&parts.normalizer)?;
+        let pretokenizer = Pretokenizer::from_json(&parts.pre_tokenizer)?;
+        let byte_level = pretokenizer.is_byte_level();
+        let decoder = Decoder::from_json(&parts.decoder, byte_level)?;
+        let model = unread.model(byte_level)?;
+        let ids = unread.ids();
+        let (added, warnings) = AddedTokens::from_json(
+            &parts.added_tokens,
+            &|content| ids.get(content).copied(),
+            unread.entries(),
+            normalizer.as_ref(),
+        )?;
+        drop(ids);
+        drop(unread);
+        Self::new(parts, model, added, normalizer, pretokenizer, decoder, warnings)
+    }
+
+    /// Makes a tokenizer from the ranks and the pattern of a tiktoken encoding: pretokens are the
+    /// matches of the pattern, a pretoken that is a token is that token, and every split of a
+    /// token into two tokens is a merge of its rank.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::from_json`].
+    pub fn from_tiktoken<'a>(
+        ranks: &[(&'a [u8], u32)],
+        pattern: &str,
+        specials: impl IntoIterator<Item = (&'a str, u32)>,
+    ) -> Result<Self, Error> {
+        let specials: Vec<(String, u32)> =
+            specials.into_iter().map(|(content, id)| (content.to_owned(), id)).collect();
+        // Special tokens stand in the vocabulary too, since stock `tokenizers` gives an added
+        // token another id otherwise; but no text is looked up to them.
+        let vocab = Vocab::new(
+            ranks.iter().map(|&(token, rank)| (token, rank, true)).chain(
+                specials.iter().map(|(content, id)| (content.as_bytes(), *id, false)),
+            ),
+        )?;
+        let mut merges = Vec::new();
+        for &(token, result) in ranks {
+            for cut in 1..token.len() {
+                if let (Some(left), Some(right)) = (vocab.id(&token[..cut]), vocab.id(&token[cut..])) {
+                    merges.push(Merge { left, right, result });
+                }
+            }
+        }
+        merges.sort_unstable_by_key(|merge| (merge.result, merge.left, merge.right));
+        let model = Model { kind: Kind::Bytes, vocab, merges, ignore_merges: true };
+        let pattern = Pattern::new(pattern, Dialect::Rust)?;
+        let added = AddedTokens::from_specials(specials)?;
+        let split = json!({
+            "type": "Split",
+            "pattern": {"Regex": pattern.source()},
+            "behavior": if pattern.is_total() { "Isolated" } else { "Removed" },
+            "invert": !pattern.is_total(),
+        });
+        let byte_level = |use_regex: bool| {
+            json!({
+                "type": "ByteLevel",
+                "add_prefix_space": false,
+                "trim_offsets": true,
+                "use_regex": use_regex,
+            })
+        };
+        let parts = Parts {
+            version: "1.0".into(),
+            truncation: Value::Null,
+            padding: Value::Null,
+            added_tokens: added.tokens().iter().map(added_json).collect(),
+            normalizer: Value::Null,
+            pre_tokenizer: json!({"type": "Sequence", "pretokenizers": [split, byte_level(false)]}),
+            post_processor: Value::Null,
+            decoder: byte_level(true),
+            options: Options { ignore_merges: true, ..Options::default() },
+        };
+        let decoder = Decoder::from_json(&parts.decoder, true)?;
+        let pretokenizer = Pretokenizer::from_pattern(pattern);
+        Self::new(parts, model, added, None, pretokenizer, decoder, Vec::new())
+    }
+
+    fn new(
+        parts: Parts,
+        model: Model,
+        added: AddedTokens,
+        normalizer: Option<Normalizer>,
+        pretokenizer: Pretokenizer,
+        decoder: Decoder,
+        warnings: Vec<String>,
+    ) -> Result<Self, Error> {
+        let specials: FxHashSet<u32> =
+            added.tokens().iter().filter(|token| token.special).map(|token| token.id).collect();
+        let mut added_bytes = FxHashMap::default();
+        for token in added.tokens() {
+            let bytes = match &normalizer {
+                // A normalized token is decoded from its normalized form.
+                Some(normalizer) if token.normalized => {
+                    let mut content = Aligned::new(token.content.as_bytes(), 0, false);
+                    normalizer.apply(&mut content)?;
+                    content.text().to_vec()
+                }
+                _ => token.content.as_bytes().to_vec(),
+            };
+            added_bytes.insert(token.id, bytes);
+        }
+        let encoder = Encoder::new(&model, specials.clone());
+        let mut tokenizer = Self {
+            parts,
+            model,
+            encoder,
+            added,
+            normalizer,
+            pretokenizer,
+            decoder,
+            specials,
+            added_bytes,
+            warnings,
+            pool: Mutex::new(Vec::new()),
+        };
+        tokenizer.warn_of_reachable_specials();
+        Ok(tokenizer)
+    }
+
+    /// Notes the special tokens that stock `tokenizers` makes from plain text: those that a merge
+    /// makes, or that are looked up as whole pretokens.
+    fn warn_of_reachable_specials(&mut self) {
+        let mut merged: Vec<u32> = self
+            .model
+            .merges
+            .iter()
+            .map(|merge| merge.result)
+            .filter(|id| self.specials.contains(id))
+            .collect();
+        merged.sort_unstable();
+        merged.dedup();
+        for id in merged {
+            self.warnings.push(format!(
+                "a merge makes the special token {}: other software gives its id for plain text, this one never",
+                display(self.model.token(id))
+            ));
+        }
+        if self.model.ignore_merges {
+            for token in self.added.tokens().iter().filter(|token| token.special) {
+                if self.model.vocab.id(token.content.as_bytes()) == Some(token.id)
+                    && self.is_one_pretoken(&token.content)
+                {
+                    self.warnings.push(format!(
+                        "the special token {:?} is a whole pretoken: other software gives its id for plain text, this one never",
+                        token.content
+                    ));
+                }
+            }
+        }
+    }
+
+    fn is_one_pretoken(&self, content: &str) -> bool {
+        let text = Aligned::new(content.as_bytes(), 0, false);
+        self.pretokenizer.split(text).is_ok_and(|pieces| pieces.ranges.len() == 1)
+    }
+
+    /// The file, with the id of every added token in the vocabulary of the model.
+    ///
+    /// # Errors
+    /// [`Error::Export`] if it cannot be written.
+    pub fn to_json(&self) -> Result<String, Error> {
+        file::write(&self.parts, &self.model)
+    }
+
+    /// The byte-pair model.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The encoder of the model.
+    #[must_use]
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// The pre-tokenizer.
+    #[must_use]
+    pub fn pretokenizer(&self) -> &Pretokenizer {
+        &self.pretokenizer
+    }
+
+    /// Whether a text without special tokens is simply cut and encoded, and ids are simply the
+    /// bytes of their tokens.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.normalizer.is_none()
+            && self.pretokenizer.cuts_only()
+            && self.decoder.is_concat()
+            && !self.added.must_scan(&Allowed::None)
+    }
+
+    /// Added tokens in the order of their ids.
+    #[must_use]
+    pub fn added_tokens(&self) -> &[AddedToken] {
+        self.added.tokens()
+    }
+
+    /// The ids of special tokens.
+    #[must_use]
+    pub fn special_ids(&self) -> &FxHashSet<u32> {
+        &self.specials
+    }
+
+    /// The highest id + 1, holes and added tokens included.
+    #[must_use]
+    pub fn vocab_size(&self) -> usize {
+        let added = self.added.tokens().last().map_or(0, |token| token.id as usize + 1);
+        self.model.vocab.size().max(added)
+    }
+
+    /// What a decoder gets for an id.
+    fn token(&self, id: u32) -> Result<&[u8], Error> {
+        match self.added_bytes.get(&id) {
+            Some(bytes) => Ok(bytes),
+            None => self.model.vocab.get(id).ok_or_else(|| file::unknown(id, self.vocab_size())),
+        }
+    }
+
+    /// The bytes that a token stands for inside a text: what decoding it adds behind another token.
+    ///
+    /// # Errors
+    /// [`Error::UnknownToken`] for an id without a token.
+    pub fn token_bytes(&self, id: u32) -> Result<Cow<'_, [u8]>, Error> {
+        let token = self.token(id)?;
+        if let Some(added) = self.added.tokens().iter().find(|added| added.id == id) {
+            return Ok(Cow::Borrowed(added.content.as_bytes()));
+        }
+        if self.decoder.is_concat() {
+            return Ok(Cow::Borrowed(token));
+        }
+        // Decoders treat the first token in their own way, so it is put in twice.
+        let once = self.decoder.decode_bytes(&mut [token].into_iter())?;
+        let mut twice = self.decoder.decode_bytes(&mut [token, token].into_iter())?;
+        Ok(Cow::Owned(twice.split_off(once.len().min(twice.len()))))
+    }
+
+    /// The id of a token by the bytes that it stands for; never that of a special token.
+    #[must_use]
+    pub fn token_id(&self, bytes: &[u8]) -> Option<u32> {
+        let plain = |id: &u32| !self.specials.contains(id);
+        let added = self.added.tokens().iter().find(|added| {
+            !added.special && added.content.as_bytes() == bytes
+        });
+        if let Some(added) = added {
+            return Some(added.id);
+        }
+        if self.decoder.is_concat() {
+            return self.model.vocab.id(bytes).filter(plain);
+        }
+        self.model
+            .vocab
+            .iter()
+            .map(|(id, _)| id)
+            .filter(plain)
+            .find(|&id| self.token_bytes(id).is_ok_and(|token| *token == *bytes))
+    }
+
+    /// The set of special ids that names stand for.
+    ///
+    /// # Errors
+    /// [`Error::UnknownToken`] for a name that is no special token.
+    pub fn special_set<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Result<FxHashSet<u32>, Error> {
+        names
+            .into_iter()
+            .map(|name| {
+                self.added
+                    .tokens()
+                    .iter()
+                    .find(|token| token.special && token.content == name)
+                    .map(|token| token.id)
+                    .ok_or_else(|| {
+                        Error::UnknownToken(format!(
+                            "{name:?} is not a special token of this tokenizer; `special_tokens` lists them"
+                        ))
+                    })
+            })
+            .collect()
+    }
+
+    /// Appends the ids of a text to `ids`. `tick` is called every few thousand bytes; when it
+    /// returns false the work stops and the result is `Ok(false)`.
+    ///
+    /// # Errors
+    /// [`Error::Vocab`] for a byte without a token, [`Error::Pretokenize`] where the text cannot
+    /// be normalized or cut.
+    pub fn encode(
+        &self,
+        text: &[u8],
+        allowed: &Allowed,
+        ids: &mut Vec<u32>,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
+        self.encode_to(text, allowed, &mut Output { ids, offsets: None }, tick)
+    }
+
+    /// [`Tokenizer::encode`] with the byte range of the text that each id stands for.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_with_offsets(
+        &self,
+        text: &[u8],
+        allowed: &Allowed,
+        ids: &mut Vec<u32>,
+        offsets: &mut Vec<(usize, usize)>,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
+        let mut output = Output { ids, offsets: Some(offsets) };
+        self.encode_to(text, allowed, &mut output, tick)
+    }
+
+    fn encode_to(
+        &self,
+        text: &[u8],
+        allowed: &Allowed,
+        output: &mut Output,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
+        let mut work = self.take_work();
+        let result = self.encode_with(text, allowed, output, &mut work, tick);
+        self.put_work(work);
+        match result {
+            Ok(()) => Ok(true),
+            Err(Failure::Cancelled) => Ok(false),
+            Err(Failure::Error(error)) => Err(error),
+        }
+    }
+
+    fn take_work(&self) -> Work {
+        let pooled = self.pool.try_lock().ok().and_then(|mut pool| pool.pop());
+        pooled.unwrap_or_else(|| Work {
+            scratch: self.encoder.scratch(&self.model),
+            cuts: Vec::new(),
+            sections: Vec::new(),
+        })
+    }
+
+    fn put_work(&self, mut work: Work) {
+        // A huge text should not keep its buffers alive.
+        work.cuts.truncate(KEPT);
+        work.cuts.shrink_to(KEPT);
+        work.scratch.shrink_to(KEPT);
+        if let Ok(mut pool) = self.pool.try_lock() {
+            pool.push(work);
+        }
+    }
+
+    fn encode_with(
+        &self,
+        text: &[u8],
+        allowed: &Allowed,
+        output: &mut Output,
+        work: &mut Work,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<(), Failure> {
+        if !self.added.must_scan(allowed) {
+            return self.encode_section(text, 0, None, output, work, tick);
+        }
+        let mut sections = std::mem::take(&mut work.sections);
+        sections.clear();
+        self.added.cut_raw(text, allowed, &mut sections);
+        for section in sections.drain(..) {
+            match section {
+                Section::Text(range) => {
+                    let start = range.start;
+                    self.encode_section(&text[range], start, Some(allowed), output, work, tick)?;
+                }
+                Section::Token { id, range } => output.push(id, (range.start, range.end)),
+            }
+        }
+        work.sections = sections;
+        Ok(())
+    }
+
+    /// Encodes a text between added tokens; `scan` asks to look for normalized ones in it.
+    fn encode_section(
+        &self,
+        text: &[u8],
+        base: usize,
+        scan: Option<&Allowed>,
+        output: &mut Output,
+        work: &mut Work,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<(), Failure> {
+        let mut aligned = Aligned::new(text, base, output.offsets.is_some());
+        if let Some(normalizer) = &self.normalizer {
+            normalizer.apply(&mut aligned)?;
+        }
+        let Some(allowed) = scan else {
+            return self.encode_text(aligned, output, work, tick);
+        };
+        let mut sections = Vec::new();
+        self.added.cut_normalized(aligned.text(), allowed, &mut sections);
+        for section in sections {
+            match section {
+                Section::Text(range) => {
+                    self.encode_text(aligned.slice(range), output, work, tick)?;
+                }
+                Section::Token { id, range } => {
+                    output.push(id, aligned.span(range.start, range.end));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Encodes a text without added tokens.
+    fn encode_text(
+        &self,
+        text: Aligned,
+        output: &mut Output,
+        work: &mut Work,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<(), Failure> {
+        if self.pretokenizer.cuts_only() {
+            let mut cuts = std::mem::take(&mut work.cuts);
+            cuts.clear();
+            cuts.resize(text.text().len() / 64 + 1, 0);
+            let result = self
+                .pretokenizer
+                .cut(text.text(), &mut cuts)
+                .map_err(Failure::from)
+                .and_then(|()| {
+                    let whole = 0..text.text().len();
+                    self.encode_range(&text, whole, &cuts, output, &mut work.scratch, tick)
+                });
+            work.cuts = cuts;
+            return result;
+        }
+        let pieces = self.pretokenizer.split(text)?;
+        let mut start = 0;
+        while start < pieces.ranges.len() {
+            let mut end = start + 1;
+            while end < pieces.ranges.len()
+                && pieces.ranges[end].start == pieces.ranges[end - 1].end
+            {
+                end += 1;
+            }
+            let group = &pieces.ranges[start..end];
+            let whole = group[0].start..group[group.len() - 1].end;
+            work.cuts.clear();
+            work.cuts.resize(whole.len() / 64 + 1, 0);
+            for piece in &group[1..] {
+                let place = piece.start - whole.start;
+                work.cuts[place / 64] |= 1 << (place % 64);
+            }
+            let Work { cuts, scratch, .. } = work;
+            self.encode_range(&pieces.text, whole, cuts, output, scratch, tick)?;
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// Encodes neighbouring pretokens.
+    fn encode_range(
+        &self,
+        text: &Aligned,
+        range: Range<usize>,
+        cuts: &[u64],
+        output: &mut Output,
+        scratch: &mut Scratch,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<(), Failure> {
+        let first = output.ids.len();
+        let bytes = &text.text()[range.clone()];
+        self.encoder
+            .encode(&self.model, bytes, cuts, scratch, output.ids, tick)
+            .map_err(|stop| match stop {
+                Stop::Cancelled => Failure::Cancelled,
+                Stop::Unspelled(unspelled) => {
+                    let place = range.start + unspelled.place;
+                    let (at, _) = text.span(place, place + 1);
+                    Failure::Error(file::unspelled(text.text(), place, at))
+                }
+            })?;
+        if let Some(offsets) = &mut output.offsets {
+            let mut start = range.start;
+            for &id in &output.ids[first..] {
+                let end = start + self.encoder.text_len(&self.model, id);
+                offsets.push(text.span(start, end));
+                start = end;
+            }
+        }
+        Ok(())
+    }
+
+    /// The text of ids; U+FFFD stands for what is not UTF-8.
+    ///
+    /// # Errors
+    /// [`Error::UnknownToken`] for an id without a token.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, Error> {
+        if self.decoder.is_concat() {
+            let bytes = self.decode_bytes(ids)?;
+            return Ok(String::from_utf8(bytes)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()));
+        }
+        let tokens = self.tokens(ids)?;
+        self.decoder.decode_text(&mut tokens.into_iter())
+    }
+
+    /// The bytes of ids.
+    ///
+    /// # Errors
+    /// [`Error::UnknownToken`] for an id without a token.
+    pub fn decode_bytes(&self, ids: &[u32]) -> Result<Vec<u8>, Error> {
+        if self.decoder.is_concat() {
+            let mut bytes = Vec::with_capacity(4 * ids.len());
+            for &id in ids {
+                bytes.extend_from_slice(self.token(id)?);
+            }
+            return Ok(bytes);
+        }
+        let tokens = self.tokens(ids)?;
+        self.decoder.decode_bytes(&mut tokens.into_iter())
+    }
+
+    fn tokens(&self, ids: &[u32]) -> Result<Vec<&[u8]>, Error> {
+        ids.iter().map(|&id| self.token(id)).collect()
+    }
+
+    /// A decoder that takes one id at a time.
+    #[must_use]
+    pub fn stream(&self) -> DecoderStream {
+        self.decoder.stream()
+    }
+
+    /// Gives an id to a stream.
+    ///
+    /// # Errors
+    /// [`Error::UnknownToken`] for an id without a token; the stream is as before.
+    pub fn push(&self, stream: &mut DecoderStream, id: u32, out: &mut String) -> Result<(), Error> {
+        stream.push(self.token(id)?, out)
+    }
+
+    /// What the tokenizer is made of.
+    #[must_use]
+    pub fn info(&self) -> Info {
+        let missing = match &self.model.kind {
+            Kind::Bytes => (0..=255).filter(|&byte| self.encoder.symbols().is_missing(byte)).collect(),
+            Kind::Characters { .. } => Vec::new(),
+        };
+        let lossy = self
+            .normalizer
+            .as_ref()
+            .and_then(Normalizer::lossy_name)
+            .or_else(|| self.pretokenizer.lossy_name())
+            .or_else(|| (!missing.is_empty()).then(|| "bytes without a token".into()))
+            .or_else(|| (!self.decoder.is_concat()).then(|| "decoder".into()));
+        Info {
+            kind: match &self.model.kind {
+                Kind::Bytes => "byte-level",
+                Kind::Characters { fallback: Some(_) } => "characters with byte fallback",
+                Kind::Characters { fallback: None } => "characters",
+            }
+            .into(),
+            vocab_size: self.vocab_size(),
+            entries: self.model.vocab.entries(),
+            merges: self.model.merges.len(),
+            live_merges: self.encoder.symbols().merges(),
+            added_tokens: self.added.tokens().len(),
+            superwords: self.encoder.has_superwords(),
+            pretokenizer: self.pretokenizer.describe(),
+            lossy,
+            missing_bytes: missing,
+            warnings: self.warnings.clone(),
+        }
+    }
+}
+
+/// Words of 64 bits, or tokens, that a pooled buffer may keep.
+const KEPT: usize = 1 << 16;
+
+enum Failure {
+    Cancelled,
+    Error(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Output<'_> {
+    fn push(&mut self, id: u32, range: (usize, usize)) {
+        self.ids.push(id);
+        if let Some(offsets) = &mut self.offsets {
+            offsets.push(range);
+        }
+    }
+}
+
+/// An added token as a file has it.
+fn added_json(token: &AddedToken) -> Value {
+    json!({
+        "id": token.id,
+        "content": token.content,
+        "single_word": token.single_word,
+        "lstrip": token.lstrip,
+        "rstrip": token.rstrip,
+        "normalized": token.normalized,
+        "special": token.special,
+    })
+}

@@ -1,0 +1,147 @@
+//! Arguments from Python as slices, results as numpy arrays.
+
+use numpy::{Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyUntypedArray};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+use crate::error::raise;
+
+/// The UTF-8 of a `str`, or the bytes of a `bytes`.
+pub fn text<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+    if let Ok(text) = object.cast::<PyString>() {
+        Ok(text.to_str()?.as_bytes())
+    } else if let Ok(bytes) = object.cast::<PyBytes>() {
+        Ok(bytes.as_bytes())
+    } else {
+        Err(PyTypeError::new_err(format!(
+            "expected str or bytes, not {}",
+            object.get_type().name()?
+        )))
+    }
+}
+
+/// Ids, read from the array where it is one of unsigned 32-bit integers without gaps.
+pub enum Ids<'py> {
+    /// The array itself.
+    Array(PyReadonlyArray1<'py, u32>),
+    /// A copy.
+    Copied(Vec<u32>),
+}
+
+impl<'py> Ids<'py> {
+    /// Reads any sequence of integers.
+    ///
+    /// # Errors
+    /// `TypeError` for other types, `UnknownTokenError` for a number that can be no id.
+    pub fn new(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+        if let Ok(array) = object.extract::<PyReadonlyArray1<u32>>() {
+            return Ok(match array.as_slice() {
+                Ok(_) => Self::Array(array),
+                Err(_) => Self::Copied(array.as_array().to_vec()),
+            });
+        }
+        if object.cast::<PyUntypedArray>().is_ok() {
+            let copied = copied::<i64>(object)
+                .or_else(|| copied::<i32>(object))
+                .or_else(|| copied::<u64>(object))
+                .or_else(|| copied::<u16>(object))
+                .or_else(|| copied::<i16>(object))
+                .or_else(|| copied::<u8>(object))
+                .or_else(|| copied::<i8>(object));
+            return copied.unwrap_or_else(|| {
+                Err(PyTypeError::new_err(format!(
+                    "ids must be integers in one dimension, not an array of {} with shape {}",
+                    object.getattr("dtype")?,
+                    object.getattr("shape")?
+                )))
+            });
+        }
+        if object.cast::<PyString>().is_ok() || object.cast::<PyBytes>().is_ok() {
+            return Err(PyTypeError::new_err(format!(
+                "ids must be integers, not {}",
+                object.get_type().name()?
+            )));
+        }
+        let mut ids = Vec::with_capacity(object.len().unwrap_or(0));
+        for item in object.try_iter()? {
+            ids.push(id(&item?)?);
+        }
+        Ok(Self::Copied(ids))
+    }
+
+    /// The ids.
+    pub fn as_slice(&self) -> PyResult<&[u32]> {
+        match self {
+            Self::Array(array) => Ok(array.as_slice()?),
+            Self::Copied(ids) => Ok(ids),
+        }
+    }
+}
+
+/// One id.
+///
+/// # Errors
+/// `TypeError` for what is no integer, `UnknownTokenError` for a number that can be no id.
+pub fn id(object: &Bound<'_, PyAny>) -> PyResult<u32> {
+    let py = object.py();
+    let number = py.import("operator")?.call_method1("index", (object,))?;
+    number.extract().map_err(|_| unknown(py, &number.to_string()))
+}
+
+fn unknown(py: Python<'_>, id: &str) -> PyErr {
+    raise(py, "UnknownTokenError", format!("{id} is no token id: ids are 0 to 4294967295"))
+}
+
+fn copied<'py, T>(object: &Bound<'py, PyAny>) -> Option<PyResult<Ids<'py>>>
+where
+    T: Element + Copy + TryInto<u32> + ToString,
+{
+    let array = object.extract::<PyReadonlyArray1<T>>().ok()?;
+    let ids = array
+        .as_array()
+        .iter()
+        .map(|&id| id.try_into().map_err(|_| unknown(object.py(), &id.to_string())))
+        .collect::<PyResult<Vec<u32>>>();
+    Some(ids.map(Ids::Copied))
+}
+
+/// The rows of a ragged array.
+///
+/// # Errors
+/// `ValueError` where the offsets are no row borders of the ids.
+pub fn rows<'a>(ids: &'a [u32], offsets: &[i64]) -> PyResult<Vec<&'a [u32]>> {
+    let bad = |message: String| PyValueError::new_err(message);
+    if offsets.first() != Some(&0) || offsets.last() != Some(&(ids.len() as i64)) {
+        return Err(bad(format!(
+            "offsets must go from 0 to the number of ids ({}), not from {:?} to {:?}",
+            ids.len(),
+            offsets.first(),
+            offsets.last()
+        )));
+    }
+    offsets
+        .windows(2)
+        .map(|pair| {
+            usize::try_from(pair[0])
+                .ok()
+                .zip(usize::try_from(pair[1]).ok())
+                .and_then(|(start, end)| ids.get(start..end))
+                .ok_or_else(|| bad(format!("offsets must rise, but {} comes before {}", pair[0], pair[1])))
+        })
+        .collect()
+}
+
+/// Pairs as an array of two columns.
+pub fn columns(py: Python<'_>, pairs: Vec<(usize, usize)>) -> PyResult<Bound<'_, PyArray2<i64>>> {
+    let len = pairs.len();
+    let flat: Vec<i64> = pairs
+        .into_iter()
+        .flat_map(|(start, end)| [start as i64, end as i64])
+        .collect();
+    flat.into_pyarray(py).reshape([len, 2])
+}
+
+/// A ragged array as numpy has it.
+pub type Ragged<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>);
+

@@ -1,0 +1,381 @@
+//! `Tokenizer` and `StreamDecoder`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use rustc_hash::FxHashSet;
+use tokseam_bpe::added::Allowed;
+use tokseam_bpe::batch::Failed;
+use tokseam_bpe::decoder::DecoderStream;
+use tokseam_bpe::tokenizer;
+
+use crate::array::{self, Ids, Ragged};
+use crate::error::OrRaise;
+use crate::signal::Signals;
+
+/// A tokenizer.
+#[pyclass(frozen, module = "tokseam._native")]
+pub struct Tokenizer {
+    inner: Arc<tokenizer::Tokenizer>,
+}
+
+/// The special tokens that a call allows.
+enum Specials {
+    None,
+    All,
+    Some(FxHashSet<u32>),
+}
+
+impl Specials {
+    fn new(tokenizer: &tokenizer::Tokenizer, allowed: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if allowed.is_none() {
+            return Ok(Self::None);
+        }
+        if let Ok(name) = allowed.cast::<PyString>() {
+            return match name.to_str()? {
+                "all" => Ok(Self::All),
+                other => Err(PyTypeError::new_err(format!(
+                    "allowed_special is \"all\" or a collection of names, not the name {other:?}"
+                ))),
+            };
+        }
+        let mut names = Vec::new();
+        for name in allowed.try_iter()? {
+            names.push(name?.extract::<String>()?);
+        }
+        if names.is_empty() {
+            return Ok(Self::None);
+        }
+        tokenizer
+            .special_set(names.iter().map(String::as_str))
+            .or_raise(allowed.py())
+            .map(Self::Some)
+    }
+
+    fn allowed(&self) -> Allowed<'_> {
+        match self {
+            Self::None => Allowed::None,
+            Self::All => Allowed::All,
+            Self::Some(ids) => Allowed::Some(ids),
+        }
+    }
+}
+
+/// Runs `work` without the interpreter; `work` gets a tick that looks for signals, and returns
+/// `None` when the tick stopped it.
+fn interruptible<T: Send, E: Send>(
+    py: Python<'_>,
+    work: impl FnOnce(&mut dyn FnMut() -> bool) -> Result<Option<T>, E> + Send,
+) -> PyResult<Result<T, E>> {
+    let mut signals = Signals::new();
+    match py.detach(|| work(&mut || signals.tick())) {
+        Ok(Some(value)) => Ok(Ok(value)),
+        Ok(None) => Err(signals.into_error()),
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+#[pymethods]
+impl Tokenizer {
+    /// Reads the text of a `tokenizer.json`.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let data = array::text(data)?;
+        let inner = py.detach(|| tokenizer::Tokenizer::from_json(data)).or_raise(py)?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Makes a tokenizer from the ranks and the pattern of a tiktoken encoding.
+    #[staticmethod]
+    fn from_tiktoken(
+        py: Python<'_>,
+        ranks: Vec<(Bound<'_, PyBytes>, u32)>,
+        pattern: &str,
+        special_tokens: Vec<(String, u32)>,
+    ) -> PyResult<Self> {
+        let ranks: Vec<_> = ranks.iter().map(|(token, rank)| (token.as_bytes(), *rank)).collect();
+        let specials = special_tokens.iter().map(|(content, id)| (content.as_str(), *id));
+        let inner = py
+            .detach(|| tokenizer::Tokenizer::from_tiktoken(&ranks, pattern, specials))
+            .or_raise(py)?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The ids of a text: uint32 of shape (n,).
+    fn encode<'py>(
+        &self,
+        py: Python<'py>,
+        text: &Bound<'py, PyAny>,
+        allowed: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyArray1<u32>>> {
+        Ok(self.ids(py, text, allowed)?.into_pyarray(py))
+    }
+
+    /// The number of ids of a text.
+    fn count(
+        &self,
+        py: Python<'_>,
+        text: &Bound<'_, PyAny>,
+        allowed: &Bound<'_, PyAny>,
+    ) -> PyResult<usize> {
+        Ok(self.ids(py, text, allowed)?.len())
+    }
+
+    /// The ids of a text and the bytes that each stands for: uint32 (n,) and int64 (n, 2).
+    fn encode_with_offsets<'py>(
+        &self,
+        py: Python<'py>,
+        text: &Bound<'py, PyAny>,
+        allowed: &Bound<'py, PyAny>,
+    ) -> PyResult<(Bound<'py, PyArray1<u32>>, Bound<'py, PyArray2<i64>>)> {
+        let text = array::text(text)?;
+        let specials = Specials::new(&self.inner, allowed)?;
+        let (ids, offsets) = interruptible(py, |tick| {
+            let (mut ids, mut offsets) = (Vec::new(), Vec::new());
+            let allowed = specials.allowed();
+            self.inner
+                .encode_with_offsets(text, &allowed, &mut ids, &mut offsets, tick)
+                .map(|done| done.then_some((ids, offsets)))
+        })?
+        .or_raise(py)?;
+        Ok((ids.into_pyarray(py), array::columns(py, offsets)?))
+    }
+
+    /// The ids of many texts on some threads: uint32 (total,) and int64 (rows + 1,).
+    fn encode_batch<'py>(
+        &self,
+        py: Python<'py>,
+        texts: &Bound<'py, PyAny>,
+        allowed: &Bound<'py, PyAny>,
+        threads: usize,
+    ) -> PyResult<Ragged<'py>> {
+        let batch = self.batch(py, texts, allowed, threads)?;
+        Ok((batch.ids.into_pyarray(py), batch.offsets.into_pyarray(py)))
+    }
+
+    /// The number of ids of many texts: int64 (rows,).
+    fn count_batch<'py>(
+        &self,
+        py: Python<'py>,
+        texts: &Bound<'py, PyAny>,
+        allowed: &Bound<'py, PyAny>,
+        threads: usize,
+    ) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let offsets = self.batch(py, texts, allowed, threads)?.offsets;
+        let counts: Vec<i64> = offsets.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        Ok(counts.into_pyarray(py))
+    }
+
+    /// The text of ids.
+    fn decode(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<String> {
+        let ids = Ids::new(ids)?;
+        let ids = ids.as_slice()?;
+        py.detach(|| self.inner.decode(ids)).or_raise(py)
+    }
+
+    /// The bytes of ids.
+    fn decode_bytes<'py>(
+        &self,
+        py: Python<'py>,
+        ids: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let ids = Ids::new(ids)?;
+        let ids = ids.as_slice()?;
+        let bytes = py.detach(|| self.inner.decode_bytes(ids)).or_raise(py)?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// The texts of the rows of a ragged array.
+    fn decode_batch(
+        &self,
+        py: Python<'_>,
+        ids: &Bound<'_, PyAny>,
+        offsets: PyReadonlyArray1<'_, i64>,
+    ) -> PyResult<Vec<String>> {
+        let ids = Ids::new(ids)?;
+        let rows = array::rows(ids.as_slice()?, offsets.as_slice()?)?;
+        py.detach(|| rows.into_iter().map(|row| self.inner.decode(row)).collect::<Result<_, _>>())
+            .or_raise(py)
+    }
+
+    /// Whether encoding what the ids decode to gives them back.
+    fn is_canonical(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let ids = Ids::new(ids)?;
+        let ids = ids.as_slice()?;
+        py.detach(|| self.inner.is_canonical(ids)).or_raise(py)
+    }
+
+    /// The first position where ids are not canonical, and the name of the reason.
+    fn first_noncanonical(
+        &self,
+        py: Python<'_>,
+        ids: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<(usize, &'static str)>> {
+        let ids = Ids::new(ids)?;
+        let ids = ids.as_slice()?;
+        let found = py.detach(|| self.inner.first_noncanonical(ids)).or_raise(py)?;
+        Ok(found.map(|(place, reason)| (place, reason.name())))
+    }
+
+    /// The bytes that an id stands for.
+    fn token_bytes<'py>(
+        &self,
+        py: Python<'py>,
+        id: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = self.inner.token_bytes(array::id(id)?).or_raise(py)?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// The id that stands for bytes, if there is one that is not special.
+    fn token_id(&self, token: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
+        Ok(self.inner.token_id(array::text(token)?))
+    }
+
+    /// The highest id + 1.
+    #[getter]
+    fn vocab_size(&self) -> usize {
+        self.inner.vocab_size()
+    }
+
+    /// Ids of special tokens by their literal.
+    #[getter]
+    fn special_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let specials = PyDict::new(py);
+        for token in self.inner.added_tokens().iter().filter(|token| token.special) {
+            specials.set_item(&token.content, token.id)?;
+        }
+        Ok(specials)
+    }
+
+    /// Added tokens with their flags, in the order of ids.
+    #[getter]
+    fn added_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let tokens = PyList::empty(py);
+        for token in self.inner.added_tokens() {
+            let item = PyDict::new(py);
+            item.set_item("id", token.id)?;
+            item.set_item("content", &token.content)?;
+            item.set_item("special", token.special)?;
+            item.set_item("normalized", token.normalized)?;
+            item.set_item("lstrip", token.lstrip)?;
+            item.set_item("rstrip", token.rstrip)?;
+            item.set_item("single_word", token.single_word)?;
+            tokens.append(item)?;
+        }
+        Ok(tokens)
+    }
+
+    /// The text of a `tokenizer.json`.
+    fn to_json(&self, py: Python<'_>) -> PyResult<String> {
+        py.detach(|| self.inner.to_json()).or_raise(py)
+    }
+
+    /// What the tokenizer is made of.
+    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let info = py.detach(|| self.inner.info());
+        let dict = PyDict::new(py);
+        dict.set_item("kind", info.kind)?;
+        dict.set_item("vocab_size", info.vocab_size)?;
+        dict.set_item("entries", info.entries)?;
+        dict.set_item("merges", info.merges)?;
+        dict.set_item("live_merges", info.live_merges)?;
+        dict.set_item("added_tokens", info.added_tokens)?;
+        dict.set_item("superwords", info.superwords)?;
+        dict.set_item("normalizer", info.normalizer)?;
+        dict.set_item("pretokenizer", info.pretokenizer)?;
+        dict.set_item("lossy", info.lossy)?;
+        dict.set_item("missing_bytes", PyList::new(py, info.missing_bytes)?)?;
+        dict.set_item("warnings", info.warnings)?;
+        Ok(dict)
+    }
+
+    /// A decoder that takes one id at a time.
+    fn stream_decoder(&self) -> StreamDecoder {
+        StreamDecoder {
+            tokenizer: Arc::clone(&self.inner),
+            stream: Mutex::new(self.inner.stream()),
+        }
+    }
+}
+
+impl Tokenizer {
+    fn ids(
+        &self,
+        py: Python<'_>,
+        text: &Bound<'_, PyAny>,
+        allowed: &Bound<'_, PyAny>,
+    ) -> PyResult<Vec<u32>> {
+        let text = array::text(text)?;
+        let specials = Specials::new(&self.inner, allowed)?;
+        interruptible(py, |tick| {
+            let mut ids = Vec::new();
+            self.inner
+                .encode(text, &specials.allowed(), &mut ids, tick)
+                .map(|done| done.then_some(ids))
+        })?
+        .or_raise(py)
+    }
+
+    fn batch(
+        &self,
+        py: Python<'_>,
+        texts: &Bound<'_, PyAny>,
+        allowed: &Bound<'_, PyAny>,
+        threads: usize,
+    ) -> PyResult<tokseam_bpe::batch::Batch> {
+        if texts.cast::<PyString>().is_ok() || texts.cast::<PyBytes>().is_ok() {
+            return Err(PyTypeError::new_err(
+                "expected a collection of texts, not one text; use encode or [text]",
+            ));
+        }
+        let objects = texts.try_iter()?.collect::<PyResult<Vec<_>>>()?;
+        let slices = objects.iter().map(array::text).collect::<PyResult<Vec<_>>>()?;
+        let specials = Specials::new(&self.inner, allowed)?;
+        interruptible(py, |tick| {
+            self.inner.encode_batch(&slices, &specials.allowed(), threads, tick)
+        })?
+        .map_err(|Failed { index, error }| match Err::<(), _>(error).or_raise(py) {
+            Err(error) => in_text(py, index, error),
+            Ok(()) => PyValueError::new_err("unknown failure"),
+        })
+    }
+}
+
+/// An error that says which text of a batch it is about.
+fn in_text(py: Python<'_>, index: usize, error: PyErr) -> PyErr {
+    let message = format!("text {index}: {}", error.value(py));
+    match error.get_type(py).call1((message,)) {
+        Ok(value) => PyErr::from_value(value),
+        Err(_) => error,
+    }
+}
+
+/// A decoder that takes one id at a time and never splits a character.
+#[pyclass(frozen, module = "tokseam._native")]
+pub struct StreamDecoder {
+    tokenizer: Arc<tokenizer::Tokenizer>,
+    stream: Mutex<DecoderStream>,
+}
+
+#[pymethods]
+impl StreamDecoder {
+    /// The text that is certain with this id and was not before.
+    fn push(&self, py: Python<'_>, id: &Bound<'_, PyAny>) -> PyResult<String> {
+        let id = array::id(id)?;
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::new();
+        self.tokenizer.push(&mut stream, id, &mut text).or_raise(py)?;
+        Ok(text)
+    }
+
+    /// The rest; the decoder then starts anew.
+    fn finish(&self, py: Python<'_>) -> PyResult<String> {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = std::mem::replace(&mut *stream, self.tokenizer.stream());
+        ended.finish().or_raise(py)
+    }
+}

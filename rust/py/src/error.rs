@@ -1,0 +1,36 @@
+//! Errors of the crates as the exception classes of `tokseam.errors`.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use tokseam_bpe::Error;
+
+/// An exception class of `tokseam.errors` with a message.
+pub fn raise(py: Python<'_>, class: &str, message: String) -> PyErr {
+    let class = py.import("tokseam.errors").and_then(|errors| errors.getattr(class));
+    match class.and_then(|class| class.call1((message,))) {
+        Ok(value) => PyErr::from_value(value),
+        Err(error) => error,
+    }
+}
+
+/// Turns a result of a crate into one of Python.
+pub trait OrRaise<T> {
+    /// The value, or the exception that the error stands for.
+    fn or_raise(self, py: Python<'_>) -> PyResult<T>;
+}
+
+impl<T> OrRaise<T> for Result<T, Error> {
+    fn or_raise(self, py: Python<'_>) -> PyResult<T> {
+        self.map_err(|error| {
+            let class = match &error {
+                Error::Unsupported { .. } => "UnsupportedTokenizerError",
+                Error::Vocab(_) => "VocabError",
+                Error::Pretokenize(_) => "PretokenizeError",
+                Error::UnknownToken(_) => "UnknownTokenError",
+                Error::Export(_) => "ExportError",
+                _ => return PyValueError::new_err(error.to_string()),
+            };
+            raise(py, class, error.to_string())
+        })
+    }
+}
