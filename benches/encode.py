@@ -1,4 +1,4 @@
-"""Measure encoding against the installed peers, in one process and on one thread, beside a check that the ids are equal.
+"""Measure encoding against the installed peers, in one process and on one thread, beside a check of the ids.
 
     python benches/encode.py                 # everything: prints tables and writes benches/results/<date>-<cpu>.csv
     python benches/encode.py --quick         # small text, one repetition: to see that it runs
@@ -42,7 +42,6 @@ import texts  # noqa: E402
 import tiktoken  # noqa: E402
 import tokenizers  # noqa: E402
 import vocabularies  # noqa: E402
-
 from tokseam import Tokenizer  # noqa: E402
 
 DOCUMENT = 5_000
@@ -97,7 +96,9 @@ def peers(name: str, text: str) -> Iterator[Peer]:
         ranks = superbpe_ranks(text) if name == "superbpe" else vocabularies.ranks(name)
 
         def tik() -> Encode:
-            return tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens={}).encode_ordinary
+            encoding = tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+            encode: Encode = encoding.encode_ordinary
+            return encode
 
         yield Peer("tiktoken", tik)
     with contextlib.suppress(ImportError):
@@ -109,9 +110,7 @@ def peers(name: str, text: str) -> Iterator[Peer]:
         import gigatoken
 
         def giga() -> Encode:
-            path = vocabularies.CACHE / f"bench-{name}.json"
-            vocabularies.write(path, text.encode())
-            encode: Encode = gigatoken.Tokenizer.from_file(str(path)).encode
+            encode: Encode = gigatoken.Tokenizer.from_json(text).encode
             return encode
 
         yield Peer("gigatoken", giga, lambda ids: [int(id) for id in ids], caches=True)
@@ -210,7 +209,7 @@ def throughput(name: str, text: str, found: dict[str, list[str]], repetitions: i
 
 
 def worst(name: str, text: str, size: int) -> Iterator[Row]:
-    """Yield a row for each worst case and peer, one text of `size` bytes; peers get less where they take quadratic time."""
+    """Yield a row for each worst case and peer, one text of about `size` bytes."""
     cases = texts.worst_cases(size, seed=0)
     tokenizer = Tokenizer.from_json(text)
     theirs = tokenizers.Tokenizer.from_str(text)
@@ -307,12 +306,27 @@ def cpu() -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-FIELDS = ("what", "vocabulary", "text", "peer", "state", "mb_per_s", "ratio", "equal", "bytes", "seconds", "megabytes", "note")
+FIELDS = (
+    "what",
+    "vocabulary",
+    "text",
+    "peer",
+    "state",
+    "mb_per_s",
+    "ratio",
+    "equal",
+    "bytes",
+    "seconds",
+    "megabytes",
+    "note",
+)
 
 
 def line(row: Row) -> str:
     """Return a row as a person reads it."""
-    parts = [f"{row['what']:10} {row['vocabulary']:10} {row.get('text', ''):20} {row['peer']:30} {row.get('state', ''):10}"]
+    parts = [
+        f"{row['what']:10} {row['vocabulary']:10} {row.get('text', ''):20} {row['peer']:30} {row.get('state', ''):10}"
+    ]
     if "mb_per_s" in row:
         parts.append(f"{row['mb_per_s']:8.1f} MB/s")
     if "seconds" in row:
@@ -341,7 +355,9 @@ def table(rows: list[Row]) -> str:
             else:
                 cells.append(f"other ids ({row['equal']})")
         ours = found["tokseam"]
-        out.append(f"| {vocabulary} | {text} | {ours['mb_per_s']:.0f} MB/s ({ours['equal']}) | " + " | ".join(cells) + " |")
+        out.append(
+            f"| {vocabulary} | {text} | {ours['mb_per_s']:.0f} MB/s ({ours['equal']}) | " + " | ".join(cells) + " |"
+        )
     return "\n".join(out)
 
 

@@ -311,12 +311,18 @@ LLAMA3_SPECIAL = (
 )
 
 
+def pairs(lines: Iterable[str]) -> list[tuple[str, str]]:
+    """Return merges that are written with a blank between their sides."""
+    cut = (line.partition(" ") for line in lines if line)
+    return [(left, right) for left, _, right in cut]
+
+
 def gpt2() -> dict[str, Any]:
     vocab = json.loads(MEMBERS["gpt2-vocab"].read())
     lines = MEMBERS["gpt2-merges"].read().decode().split("\n")[1:]
     return document(
         vocab,
-        (tuple(line.split(" ")) for line in lines if line),
+        pairs(lines),
         pre_tokenizer=byte_level(use_regex=True),
         decoder=byte_level(use_regex=True),
         added_tokens=[added(vocab["<|endoftext|>"], "<|endoftext|>")],
@@ -365,7 +371,7 @@ def from_gguf(name: str, pre_tokenizer: dict[str, Any], **parts: Any) -> dict[st
     last = max(id for id, kind in enumerate(kinds) if kind == 1)
     return document(
         {token: id for id, token in enumerate(tokens) if kinds[id] == 1 or (id in own and id < last)},
-        (tuple(pair.split(" ")) for pair in facts["tokenizer.ggml.merges"]),
+        pairs(facts["tokenizer.ggml.merges"]),
         pre_tokenizer=pre_tokenizer,
         decoder=byte_level(use_regex=True, add_prefix_space=True),
         added_tokens=[added(id, tokens[id], special=kinds[id] == 3) for id in own],
@@ -387,6 +393,7 @@ def read_pieces(data: bytes) -> list[tuple[str, float, int]]:
 
     def fields(data: bytes) -> Iterable[tuple[int, Any]]:
         at = 0
+        value: Any
         while at < len(data):
             key, at = varint(data, at)
             if key & 7 == 0:
@@ -461,7 +468,8 @@ def shared(path: str) -> dict[str, Any]:
     if not file.exists():
         raise Missing(f"../shared/data/{path} is not here")
     data = file.read_bytes()
-    return json.loads(gzip.decompress(data) if file.suffix == ".gz" else data)
+    tree: dict[str, Any] = json.loads(gzip.decompress(data) if file.suffix == ".gz" else data)
+    return tree
 
 
 FALCON = sequence(

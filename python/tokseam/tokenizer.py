@@ -186,12 +186,13 @@ class Tokenizer:
                     "and special_tokens={NAME: ID} if it has any"
                 )
             ranks = _parse_ranks(path)
-            return cls(_native.Tokenizer.from_tiktoken(ranks, pattern, dict(special_tokens or {})))
+            return cls(_native.Tokenizer.from_tiktoken(ranks, pattern, list((special_tokens or {}).items())))
         if pattern is not None or special_tokens is not None:
             raise TypeError("pattern and special_tokens go with a path; a tiktoken.Encoding has its own")
         try:
             ranks = list(source._mergeable_ranks.items())
-            native = _native.Tokenizer.from_tiktoken(ranks, source._pat_str, dict(source._special_tokens))
+            special = list(source._special_tokens.items())
+            native = _native.Tokenizer.from_tiktoken(ranks, source._pat_str, special)
         except AttributeError as error:
             raise TypeError(
                 f"from_tiktoken takes a tiktoken.Encoding or a path, not {type(source).__name__}"
@@ -264,23 +265,31 @@ class Tokenizer:
         """
         return self._native.encode_with_offsets(text, _allowed(allowed_special))
 
-    def count(self, text: Text) -> int:
+    def count(self, text: Text, *, allowed_special: Allowed = ()) -> int:
         """Return the number of tokens of one text: `len(encode(text))` without the array.
 
         Raises:
             UnicodeError: The text holds a lone surrogate.
+            UnknownTokenError: `allowed_special` has a name that is no special token.
             VocabError: A byte of the text has no token.
         """
-        return self._native.count(text)
+        return self._native.count(text, _allowed(allowed_special))
 
-    def count_batch(self, texts: Iterable[Text], *, parallel: bool | int | None = None) -> NDArray[np.int64]:
-        """Return the number of tokens of each text: int64, shape (m,). `parallel` is as in `encode_batch`.
+    def count_batch(
+        self,
+        texts: Iterable[Text],
+        *,
+        allowed_special: Allowed = (),
+        parallel: bool | int | None = None,
+    ) -> NDArray[np.int64]:
+        """Return the number of tokens of each text: int64, shape (m,). The arguments are those of `encode_batch`.
 
         Raises:
             UnicodeError: A text holds a lone surrogate.
+            UnknownTokenError: `allowed_special` has a name that is no special token.
             VocabError: A byte of a text has no token.
         """
-        return self._native.count_batch(_texts(texts), _threads(parallel))
+        return self._native.count_batch(_texts(texts), _allowed(allowed_special), _threads(parallel))
 
     def show(self, text: Text, *, allowed_special: Allowed = ()) -> Segmentation:
         """Return the text with its token borders made visible: a coloured table in a notebook, plain text in `print`.
@@ -322,7 +331,7 @@ class Tokenizer:
         """
         return self._native.decode_bytes(ids)
 
-    def decode_batch(self, ragged: Ragged | list[Ids]) -> list[str]:
+    def decode_batch(self, ragged: Ragged | list[Any]) -> list[str]:
         """Decode many rows, each as `decode` does.
 
         Args:
@@ -389,11 +398,13 @@ class Tokenizer:
     def info(self) -> dict[str, Any]:
         """Return what the file holds and how it is read, as the command `tokseam info` prints it.
 
-        Keys: `kind`, `vocab_size`, `entries`, `merges`, `live_merges`, `pretokenizer`, `family`, `normalizer`,
-        `decoder`, `lossless` (`"yes"`, or the component that loses text), `missing_bytes` (bytes without a token) and
-        `warnings` (where stock `tokenizers` and this package differ on purpose).
+        Keys: `kind`, `vocab_size`, `entries` (of the model), `merges`, `live_merges` (that can fire), `added_tokens`,
+        `superwords` (whether merges join words), `normalizer`, `pretokenizer`, `lossless` (`"yes"`, or the component
+        that loses text), `missing_bytes` (bytes without a token) and `warnings` (where this package and stock
+        `tokenizers` differ on purpose).
         """
-        return self._native.info()
+        info = self._native.info()
+        return info | {"lossless": info.pop("lossy") or "yes"}
 
     # Saving.
 
