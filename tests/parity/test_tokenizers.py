@@ -9,7 +9,6 @@ from conftest import FULL, NAMES, SEED, compared, corpora, ours, stock
 from hypothesis import given
 from hypothesis import strategies as st
 from texts import adversarial, worst_cases
-
 from tokseam import Tokenizer
 
 
@@ -33,17 +32,24 @@ def spelled_out(stock: tokenizers.Tokenizer, tokenizer: Tokenizer, text: str) ->
 def check(name: str, text: str, encoding: tokenizers.Encoding) -> None:
     ids, offsets = ours(name).encode_with_offsets(text)
     if ids.tolist() != encoding.ids:
-        first = next(i for i, pair in enumerate(zip([*ids.tolist(), -1], [*encoding.ids, -1], strict=False)) if pair[0] != pair[1])
+        first = next(
+            i
+            for i, pair in enumerate(zip([*ids.tolist(), -1], [*encoding.ids, -1], strict=False))
+            if pair[0] != pair[1]
+        )
         at = encoding.offsets[max(first - 2, 0)][0] if encoding.offsets else 0
         raise AssertionError(
             f"{name}: token {first} differs in {text[at : at + 60]!r}: "
-            f"{ids.tolist()[first : first + 8]}, not {encoding.ids[first : first + 8]} {encoding.tokens[first : first + 8]}"
+            f"{ids.tolist()[first : first + 8]}, not {encoding.ids[first : first + 8]} "
+            f"{encoding.tokens[first : first + 8]}"
         )
     found = touched(text, offsets)
     if found != encoding.offsets:
         first = next(i for i, pair in enumerate(zip(found, encoding.offsets, strict=True)) if pair[0] != pair[1])
         near = text[max(found[first][0] - 20, 0) : found[first][1] + 20]
-        raise AssertionError(f"{name}: offsets of token {first} near {near!r}: {found[first]}, not {encoding.offsets[first]}")
+        raise AssertionError(
+            f"{name}: offsets of token {first} near {near!r}: {found[first]}, not {encoding.offsets[first]}"
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -137,7 +143,11 @@ def test_allowed_special_tokens(name: str) -> None:
     theirs, tokenizer = stock(name), ours(name)
     special = sorted(tokenizer.special_tokens)[:20]
 
-    @given(st.lists(st.one_of(st.sampled_from(special), st.sampled_from([" ", "a b", "\n", "12 x"])), max_size=8).map("".join))
+    @given(
+        st.lists(st.one_of(st.sampled_from(special), st.sampled_from([" ", "a b", "\n", "12 x"])), max_size=8).map(
+            "".join
+        )
+    )
     def run(text: str) -> None:
         theirs.encode_special_tokens = False
         try:
