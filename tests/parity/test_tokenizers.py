@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from texts import adversarial, worst_cases
 from tokseam import Tokenizer
+from tokseam.errors import VocabError
 
 
 def touched(text: str, offsets: np.ndarray) -> list[tuple[int, int]]:
@@ -30,6 +31,11 @@ def spelled_out(stock: tokenizers.Tokenizer, tokenizer: Tokenizer, text: str) ->
 
 
 def check(name: str, text: str, encoding: tokenizers.Encoding) -> None:
+    if not set(ours(name).info()["missing_bytes"]).isdisjoint(text.encode()):
+        # Stock `tokenizers` drops such a byte, and its neighbours merge over the gap.
+        with pytest.raises(VocabError, match="has no token"):
+            ours(name).encode(text)
+        return
     ids, offsets = ours(name).encode_with_offsets(text)
     if ids.tolist() != encoding.ids:
         first = next(
@@ -66,15 +72,24 @@ def test_real_text(name: str) -> None:
             compared[f"ids and offsets, {kind}"] += len(text.encode())
 
 
+def garbled(theirs: tokenizers.Tokenizer) -> set[int]:
+    """Return the added tokens that the stock byte-level decoder garbles: it reads `ö` as the byte 0xF6."""
+    if not isinstance(theirs.decoder, tokenizers.decoders.ByteLevel):
+        return set()
+    return {id for id, token in theirs.get_added_tokens_decoder().items() if not token.content.isascii()}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_decoded_text(name: str) -> None:
     theirs, tokenizer = stock(name), ours(name)
+    unlike = garbled(theirs)
     rng = random.Random(SEED)
     documents = [text for texts in corpora().values() for text in texts]
     for text in documents if FULL else rng.sample(documents, min(len(documents), 20)):
         ids = tokenizer.encode(text)
         decoded = tokenizer.decode(ids)
-        assert decoded == theirs.decode(ids.tolist(), skip_special_tokens=False)
+        if unlike.isdisjoint(ids.tolist()):
+            assert decoded == theirs.decode(ids.tolist(), skip_special_tokens=False)
         stream = tokenizer.stream_decoder()
         assert "".join([stream.push(id) for id in ids.tolist()] + [stream.finish()]) == decoded
         if tokenizer.info()["lossless"] == "yes":
@@ -85,7 +100,7 @@ def test_decoded_text(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_any_ids_decode_alike(name: str) -> None:
     theirs, tokenizer = stock(name), ours(name)
-    known = sorted(theirs.get_vocab().values())
+    known = sorted(set(theirs.get_vocab().values()) - garbled(theirs))
     rng = random.Random(SEED)
     for size in [1, 2, 3, 5, 8, 200] * (200 if FULL else 20):
         ids = rng.choices(known, k=size)
