@@ -248,7 +248,7 @@ impl Pretokenizer {
     pub fn lossy_name(&self) -> Option<String> {
         self.steps.iter().find_map(|step| match step {
             Step::Split(split) if split.behavior == Behavior::Removed => {
-                Some(format!("pre_tokenizer ({} drops text)", split.name))
+                Some(format!("pre_tokenizer ({}: text is removed)", split.name))
             }
             Step::Split(_) => None,
             Step::Prefix => Some("pre_tokenizer (ByteLevel, add_prefix_space)".into()),

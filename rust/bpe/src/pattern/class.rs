@@ -127,12 +127,6 @@ impl Classes {
         self.ascii[byte as usize]
     }
 
-    /// Bits of all bytes, 0 where not ASCII.
-    #[inline]
-    pub(crate) fn table(&self) -> &[Mask; 256] {
-        &self.ascii
-    }
-
     /// Bit and byte length of the character at `at`; `(0, 0)` at the end.
     #[inline]
     pub(crate) fn at(&self, text: &[u8], at: usize) -> (Mask, usize) {
@@ -168,19 +162,29 @@ impl Classes {
             .unwrap_or(0)
     }
 
-    /// End of the longest run of `mask` from `at`.
+    /// Whether the ASCII characters of a set are just the letters, or just the digits.
+    pub(crate) fn span(&self, mask: Mask) -> Option<Span> {
+        [Span::Letters, Span::Digits].into_iter().find(|span| {
+            (0..0x80_u8).all(|byte| (self.ascii(byte) & mask != 0) == span.has(byte))
+        })
+    }
+
+    /// End of the longest run of `set` from `at`.
     #[inline]
-    pub(crate) fn run(&self, text: &[u8], mut at: usize, mask: Mask) -> usize {
+    pub(crate) fn run(&self, text: &[u8], mut at: usize, set: Set) -> usize {
         loop {
+            if set.span == Some(Span::Letters) {
+                at = letters_end(text, at);
+            }
             while let Some(&byte) = text.get(at)
-                && self.ascii(byte) & mask != 0
+                && self.ascii(byte) & set.mask != 0
             {
                 at += 1;
             }
             match text.get(at) {
                 Some(byte) if *byte >= 0x80 => {
                     let (bit, length) = self.wide(text, at);
-                    if bit & mask == 0 {
+                    if bit & set.mask == 0 {
                         return at;
                     }
                     at += length;
@@ -189,6 +193,51 @@ impl Classes {
             }
         }
     }
+}
+
+/// A union of atoms, with what its ASCII characters are if that is known to be simple.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Set {
+    pub(crate) mask: Mask,
+    pub(crate) span: Option<Span>,
+}
+
+/// A simple set of ASCII characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Span {
+    Letters,
+    Digits,
+}
+
+impl Span {
+    fn has(self, byte: u8) -> bool {
+        match self {
+            Self::Letters => byte.is_ascii_alphabetic(),
+            Self::Digits => byte.is_ascii_digit(),
+        }
+    }
+}
+
+/// End of the ASCII letters from `at`, found eight bytes at a time; it may stop early near the end
+/// of the text.
+#[inline]
+fn letters_end(text: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * ONES;
+    while let Some(bytes) = text.get(at..).and_then(|rest| rest.first_chunk()) {
+        let word = u64::from_le_bytes(*bytes);
+        // With the case bit set and the high bit cleared no sum reaches the next byte; the high
+        // bit of a sum says that its byte is at least `a`, or above `z`.
+        let folded = (word | 0x20 * ONES) & !HIGH;
+        let from_a = folded + (0x80 - u64::from(b'a')) * ONES;
+        let above_z = folded + (0x7f - u64::from(b'z')) * ONES;
+        let others = !(from_a & !above_z & !word) & HIGH;
+        if others != 0 {
+            return at + (others.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    at
 }
 
 /// Code point and length of the valid UTF-8 sequence of two to four bytes at `at`.
@@ -242,6 +291,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn letters_end_where_they_end(text in prop::collection::vec(
+            prop_oneof![4 => prop::sample::select(&b"azAZ"[..]), 1 => any::<u8>()], 0..40,
+        )) {
+            let end = letters_end(&text, 0);
+            let letters = text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+            prop_assert!(end == letters || end < letters && text.len() - end < 8);
+        }
+
         #[test]
         fn decodes_as_the_standard_library(bytes in prop::collection::vec(any::<u8>(), 1..6)) {
             let expected = bytes.utf8_chunks().next().and_then(|chunk| {

@@ -9,7 +9,7 @@
 //!
 //! Cost: a table look-up a character, a few branches a match.
 
-use super::class::{Classes, Mask};
+use super::class::{Classes, Mask, Set, Span};
 use super::rules::{Lead, Rule};
 use regex_syntax::hir::ClassUnicode;
 
@@ -20,10 +20,20 @@ const MAX_RULES: usize = 16;
 #[derive(Clone, Debug)]
 pub(crate) struct Scanner {
     classes: Classes,
-    rules: Vec<Rule<Mask>>,
+    rules: Vec<Rule<Set>>,
     /// For each atom the rules that can match where it comes first, one bit each.
     first: [u16; 32],
     total: bool,
+    skip: Skip,
+}
+
+/// How the scan gets over characters at which no rule can match.
+#[derive(Clone, Debug)]
+enum Skip {
+    /// One at a time.
+    No,
+    /// Over bytes that start no character with a rule, and of ASCII only digits do.
+    ToDigits(Box<[bool; 256]>),
 }
 
 /// What is known about runs around the current position.
@@ -62,16 +72,22 @@ impl Scanner {
             })
             .collect();
         let (classes, masks) = Classes::new(&sets)?;
-        let mask_of = |set: &usize| masks.get(*set).copied().unwrap_or(0);
-        let rules: Vec<Rule<Mask>> = numbered
+        let set_of = |set: &usize| {
+            let mask = masks.get(*set).copied().unwrap_or(0);
+            Set {
+                mask,
+                span: classes.span(mask),
+            }
+        };
+        let rules: Vec<Rule<Set>> = numbered
             .iter()
-            .map(|rule| rule.map(&mut |set| mask_of(set)))
+            .map(|rule| rule.map(&mut |set| set_of(set)))
             .collect();
 
         // Runs of these are walked backwards or counted, which takes valid UTF-8.
         let counted = rules.iter().fold(0, |mask, rule| match rule {
-            Rule::Short { body, .. } => mask | body,
-            Rule::Border { digit, .. } | Rule::Group { digit, .. } => mask | digit,
+            Rule::Short { body, .. } => mask | body.mask,
+            Rule::Border { digit, .. } | Rule::Group { digit, .. } => mask | digit.mask,
             _ => mask,
         });
         if counted & classes.invalid() != 0 {
@@ -90,6 +106,7 @@ impl Scanner {
         let all = u32::MAX >> (32 - classes.atoms().clamp(1, 32));
         Some(Self {
             total: !zero_width && always & all == all,
+            skip: Skip::new(&classes, &first, sets.iter().zip(&masks)),
             classes,
             rules,
             first,
@@ -101,22 +118,15 @@ impl Scanner {
         self.total
     }
 
-    /// The rules.
-    pub(crate) fn rules(&self) -> &[Rule<Mask>] {
-        &self.rules
-    }
-
-    /// The classes.
-    pub(crate) fn classes(&self) -> &Classes {
-        &self.classes
-    }
-
     /// Every match in order, empty ones included, save an empty one right behind a match.
     pub(crate) fn for_each_match(&self, text: &[u8], emit: &mut impl FnMut(usize, usize)) {
         let mut memory = Memory::new();
         let mut at = 0;
         let mut done = usize::MAX;
         loop {
+            if let Skip::ToDigits(stops) = &self.skip {
+                at = skip(text, at, stops);
+            }
             let (bit, length) = self.classes.at(text, at);
             if length == 0 {
                 return;
@@ -165,7 +175,7 @@ impl Scanner {
     #[inline]
     fn apply(
         &self,
-        rule: &Rule<Mask>,
+        rule: &Rule<Set>,
         number: usize,
         text: &[u8],
         at: usize,
@@ -203,7 +213,7 @@ impl Scanner {
             }
             Rule::Short { body, stop } => {
                 let end = classes.run(text, at, *body);
-                if classes.at(text, end).0 & stop == 0 {
+                if classes.at(text, end).0 & stop.mask == 0 {
                     return Some(end);
                 }
                 let last = start_of_last(text, at, end);
@@ -226,7 +236,7 @@ impl Scanner {
                 digit,
                 size,
             } => {
-                if behind.is_some_and(|behind| classes.before(text, at) & behind == 0) {
+                if behind.is_some_and(|behind| classes.before(text, at) & behind.mask == 0) {
                     return None;
                 }
                 let (left, _) = self.digits(text, at, *digit, memory);
@@ -254,7 +264,7 @@ impl Scanner {
         &self,
         text: &[u8],
         at: usize,
-        body: Mask,
+        body: Set,
         min: u32,
         max: Option<u32>,
     ) -> Option<usize> {
@@ -266,7 +276,7 @@ impl Scanner {
         let mut count = 0;
         while max != Some(count) {
             let (bit, length) = self.classes.at(text, end);
-            if bit & body == 0 {
+            if bit & body.mask == 0 {
                 break;
             }
             end += length;
@@ -283,8 +293,8 @@ impl Scanner {
         &self,
         text: &[u8],
         at: usize,
-        head: Mask,
-        body: Mask,
+        head: Set,
+        body: Set,
         failed: &mut (usize, usize),
     ) -> Option<usize> {
         if (failed.0..failed.1).contains(&at) {
@@ -295,14 +305,14 @@ impl Scanner {
         let mut end = at;
         loop {
             let (bit, length) = self.classes.at(text, end);
-            if bit & head == 0 {
-                if bit & body != 0 {
+            if bit & head.mask == 0 {
+                if bit & body.mask != 0 {
                     return Some(self.classes.run(text, end, body));
                 }
                 break;
             }
             end += length;
-            if bit & body != 0 {
+            if bit & body.mask != 0 {
                 last = Some(end);
             }
         }
@@ -313,30 +323,78 @@ impl Scanner {
     }
 
     /// Characters of the run of `digit` from `at` to its end, and the end.
-    fn digits(&self, text: &[u8], at: usize, digit: Mask, memory: &mut Memory) -> (usize, usize) {
+    fn digits(&self, text: &[u8], at: usize, digit: Set, memory: &mut Memory) -> (usize, usize) {
         let (set, from, left, end) = memory.digits;
-        let (left, end) = if set == digit && (from..end).contains(&at) {
+        let (left, end) = if set == digit.mask && (from..end).contains(&at) {
             (left - count(text, from, at), end)
         } else {
             let end = self.classes.run(text, at, digit);
             (count(text, at, end), end)
         };
-        memory.digits = (digit, at, left, end);
+        memory.digits = (digit.mask, at, left, end);
         (left, end)
+    }
+}
+
+impl Skip {
+    fn new<'s>(
+        classes: &Classes,
+        first: &[u16; 32],
+        sets: impl Iterator<Item = (&'s ClassUnicode, &'s Mask)>,
+    ) -> Self {
+        let starts = (0..32).filter(|atom| first[*atom] != 0).fold(0, |mask, atom| mask | 1 << atom);
+        if classes.span(starts) != Some(Span::Digits) || starts & classes.invalid() != 0 {
+            return Self::No;
+        }
+        let mut stops = Box::new([false; 256]);
+        let mut utf8 = [0; 4];
+        let mut lead = |character: char| character.encode_utf8(&mut utf8).as_bytes()[0];
+        for (set, _) in sets.filter(|(_, mask)| *mask & starts != 0) {
+            for range in set.ranges() {
+                // UTF-8 keeps the order of characters, in the first byte too.
+                stops[lead(range.start()) as usize..=lead(range.end()) as usize].fill(true);
+            }
+        }
+        Self::ToDigits(stops)
+    }
+}
+
+/// The next byte that stops the scan, or the end. Bytes inside a character never do.
+#[inline]
+fn skip(text: &[u8], mut at: usize, stops: &[bool; 256]) -> usize {
+    const CHUNK: usize = 32;
+    loop {
+        while let Some(bytes) = text.get(at..).and_then(|rest| rest.first_chunk::<CHUNK>()) {
+            // No branch inside, so it becomes a few wide instructions.
+            let stop = bytes
+                .iter()
+                .fold(false, |stop, byte| stop | byte.is_ascii_digit() | (*byte >= 0x80));
+            if stop {
+                break;
+            }
+            at += CHUNK;
+        }
+        let end = text.len().min(at + CHUNK);
+        let rest = text.get(at..end).unwrap_or_default();
+        match rest.iter().position(|byte| stops[*byte as usize]) {
+            Some(place) => return at + place,
+            None if end == text.len() => return end,
+            None => at = end,
+        }
     }
 }
 
 /// Tries `body` behind the lead, then without it where that is allowed.
 #[inline]
 fn with_lead(
-    lead: Option<&Lead<Mask>>,
+    lead: Option<&Lead<Set>>,
     at: usize,
     bit: Mask,
     length: usize,
     mut body: impl FnMut(usize) -> Option<usize>,
 ) -> Option<usize> {
     match lead {
-        Some(lead) if bit & lead.set != 0 => match body(at + length) {
+        Some(lead) if bit & lead.set.mask != 0 => match body(at + length) {
             None if !lead.required && !lead.possessive => body(at),
             end => end,
         },
@@ -374,39 +432,39 @@ fn start_of_last(text: &[u8], from: usize, to: usize) -> usize {
 }
 
 /// Classes of the characters that a match of the rule can start with.
-fn starts(rule: &Rule<Mask>, classes: &Classes) -> Mask {
-    let led = |lead: &Option<Lead<Mask>>, body: Mask| match lead {
+fn starts(rule: &Rule<Set>, classes: &Classes) -> Mask {
+    let led = |lead: &Option<Lead<Set>>, body: Mask| match lead {
         None => body,
-        Some(lead) if lead.required => lead.set,
-        Some(lead) => lead.set | body,
+        Some(lead) if lead.required => lead.set.mask,
+        Some(lead) => lead.set.mask | body,
     };
     match rule {
         Rule::Literals(strings) => strings
             .iter()
             .fold(0, |mask, string| mask | classes.at(string.as_bytes(), 0).0),
-        Rule::Run { lead, body, .. } => led(lead, *body),
+        Rule::Run { lead, body, .. } => led(lead, body.mask),
         Rule::Ending {
             lead, head, body, ..
-        } => led(lead, head | body),
-        Rule::Short { body, .. } | Rule::Last { body } => *body,
-        Rule::Border { digit, .. } | Rule::Group { digit, .. } => *digit,
+        } => led(lead, head.mask | body.mask),
+        Rule::Short { body, .. } | Rule::Last { body } => body.mask,
+        Rule::Border { digit, .. } | Rule::Group { digit, .. } => digit.mask,
     }
 }
 
 /// Classes of the characters from which the rule surely has a match.
-fn certain(rule: &Rule<Mask>) -> Mask {
-    let free = |lead: &Option<Lead<Mask>>, body: Mask| match lead {
+fn certain(rule: &Rule<Set>) -> Mask {
+    let free = |lead: &Option<Lead<Set>>, body: Mask| match lead {
         None => body,
         Some(lead) if lead.required => 0,
-        Some(lead) if lead.possessive => body & !lead.set,
+        Some(lead) if lead.possessive => body & !lead.set.mask,
         Some(_) => body,
     };
     match rule {
         Rule::Run {
             lead, body, min: 1, ..
-        } => free(lead, *body),
-        Rule::Ending { lead, body, .. } => free(lead, *body),
-        Rule::Group { digit, .. } => *digit,
+        } => free(lead, body.mask),
+        Rule::Ending { lead, body, .. } => free(lead, body.mask),
+        Rule::Group { digit, .. } => digit.mask,
         _ => 0,
     }
 }

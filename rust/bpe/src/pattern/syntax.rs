@@ -68,11 +68,6 @@ pub(crate) enum Ast {
 }
 
 impl Ast {
-    /// The empty text.
-    pub(crate) fn empty() -> Self {
-        Self::Concat(Vec::new())
-    }
-
     /// The set, if this is one character.
     pub(crate) fn class(&self) -> Option<&ClassUnicode> {
         match self {
