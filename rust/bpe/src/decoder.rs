@@ -252,11 +252,14 @@ impl Step {
                 let mut utf8 = [0; 4];
                 let content = content.encode_utf8(&mut utf8).as_bytes();
                 let mut rest = &token[..];
+                // The counts are a file's, and may be any number.
                 for _ in 0..start {
-                    rest = rest.strip_prefix(content).unwrap_or(rest);
+                    let Some(shorter) = rest.strip_prefix(content) else { break };
+                    rest = shorter;
                 }
                 for _ in 0..stop {
-                    rest = rest.strip_suffix(content).unwrap_or(rest);
+                    let Some(shorter) = rest.strip_suffix(content) else { break };
+                    rest = shorter;
                 }
                 Ok(rest.to_vec())
             }
