@@ -1,1 +1,345 @@
-//! To be written.
+//! Added tokens: literals that are cut out of the text before anything else.
+//!
+//! There are two sets. Tokens of the raw set are looked for in the text itself, tokens of the
+//! normalized set, in their normalized form, in the normalized text between the others. Matches
+//! are the leftmost, of those the longest, over the whole set; a special token that is not allowed
+//! still takes its place among them, but its text stays text. A match may be refused between word
+//! characters, and may take the white space beside it.
+//!
+//! Tokens have the ids that stock `tokenizers` gives them on loading, whatever the file says: that
+//! of the model for a token it has, else the next one from the number of entries of the model on.
+//!
+//! Cost: one pass of an automaton over the text, whatever the number of tokens; none if no token
+//! of a set can match.
+
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::Error;
+use crate::aligned::Aligned;
+use crate::characters;
+use crate::normalizer::Normalizer;
+use crate::pretokenizer::is_word;
+
+/// An added token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)]
+pub struct AddedToken {
+    /// Its text.
+    pub content: String,
+    /// Its id.
+    pub id: u32,
+    /// Whether it is special: plain text unless it is allowed.
+    pub special: bool,
+    /// Whether it is looked for in normalized text.
+    pub normalized: bool,
+    /// Whether it takes the white space before it.
+    pub lstrip: bool,
+    /// Whether it takes the white space behind it.
+    pub rstrip: bool,
+    /// Whether it matches only where no word character stands beside it.
+    pub single_word: bool,
+}
+
+/// A part of a scanned text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Section {
+    /// Text without added tokens; never empty.
+    Text(Range<usize>),
+    /// An added token.
+    Token {
+        /// Its id.
+        id: u32,
+        /// Its place, white space that it took included.
+        range: Range<usize>,
+    },
+}
+
+/// The special tokens that may match. Tokens that are not special always do.
+#[derive(Debug, Clone, Copy)]
+pub enum Allowed<'a> {
+    /// None of them.
+    None,
+    /// All of them.
+    All,
+    /// Those with these ids.
+    Some(&'a FxHashSet<u32>),
+}
+
+/// The added tokens of a tokenizer. See the module.
+#[derive(Debug, Clone)]
+pub struct AddedTokens {
+    tokens: Vec<AddedToken>,
+    raw: Set,
+    normalized: Set,
+}
+
+/// The tokens that are looked for in one text.
+#[derive(Debug, Clone, Default)]
+struct Set {
+    automaton: Option<AhoCorasick>,
+    /// The token of each pattern of the automaton, as an index.
+    tokens: Vec<usize>,
+    /// Whether some token is not special.
+    has_plain: bool,
+}
+
+/// A token as a file has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)]
+struct Entry {
+    id: u32,
+    content: String,
+    single_word: bool,
+    lstrip: bool,
+    rstrip: bool,
+    normalized: bool,
+    special: bool,
+}
+
+impl Allowed<'_> {
+    fn has(&self, id: u32) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Some(ids) => ids.contains(&id),
+        }
+    }
+}
+
+impl AddedTokens {
+    /// Reads the `added_tokens` of a file, with warnings for ids that are not those of the file.
+    /// `model_vocab` gives the id of a token of the model, `model_vocab_len` their number.
+    ///
+    /// # Errors
+    /// [`Error::Vocab`] for entries that are not understood, or two tokens with one normalized
+    /// form; [`Error::Pretokenize`] where the normalizer fails.
+    pub fn from_json(
+        entries: &Value,
+        model_vocab: &dyn Fn(&str) -> Option<u32>,
+        model_vocab_len: usize,
+        normalizer: Option<&Normalizer>,
+    ) -> Result<(Self, Vec<String>), Error> {
+        let empty = Vec::new();
+        let entries = match entries {
+            Value::Null => &empty,
+            Value::Array(entries) => entries,
+            other => return Err(Error::Vocab(format!("added_tokens must be a list, not {other}"))),
+        };
+        let mut next = u32::try_from(model_vocab_len)
+            .map_err(|_| Error::Vocab(format!("model.vocab has {model_vocab_len} entries")))?;
+        let mut warnings = Vec::new();
+        let mut ids: FxHashMap<String, u32> = FxHashMap::default();
+        let mut specials: FxHashSet<String> = FxHashSet::default();
+        let mut tokens: FxHashMap<u32, AddedToken> = FxHashMap::default();
+        for (index, entry) in entries.iter().enumerate() {
+            let entry = Entry::deserialize(entry)
+                .map_err(|error| Error::Vocab(format!("added_tokens[{index}]: {error}")))?;
+            if entry.content.is_empty() {
+                warnings.push(format!("added_tokens[{index}] is empty and ignored"));
+                continue;
+            }
+            let known = ids.get(&entry.content).copied().or_else(|| model_vocab(&entry.content));
+            let id = match known {
+                Some(id) => id,
+                None => {
+                    let id = next;
+                    next = next.checked_add(1).ok_or_else(|| {
+                        Error::Vocab(format!("added_tokens[{index}] has no id left"))
+                    })?;
+                    id
+                }
+            };
+            if id != entry.id {
+                warnings.push(format!(
+                    "the added token {:?} has id {id}, not {} as the file says",
+                    entry.content, entry.id
+                ));
+            }
+            if entry.special {
+                specials.insert(entry.content.clone());
+            }
+            ids.insert(entry.content.clone(), id);
+            let token = AddedToken {
+                // A token that was special once stays so.
+                special: specials.contains(&entry.content),
+                content: entry.content,
+                id,
+                normalized: entry.normalized,
+                lstrip: entry.lstrip,
+                rstrip: entry.rstrip,
+                single_word: entry.single_word,
+            };
+            let content = token.content.clone();
+            if let Some(before) = tokens.insert(id, token).filter(|before| before.content != content) {
+                warnings.push(format!(
+                    "the added token {content:?} takes id {id} from {:?}, which never matches",
+                    before.content
+                ));
+            }
+        }
+        Ok((Self::new(tokens.into_values().collect(), normalizer)?, warnings))
+    }
+
+    /// The special tokens of a tiktoken encoding.
+    ///
+    /// # Errors
+    /// [`Error::Vocab`] for an empty token, a token or an id that comes twice.
+    pub fn from_specials(specials: impl IntoIterator<Item = (String, u32)>) -> Result<Self, Error> {
+        let tokens: Vec<AddedToken> = specials
+            .into_iter()
+            .map(|(content, id)| AddedToken {
+                content,
+                id,
+                special: true,
+                normalized: false,
+                lstrip: false,
+                rstrip: false,
+                single_word: false,
+            })
+            .collect();
+        let mut ids = FxHashSet::default();
+        for token in &tokens {
+            if token.content.is_empty() {
+                return Err(Error::Vocab(format!("the special token of id {} is empty", token.id)));
+            }
+            if !ids.insert(token.id) {
+                return Err(Error::Vocab(format!("two special tokens have id {}", token.id)));
+            }
+        }
+        Self::new(tokens, None)
+    }
+
+    fn new(mut tokens: Vec<AddedToken>, normalizer: Option<&Normalizer>) -> Result<Self, Error> {
+        tokens.sort_unstable_by_key(|token| token.id);
+        let (mut raw, mut normalized) = (Vec::new(), Vec::new());
+        for (index, token) in tokens.iter().enumerate() {
+            let mut content = Aligned::new(token.content.as_bytes(), 0, false);
+            if !token.normalized {
+                raw.push((token.content.clone().into_bytes(), index));
+                continue;
+            }
+            if let Some(normalizer) = normalizer {
+                normalizer.apply(&mut content)?;
+            }
+            // What normalizes to nothing never matches.
+            if !content.text().is_empty() {
+                normalized.push((content.text().to_vec(), index));
+            }
+        }
+        let (raw, normalized) = (Set::new(raw, &tokens)?, Set::new(normalized, &tokens)?);
+        Ok(Self { tokens, raw, normalized })
+    }
+
+    /// The tokens in the order of their ids, each once.
+    #[must_use]
+    pub fn tokens(&self) -> &[AddedToken] {
+        &self.tokens
+    }
+
+    /// Whether any token can match.
+    #[must_use]
+    pub fn must_scan(&self, allowed: &Allowed) -> bool {
+        self.raw.must_scan(&self.tokens, allowed) || self.normalized.must_scan(&self.tokens, allowed)
+    }
+
+    /// Cuts an original text at the tokens that are not normalized; appends the sections.
+    pub fn cut_raw(&self, text: &[u8], allowed: &Allowed, out: &mut Vec<Section>) {
+        self.raw.cut(&self.tokens, text, allowed, out);
+    }
+
+    /// Cuts a normalized text between those at the tokens that are normalized.
+    pub fn cut_normalized(&self, text: &[u8], allowed: &Allowed, out: &mut Vec<Section>) {
+        self.normalized.cut(&self.tokens, text, allowed, out);
+    }
+}
+
+impl Set {
+    fn new(patterns: Vec<(Vec<u8>, usize)>, tokens: &[AddedToken]) -> Result<Self, Error> {
+        if patterns.is_empty() {
+            return Ok(Self::default());
+        }
+        let mut seen: FxHashMap<&[u8], usize> = FxHashMap::default();
+        for (pattern, index) in &patterns {
+            if let Some(other) = seen.insert(pattern, *index) {
+                return Err(Error::Vocab(format!(
+                    "the added tokens {:?} and {:?} match the same text",
+                    tokens[other].content, tokens[*index].content
+                )));
+            }
+        }
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(patterns.iter().map(|(pattern, _)| pattern))
+            .map_err(|error| Error::Vocab(format!("the added tokens are too many: {error}")))?;
+        let has_plain = patterns.iter().any(|(_, index)| !tokens[*index].special);
+        let tokens = patterns.into_iter().map(|(_, index)| index).collect();
+        Ok(Self { automaton: Some(automaton), tokens, has_plain })
+    }
+
+    fn must_scan(&self, tokens: &[AddedToken], allowed: &Allowed) -> bool {
+        self.has_plain
+            || match allowed {
+                Allowed::None => false,
+                Allowed::All => !self.tokens.is_empty(),
+                Allowed::Some(ids) => self.tokens.iter().any(|&index| ids.contains(&tokens[index].id)),
+            }
+    }
+
+    fn cut(
+        &self,
+        tokens: &[AddedToken],
+        text: &[u8],
+        allowed: &Allowed,
+        out: &mut Vec<Section>,
+    ) {
+        let automaton = self.automaton.as_ref().filter(|_| self.must_scan(tokens, allowed));
+        let mut last = 0;
+        for found in automaton.into_iter().flat_map(|automaton| automaton.find_iter(text)) {
+            let token = &tokens[self.tokens[found.pattern().as_usize()]];
+            if token.special && !allowed.has(token.id) {
+                continue;
+            }
+            let (mut start, mut end) = (found.start(), found.end());
+            let is_beside_word =
+                |(character, _): (Option<char>, usize)| character.is_some_and(is_word);
+            if token.single_word
+                && (is_beside_word(characters::before(text, start))
+                    || is_beside_word(characters::after(text, end)))
+            {
+                continue;
+            }
+            if token.lstrip {
+                while let (Some(character), length) = characters::before(text, start)
+                    && character.is_whitespace()
+                {
+                    start -= length;
+                }
+                // White space that the match before took is not taken again.
+                start = start.max(last).min(end);
+            }
+            if token.rstrip {
+                while let (Some(character), length) = characters::after(text, end)
+                    && character.is_whitespace()
+                {
+                    end += length;
+                }
+            }
+            if last < start {
+                out.push(Section::Text(last..start));
+            }
+            // A match that starts in white space that the match before took overlaps it, and may
+            // end before it, as in `tokenizers`.
+            out.push(Section::Token { id: token.id, range: start..end });
+            last = end;
+        }
+        if last < text.len() {
+            out.push(Section::Text(last..text.len()));
+        }
+    }
+}

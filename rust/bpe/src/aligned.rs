@@ -1,1 +1,250 @@
 //! A text together with the original bytes that each of its bytes stands for.
+//!
+//! A new text stands for itself. Each change gives every new character the span of one character
+//! of the text before the change, so spans rise along the text. Text that nobody changed stands
+//! for itself byte by byte; behind a normalizer it stands for whole characters
+//! ([`Aligned::round`]). The span of a range reaches from the start of its first byte's span to
+//! the end of its last byte's.
+//!
+//! Cost: nothing until the first change. A change copies the text, and if spans are tracked, two
+//! words a byte. Without tracking it is only remembered how much of the text stands for the first
+//! character of the original, which some pre-tokenizers ask for.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::characters;
+
+/// A text with the spans of its bytes. See the module.
+#[derive(Debug, Clone)]
+pub struct Aligned<'t> {
+    text: Cow<'t, [u8]>,
+    /// Where the text starts in the original: what an insertion at the very start stands for.
+    origin: usize,
+    spans: Spans<'t>,
+}
+
+#[derive(Debug, Clone)]
+enum Spans<'t> {
+    /// Not kept, but that so many bytes at the start stand for a place that starts at 0.
+    Untracked { zero: usize },
+    /// Byte `i` stands for byte `base + i`, or if `whole`, for the character that it is in.
+    Itself { base: usize, whole: bool },
+    /// One span for each byte.
+    Each(Cow<'t, [(usize, usize)]>),
+}
+
+impl<'t> Aligned<'t> {
+    /// A text that stands for itself; `base` is its place in the whole original. With `track` off
+    /// spans are never asked for.
+    #[must_use]
+    pub fn new(text: &'t [u8], base: usize, track: bool) -> Self {
+        let spans = if track {
+            Spans::Itself { base, whole: false }
+        } else {
+            let zero = if base == 0 { characters::after(text, 0).1 } else { 0 };
+            Spans::Untracked { zero }
+        };
+        Self { text: Cow::Borrowed(text), origin: base, spans }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Where the text starts in the whole original.
+    #[must_use]
+    pub fn origin(&self) -> usize {
+        self.origin
+    }
+
+    /// The range of the original that `text[start..end]` stands for. Empty ranges, ranges outside
+    /// the text and untracked texts have the empty range at the origin.
+    #[must_use]
+    pub fn span(&self, start: usize, end: usize) -> (usize, usize) {
+        if start >= end || end > self.text.len() {
+            return (self.origin, self.origin);
+        }
+        match &self.spans {
+            Spans::Untracked { .. } => (self.origin, self.origin),
+            Spans::Itself { base, whole: false } => (base + start, base + end),
+            Spans::Itself { base, whole: true } => {
+                let first = characters::around(&self.text, start);
+                let last = characters::around(&self.text, end - 1);
+                (base + first.start, base + last.end)
+            }
+            Spans::Each(spans) => (spans[start].0, spans[end - 1].1),
+        }
+    }
+
+    /// Whether the character at `place` stands for the start of the original.
+    #[must_use]
+    pub fn starts_original(&self, place: usize) -> bool {
+        match &self.spans {
+            Spans::Untracked { zero } => place < *zero,
+            _ => place < self.text.len() && self.span(place, place + 1).0 == 0,
+        }
+    }
+
+    /// Lets unchanged text stand for whole characters from here on.
+    pub fn round(&mut self) {
+        if let Spans::Itself { whole, .. } = &mut self.spans {
+            *whole = true;
+        }
+    }
+
+    /// A part of the text, as a text of its own.
+    #[must_use]
+    pub fn slice(&self, range: Range<usize>) -> Aligned<'_> {
+        let end = range.end.min(self.text.len());
+        let start = range.start.min(end);
+        let spans = match &self.spans {
+            Spans::Untracked { zero } => {
+                Spans::Untracked { zero: (*zero).clamp(start, end) - start }
+            }
+            Spans::Itself { base, whole } => Spans::Itself { base: base + start, whole: *whole },
+            Spans::Each(spans) => Spans::Each(Cow::Borrowed(&spans[start..end])),
+        };
+        Aligned {
+            text: Cow::Borrowed(&self.text[start..end]),
+            origin: if start < end { self.span(start, start + 1).0 } else { self.origin },
+            spans,
+        }
+    }
+
+    /// Puts `prefix` before the text, which must not be empty: both it and the first character
+    /// stand for what the first character stood for.
+    pub fn prepend(&mut self, prefix: &str) {
+        let (_, first) = characters::after(&self.text, 0);
+        if first == 0 {
+            return;
+        }
+        let source = (!prefix.is_empty()).then_some(0);
+        let mut rewrite = self.rewrite();
+        rewrite.put(prefix.as_bytes(), source);
+        match source {
+            Some(_) => rewrite.keep(0..first),
+            // An empty prefix moves the first character to the empty span at the origin, as in
+            // `tokenizers`.
+            None => rewrite.put(rewrite.old(0..first), None),
+        }
+        rewrite.keep(first..self.text.len());
+        let rewritten = rewrite.finish();
+        self.become_rewritten(rewritten);
+    }
+
+    /// Begins a change of the text.
+    #[must_use]
+    pub fn rewrite(&self) -> Rewrite<'_, 't> {
+        let spans = match &self.spans {
+            Spans::Untracked { .. } => None,
+            _ => Some(Vec::with_capacity(self.text.len())),
+        };
+        Rewrite { old: self, text: Vec::with_capacity(self.text.len()), spans, zero: 0 }
+    }
+
+    /// Takes the result of a change.
+    pub fn become_rewritten(&mut self, rewritten: Rewritten) {
+        self.text = Cow::Owned(rewritten.text);
+        self.spans = match rewritten.spans {
+            Some(spans) => Spans::Each(Cow::Owned(spans)),
+            None => Spans::Untracked { zero: rewritten.zero },
+        };
+    }
+}
+
+/// A change of a text, built from its start to its end.
+pub struct Rewrite<'a, 't> {
+    old: &'a Aligned<'t>,
+    text: Vec<u8>,
+    spans: Option<Vec<(usize, usize)>>,
+    zero: usize,
+}
+
+/// A finished [`Rewrite`].
+pub struct Rewritten {
+    text: Vec<u8>,
+    spans: Option<Vec<(usize, usize)>>,
+    zero: usize,
+}
+
+impl<'a> Rewrite<'a, '_> {
+    /// The length of the new text so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether there is no new text yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// A part of the text before the change.
+    #[must_use]
+    pub fn old(&self, range: Range<usize>) -> &'a [u8] {
+        &self.old.text[range]
+    }
+
+    /// Takes over a part of the text as it is; it begins and ends between characters.
+    pub fn keep(&mut self, range: Range<usize>) {
+        let bytes = &self.old.text[range.clone()];
+        if let Some(spans) = &mut self.spans {
+            match &self.old.spans {
+                Spans::Untracked { .. } => {}
+                Spans::Itself { base, whole: false } => {
+                    spans.extend(range.map(|place| (base + place, base + place + 1)));
+                }
+                Spans::Itself { base, whole: true } => {
+                    let mut place = range.start;
+                    while place < range.end {
+                        let (_, length) = characters::after(&self.old.text, place);
+                        let length = length.clamp(1, range.end - place);
+                        let span = (base + place, base + place + length);
+                        spans.extend(std::iter::repeat_n(span, length));
+                        place += length;
+                    }
+                }
+                Spans::Each(old) => spans.extend_from_slice(&old[range]),
+            }
+        } else if let Spans::Untracked { zero } = self.old.spans
+            && self.zero == self.text.len()
+        {
+            self.zero += zero.clamp(range.start, range.end) - range.start;
+        }
+        self.text.extend_from_slice(bytes);
+    }
+
+    /// Appends new text that stands for what the character at `source` stood for; with no source,
+    /// for the empty place at the origin.
+    pub fn put(&mut self, bytes: &[u8], source: Option<usize>) {
+        if let Some(spans) = &mut self.spans {
+            let span = match source {
+                Some(source) => {
+                    let character = characters::around(&self.old.text, source);
+                    self.old.span(character.start, character.end)
+                }
+                None => (self.old.origin, self.old.origin),
+            };
+            spans.extend(std::iter::repeat_n(span, bytes.len()));
+        } else if let Spans::Untracked { zero } = self.old.spans
+            && self.zero == self.text.len()
+        {
+            let at_zero = match source {
+                Some(source) => source < zero,
+                None => self.old.origin == 0,
+            };
+            self.zero += if at_zero { bytes.len() } else { 0 };
+        }
+        self.text.extend_from_slice(bytes);
+    }
+
+    /// Ends the change.
+    #[must_use]
+    pub fn finish(self) -> Rewritten {
+        Rewritten { text: self.text, spans: self.spans, zero: self.zero }
+    }
+}

@@ -1,1 +1,568 @@
-//! To be written.
+//! From the bytes of tokens back to text.
+//!
+//! A decoder is a chain of steps over a list of tokens. Those before the tokens are joined change
+//! each token: they replace a pattern, turn runs of `<0xNN>` into bytes, or strip characters. Then
+//! all tokens are joined, and the steps behind that see one token. Bytes of a byte-level decoder
+//! that are not UTF-8 become U+FFFD as they do for `String::from_utf8_lossy`; a run of byte tokens
+//! that is not UTF-8 becomes one U+FFFD a byte.
+//!
+//! Invariant: a stream that is given the tokens one by one gives the same text in total. It keeps
+//! back what a later token can change: half a character, a run of byte tokens, white space that
+//! would be stripped at the end, or everything where a step behind the joining needs it.
+//!
+//! Cost: one copy a step; the plain byte-level decoder is the concatenation of the tokens.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::Error;
+use crate::byte_alphabet;
+use crate::component::Component;
+use crate::pattern::Pattern;
+use crate::pretokenizer::Scheme;
+
+/// A decoder. See the module.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    chain: Arc<Chain>,
+}
+
+#[derive(Debug)]
+struct Chain {
+    /// The steps on each token.
+    each: Vec<Step>,
+    join: Join,
+    /// The steps on the joined token.
+    whole: Vec<Step>,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Spells bytes in the byte-level alphabet.
+    Spell,
+    /// Turns a token that is all of the byte-level alphabet into bytes.
+    Unspell,
+    /// Puts U+FFFD for what is not UTF-8.
+    Lossy,
+    Replace { pattern: Pattern, content: String },
+    /// Turns runs of `<0xNN>` into bytes.
+    ByteFallback,
+    /// Takes up to so many of a character from the start and the end.
+    Strip { content: char, start: usize, stop: usize },
+    /// Puts spaces in the place of a character; drops it in the first token if `drop_first`.
+    Metaspace { replacement: char, drop_first: bool },
+}
+
+/// How tokens become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Join {
+    /// As they are.
+    Plain,
+    /// With U+FFFD for what is not UTF-8.
+    Lossy,
+    /// With spaces between them.
+    Spaced,
+}
+
+/// Whether the result is text or bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Text,
+    Bytes,
+}
+
+impl Decoder {
+    /// Reads the `decoder` of a file. Null joins the tokens with spaces, as in `tokenizers`, but
+    /// under a byte-level pre-tokenizer it means the byte-level decoder. Under such a
+    /// pre-tokenizer tokens come as bytes, else as they are spelled in the file.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for another kind of decoder, [`Error::Vocab`] for fields that are
+    /// not understood.
+    pub fn from_json(value: &Value, byte_level_pretokenizer: bool) -> Result<Self, Error> {
+        let mut chain = Chain { each: Vec::new(), join: Join::Plain, whole: Vec::new() };
+        let mut joined = false;
+        if value.is_null() {
+            chain.join = if byte_level_pretokenizer { Join::Lossy } else { Join::Spaced };
+        } else {
+            if byte_level_pretokenizer {
+                chain.each.push(Step::Spell);
+            }
+            chain.read(&Component::new(value, "decoder".into())?, &mut joined)?;
+        }
+        if let [Step::Spell, Step::Unspell] = chain.each[..] {
+            chain.each.clear();
+        }
+        Ok(Self { chain: Arc::new(chain) })
+    }
+
+    /// Whether the bytes of ids are the bytes of their tokens, one after the other.
+    #[must_use]
+    pub fn is_concat(&self) -> bool {
+        self.chain.each.is_empty() && self.chain.join == Join::Lossy && self.chain.whole.is_empty()
+    }
+
+    /// The text of tokens.
+    ///
+    /// # Errors
+    /// [`Error::Pretokenize`] where a pattern reaches its limit.
+    pub fn decode_text(&self, tokens: &mut dyn Iterator<Item = &[u8]>) -> Result<String, Error> {
+        // U+FFFD is put once for all where nothing else is to do.
+        let target = if self.is_concat() { Target::Bytes } else { Target::Text };
+        Ok(into_text(self.decode(tokens, target)?))
+    }
+
+    /// The bytes of tokens: the text before any U+FFFD.
+    ///
+    /// # Errors
+    /// [`Error::Pretokenize`] where a pattern reaches its limit.
+    pub fn decode_bytes(&self, tokens: &mut dyn Iterator<Item = &[u8]>) -> Result<Vec<u8>, Error> {
+        self.decode(tokens, Target::Bytes)
+    }
+
+    fn decode(
+        &self,
+        tokens: &mut dyn Iterator<Item = &[u8]>,
+        target: Target,
+    ) -> Result<Vec<u8>, Error> {
+        let mut run = Run::new(&self.chain, target);
+        let mut out = Vec::new();
+        for token in tokens {
+            run.push(&self.chain, token, &mut out)?;
+        }
+        run.finish(&self.chain, &mut out)?;
+        Ok(out)
+    }
+
+    /// A decoder that takes one token at a time.
+    #[must_use]
+    pub fn stream(&self) -> DecoderStream {
+        DecoderStream { chain: Arc::clone(&self.chain), run: Run::new(&self.chain, Target::Text) }
+    }
+}
+
+fn into_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// A decoder in the middle of its tokens.
+#[derive(Debug, Clone)]
+pub struct DecoderStream {
+    chain: Arc<Chain>,
+    run: Run,
+}
+
+impl DecoderStream {
+    /// Takes a token and appends the text that is certain now.
+    ///
+    /// # Errors
+    /// [`Error::Pretokenize`] where a pattern reaches its limit; the stream is then of no use.
+    pub fn push(&mut self, token: &[u8], out: &mut String) -> Result<(), Error> {
+        let mut bytes = Vec::new();
+        self.run.push(&self.chain, token, &mut bytes)?;
+        out.push_str(&into_text(bytes));
+        Ok(())
+    }
+
+    /// The text that was kept back.
+    ///
+    /// # Errors
+    /// [`Error::Pretokenize`] where a pattern reaches its limit.
+    pub fn finish(self) -> Result<String, Error> {
+        let mut bytes = Vec::new();
+        self.run.finish(&self.chain, &mut bytes)?;
+        Ok(into_text(bytes))
+    }
+}
+
+impl Chain {
+    fn read(&mut self, component: &Component, joined: &mut bool) -> Result<(), Error> {
+        let step = match component.kind() {
+            "Sequence" => {
+                component.has_only(&["decoders"])?;
+                for part in component.list("decoders")? {
+                    self.read(&part, joined)?;
+                }
+                return Ok(());
+            }
+            "ByteLevel" => {
+                component.has_only(&["add_prefix_space", "trim_offsets", "use_regex"])?;
+                component.flag("add_prefix_space", None)?;
+                component.flag("trim_offsets", None)?;
+                component.flag("use_regex", Some(true))?;
+                self.push(Step::Unspell, *joined);
+                if *joined {
+                    self.whole.push(Step::Lossy);
+                } else {
+                    self.join = Join::Lossy;
+                }
+                *joined = true;
+                return Ok(());
+            }
+            "Fuse" => {
+                component.has_only(&[])?;
+                *joined = true;
+                return Ok(());
+            }
+            "Replace" => {
+                component.has_only(&["pattern", "content"])?;
+                Step::Replace {
+                    pattern: component.pattern("pattern")?,
+                    content: component.text("content")?.to_owned(),
+                }
+            }
+            "ByteFallback" => {
+                component.has_only(&[])?;
+                Step::ByteFallback
+            }
+            "Strip" => {
+                component.has_only(&["content", "start", "stop"])?;
+                Step::Strip {
+                    content: component.character("content")?,
+                    start: component.count("start")?,
+                    stop: component.count("stop")?,
+                }
+            }
+            "Metaspace" => {
+                component.has_only(&[
+                    "replacement",
+                    "add_prefix_space",
+                    "prepend_scheme",
+                    "split",
+                    "str_rep",
+                ])?;
+                Step::Metaspace {
+                    replacement: component.character("replacement")?,
+                    drop_first: Scheme::read(component)? != Scheme::Never,
+                }
+            }
+            _ => {
+                return Err(component.unsupported(
+                    "the decoders ByteLevel, Replace, ByteFallback, Fuse, Strip, Metaspace and \
+                     Sequence are supported",
+                ));
+            }
+        };
+        self.push(step, *joined);
+        Ok(())
+    }
+
+    fn push(&mut self, step: Step, joined: bool) {
+        if joined {
+            self.whole.push(step);
+        } else {
+            self.each.push(step);
+        }
+    }
+}
+
+/// The state of a chain of steps, each of which hands its tokens to the next.
+#[derive(Debug, Clone)]
+struct Steps {
+    target: Target,
+    /// One buffer a step.
+    buffers: Vec<Vec<u8>>,
+    /// The bytes of the run of byte tokens so far, for each step.
+    pending: Vec<Vec<u8>>,
+    /// Whether a step has seen a token.
+    begun: Vec<bool>,
+}
+
+impl Steps {
+    fn new(steps: &[Step], target: Target) -> Self {
+        Self {
+            target,
+            buffers: vec![Vec::new(); steps.len()],
+            pending: vec![Vec::new(); steps.len()],
+            begun: vec![false; steps.len()],
+        }
+    }
+
+    /// Gives a token to step `at`; tokens that leave the last one go to `emit`.
+    fn push(
+        &mut self,
+        steps: &[Step],
+        at: usize,
+        token: &[u8],
+        emit: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), Error> {
+        let Some(step) = steps.get(at) else {
+            emit(token);
+            return Ok(());
+        };
+        if let Step::ByteFallback = step {
+            if let Some(byte) = byte_token(token) {
+                self.pending[at].push(byte);
+                return Ok(());
+            }
+            self.flush(steps, at, emit)?;
+            return self.push(steps, at + 1, token, emit);
+        }
+        let mut changed = std::mem::take(&mut self.buffers[at]);
+        changed.clear();
+        let first = !std::mem::replace(&mut self.begun[at], true);
+        step.apply(token, first, self.target, &mut changed)?;
+        let result = self.push(steps, at + 1, &changed, emit);
+        self.buffers[at] = changed;
+        result
+    }
+
+    /// Ends the run of byte tokens at step `at`.
+    fn flush(
+        &mut self,
+        steps: &[Step],
+        at: usize,
+        emit: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), Error> {
+        let mut run = std::mem::take(&mut self.pending[at]);
+        let mut result = Ok(());
+        if std::str::from_utf8(&run).is_ok() {
+            if !run.is_empty() {
+                result = self.push(steps, at + 1, &run, emit);
+            }
+        } else {
+            for byte in &run {
+                let token = match self.target {
+                    Target::Text => "\u{FFFD}".as_bytes(),
+                    Target::Bytes => std::slice::from_ref(byte),
+                };
+                self.push(steps, at + 1, token, emit)?;
+            }
+        }
+        run.clear();
+        self.pending[at] = run;
+        result
+    }
+
+    fn finish(&mut self, steps: &[Step], emit: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+        for at in 0..steps.len() {
+            self.flush(steps, at, emit)?;
+        }
+        Ok(())
+    }
+}
+
+/// The byte of a token like `<0x0A>`.
+fn byte_token(token: &[u8]) -> Option<u8> {
+    let digits = token.strip_prefix(b"<0x")?.strip_suffix(b">")?;
+    // As the reference parses it, a sign may stand for the first digit.
+    (digits.len() == 2).then(|| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())?
+}
+
+impl Step {
+    /// Appends what becomes of a token; `first` says that it is the first one.
+    fn apply(
+        &self,
+        token: &[u8],
+        first: bool,
+        target: Target,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        match self {
+            Self::Spell => {
+                let mut buffer = [0; 4];
+                for &byte in token {
+                    let spelled = byte_alphabet::char_of(byte).encode_utf8(&mut buffer);
+                    out.extend_from_slice(spelled.as_bytes());
+                }
+            }
+            Self::Unspell => {
+                if !std::str::from_utf8(token).is_ok_and(|token| byte_alphabet::spell(token, out)) {
+                    out.clear();
+                    out.extend_from_slice(token);
+                }
+            }
+            Self::Replace { pattern, content } => {
+                // An empty token has no matches, not even empty ones.
+                let mut copied = 0;
+                if !token.is_empty() {
+                    pattern.for_each_match(token, 0, token.len(), &mut |start, end| {
+                        out.extend_from_slice(&token[copied..start]);
+                        out.extend_from_slice(content.as_bytes());
+                        copied = end;
+                    })?;
+                }
+                out.extend_from_slice(&token[copied..]);
+            }
+            Self::Lossy if target == Target::Text => {
+                out.extend_from_slice(String::from_utf8_lossy(token).as_bytes());
+            }
+            // Runs of byte tokens are kept by `Steps`, which sees more than one token.
+            Self::Lossy | Self::ByteFallback => out.extend_from_slice(token),
+            Self::Strip { content, start, stop } => {
+                let mut buffer = [0; 4];
+                let content = content.encode_utf8(&mut buffer).as_bytes();
+                let mut rest = token;
+                for _ in 0..*start {
+                    let Some(shorter) = rest.strip_prefix(content) else { break };
+                    rest = shorter;
+                }
+                for _ in 0..*stop {
+                    let Some(shorter) = rest.strip_suffix(content) else { break };
+                    rest = shorter;
+                }
+                out.extend_from_slice(rest);
+            }
+            Self::Metaspace { replacement, drop_first } => {
+                let mut buffer = [0; 4];
+                let replacement = replacement.encode_utf8(&mut buffer).as_bytes();
+                let space: &[u8] = if first && *drop_first { b"" } else { b" " };
+                let mut copied = 0;
+                for place in memchr::memmem::find_iter(token, replacement) {
+                    out.extend_from_slice(&token[copied..place]);
+                    out.extend_from_slice(space);
+                    copied = place + replacement.len();
+                }
+                out.extend_from_slice(&token[copied..]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A decoder in the middle of its tokens.
+#[derive(Debug, Clone)]
+struct Run {
+    each: Steps,
+    joined: Joined,
+}
+
+/// What happens to joined bytes.
+#[derive(Debug, Clone)]
+struct Joined {
+    target: Target,
+    begun: bool,
+    /// The start of a character that is not whole yet.
+    partial: Vec<u8>,
+    rest: Rest,
+}
+
+/// The steps behind the joining.
+#[derive(Debug, Clone)]
+enum Rest {
+    /// There are none.
+    Nothing,
+    /// A strip, which can be done as bytes come: how many characters may yet be taken from the
+    /// start, and how many are kept back since they may be the end.
+    Strip { content: char, start: usize, stop: usize, held: usize },
+    /// All is kept until the end.
+    Whole(Vec<u8>),
+}
+
+impl Run {
+    fn new(chain: &Chain, target: Target) -> Self {
+        let rest = match chain.whole[..] {
+            [] => Rest::Nothing,
+            [Step::Strip { content, start, stop }] if target == Target::Text => {
+                Rest::Strip { content, start, stop, held: 0 }
+            }
+            _ => Rest::Whole(Vec::new()),
+        };
+        Self {
+            each: Steps::new(&chain.each, target),
+            joined: Joined { target, begun: false, partial: Vec::new(), rest },
+        }
+    }
+
+    fn push(&mut self, chain: &Chain, token: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        let Self { each, joined } = self;
+        each.push(&chain.each, 0, token, &mut |token| joined.push(chain.join, token, out))
+    }
+
+    fn finish(mut self, chain: &Chain, out: &mut Vec<u8>) -> Result<(), Error> {
+        let Self { each, joined } = &mut self;
+        each.finish(&chain.each, &mut |token| joined.push(chain.join, token, out))?;
+        if !joined.partial.is_empty() {
+            joined.partial.clear();
+            joined.rest.push("\u{FFFD}".as_bytes(), out);
+        }
+        if let Rest::Whole(whole) = &joined.rest {
+            // Without any token there is still one to join, an empty one.
+            let mut steps = Steps::new(&chain.whole, joined.target);
+            let mut emit = |token: &[u8]| out.extend_from_slice(token);
+            steps.push(&chain.whole, 0, whole, &mut emit)?;
+            steps.finish(&chain.whole, &mut emit)?;
+        }
+        Ok(())
+    }
+}
+
+impl Joined {
+    fn push(&mut self, join: Join, token: &[u8], out: &mut Vec<u8>) {
+        if join == Join::Spaced && self.begun {
+            self.rest.push(b" ", out);
+        }
+        self.begun = true;
+        if join != Join::Lossy || self.target == Target::Bytes {
+            self.rest.push(token, out);
+            return;
+        }
+        let mut joined = Vec::new();
+        let bytes = if self.partial.is_empty() {
+            token
+        } else {
+            joined.append(&mut self.partial);
+            joined.extend_from_slice(token);
+            &joined
+        };
+        let mut chunks = bytes.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            self.rest.push(chunk.valid().as_bytes(), out);
+            if chunk.invalid().is_empty() {
+                continue;
+            }
+            let unfinished = std::str::from_utf8(chunk.invalid())
+                .is_err_and(|error| error.error_len().is_none());
+            if chunks.peek().is_none() && unfinished {
+                self.partial.extend_from_slice(chunk.invalid());
+            } else {
+                self.rest.push("\u{FFFD}".as_bytes(), out);
+            }
+        }
+    }
+}
+
+impl Rest {
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Nothing => out.extend_from_slice(bytes),
+            Self::Whole(whole) => whole.extend_from_slice(bytes),
+            Self::Strip { content, start, stop, held } => {
+                let mut buffer = [0; 4];
+                let content = content.encode_utf8(&mut buffer).as_bytes();
+                let mut rest = bytes;
+                while *start > 0 && !rest.is_empty() {
+                    if let Some(shorter) = rest.strip_prefix(content) {
+                        rest = shorter;
+                        *start -= 1;
+                    } else {
+                        *start = 0;
+                    }
+                }
+                if rest.is_empty() {
+                    return;
+                }
+                // The characters at the end that may be stripped, of these bytes alone.
+                let mut kept = rest;
+                let mut tail = 0;
+                while tail < *stop
+                    && let Some(shorter) = kept.strip_suffix(content)
+                {
+                    kept = shorter;
+                    tail += 1;
+                }
+                if kept.is_empty() {
+                    let over = (*held + tail).saturating_sub(*stop);
+                    (0..over).for_each(|_| out.extend_from_slice(content));
+                    *held = *held + tail - over;
+                } else {
+                    (0..*held).for_each(|_| out.extend_from_slice(content));
+                    out.extend_from_slice(kept);
+                    *held = tail;
+                }
+            }
+        }
+    }
+}

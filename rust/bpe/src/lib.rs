@@ -8,6 +8,8 @@ pub mod added;
 pub mod aligned;
 //pub mod batch;
 pub mod byte_alphabet;
+pub mod characters;
+mod component;
 //pub mod canonical;
 pub mod decoder;
 pub mod encoder;

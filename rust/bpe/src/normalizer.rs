@@ -1,1 +1,274 @@
-//! To be written.
+//! Rewriting of text before it is cut.
+//!
+//! A normalizer is a list of steps, each applied to the whole text: a Unicode normalization form,
+//! a text put before every text that is not empty, or a pattern whose matches are replaced. A new
+//! character stands for the character that it replaces, or for the one before it.
+//!
+//! Text that is in the form already is not copied. The form is checked and applied between
+//! characters that neither change nor meet the characters before them, so the cost lies in the
+//! characters that might change; all others cost one look-up.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use unicode_normalization_alignments::char::canonical_combining_class;
+use unicode_normalization_alignments::{
+    IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfd_quick, is_nfkc_quick, is_nfkd_quick,
+};
+
+use crate::Error;
+use crate::aligned::{Aligned, Rewrite};
+use crate::component::Component;
+use crate::pattern::Pattern;
+
+/// A normalizer. See the module.
+#[derive(Debug, Clone)]
+pub struct Normalizer {
+    steps: Vec<(Step, String)>,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Form(Form),
+    Prepend(String),
+    Replace { pattern: Pattern, content: String },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Nfc,
+    Nfd,
+    Nfkc,
+    Nfkd,
+}
+
+impl Normalizer {
+    /// Reads the `normalizer` of a file; null is none.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for another kind of normalizer, [`Error::Vocab`] for fields that are
+    /// not understood.
+    pub fn from_json(value: &Value) -> Result<Option<Self>, Error> {
+        if value.is_null() {
+            return Ok(None);
+        }
+        let mut steps = Vec::new();
+        read(&Component::new(value, "normalizer".into())?, &mut steps)?;
+        Ok(Some(Self { steps }))
+    }
+
+    /// Normalizes a text.
+    ///
+    /// # Errors
+    /// [`Error::Pretokenize`] where the text is not UTF-8, or a pattern reaches its limit.
+    pub fn apply(&self, text: &mut Aligned) -> Result<(), Error> {
+        if self.steps.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = std::str::from_utf8(text.text()) {
+            return Err(Error::Pretokenize(format!(
+                "byte {} of the text is not UTF-8; {} needs valid UTF-8",
+                text.origin() + error.valid_up_to(),
+                self.steps[0].1
+            )));
+        }
+        text.round();
+        for (step, _) in &self.steps {
+            match step {
+                Step::Form(form) => form.apply(text),
+                Step::Prepend(prefix) => text.prepend(prefix),
+                Step::Replace { pattern, content } => replace(text, pattern, content)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The first step, if any: each of them can change text.
+    #[must_use]
+    pub fn lossy_name(&self) -> Option<String> {
+        self.steps.first().map(|(_, name)| name.clone())
+    }
+}
+
+fn read(component: &Component, steps: &mut Vec<(Step, String)>) -> Result<(), Error> {
+    let step = match component.kind() {
+        "Sequence" => {
+            component.has_only(&["normalizers"])?;
+            for part in component.list("normalizers")? {
+                read(&part, steps)?;
+            }
+            return Ok(());
+        }
+        "NFC" | "NFD" | "NFKC" | "NFKD" => {
+            component.has_only(&[])?;
+            Step::Form(match component.kind() {
+                "NFC" => Form::Nfc,
+                "NFD" => Form::Nfd,
+                "NFKC" => Form::Nfkc,
+                _ => Form::Nfkd,
+            })
+        }
+        "Prepend" => {
+            component.has_only(&["prepend"])?;
+            Step::Prepend(component.text("prepend")?.to_owned())
+        }
+        "Replace" => {
+            component.has_only(&["pattern", "content"])?;
+            Step::Replace {
+                pattern: component.pattern("pattern")?,
+                content: component.text("content")?.to_owned(),
+            }
+        }
+        _ => {
+            return Err(component.unsupported(
+                "the normalizers NFC, NFD, NFKC, NFKD, Prepend, Replace and Sequence are supported",
+            ));
+        }
+    };
+    steps.push((step, component.name()));
+    Ok(())
+}
+
+/// Replaces every match of a pattern; the new text stands for the last character of the match, or
+/// of an empty match for the character before it.
+fn replace(text: &mut Aligned, pattern: &Pattern, content: &str) -> Result<(), Error> {
+    let length = text.text().len();
+    // An empty text has no matches, not even empty ones.
+    if length == 0 {
+        return Ok(());
+    }
+    let mut copied = 0;
+    let mut rewrite: Option<Rewrite> = None;
+    pattern.for_each_match(text.text(), 0, length, &mut |start, end| {
+        let rewrite = rewrite.get_or_insert_with(|| text.rewrite());
+        rewrite.keep(copied..start);
+        rewrite.put(content.as_bytes(), end.checked_sub(1));
+        copied = end;
+    })?;
+    if let Some(mut rewrite) = rewrite {
+        rewrite.keep(copied..length);
+        let rewritten = rewrite.finish();
+        text.become_rewritten(rewritten);
+    }
+    Ok(())
+}
+
+/// The length of the ASCII text at the start.
+fn ascii_length(bytes: &[u8]) -> usize {
+    let whole = 32 * bytes.chunks_exact(32).take_while(|chunk| chunk.is_ascii()).count();
+    whole + bytes[whole..].iter().take_while(|byte| byte.is_ascii()).count()
+}
+
+/// The characters of the Basic Multilingual Plane that a form leaves alone.
+type Inert = [u64; 1024];
+
+impl Form {
+    fn check(self, character: char) -> bool {
+        let once = std::iter::once(character);
+        let quick = match self {
+            Self::Nfc => is_nfc_quick(once),
+            Self::Nfd => is_nfd_quick(once),
+            Self::Nfkc => is_nfkc_quick(once),
+            Self::Nfkd => is_nfkd_quick(once),
+        };
+        quick == IsNormalized::Yes && canonical_combining_class(character) == 0
+    }
+
+    fn inert(self) -> &'static Inert {
+        static TABLES: [OnceLock<Box<Inert>>; 4] = [const { OnceLock::new() }; 4];
+        TABLES[self as usize].get_or_init(|| {
+            let mut table = Box::new([0; 1024]);
+            for code in 0..0x1_0000_u32 {
+                if char::from_u32(code).is_some_and(|character| self.check(character)) {
+                    table[code as usize / 64] |= 1 << (code % 64);
+                }
+            }
+            table
+        })
+    }
+
+    /// The form of a text: each character with the number of characters that it is made from,
+    /// less one, negated; 1 for a character that another one was split into.
+    fn normalize(self, text: &str, emit: &mut dyn FnMut(char, isize)) {
+        let mut emit = |(character, change)| emit(character, change);
+        match self {
+            Self::Nfc => text.nfc().for_each(&mut emit),
+            Self::Nfd => text.nfd().for_each(&mut emit),
+            Self::Nfkc => text.nfkc().for_each(&mut emit),
+            Self::Nfkd => text.nfkd().for_each(&mut emit),
+        }
+    }
+
+    /// The next part of the text that may change: from the last character before it that is
+    /// inert, which may yet meet what follows it, to the next one.
+    fn suspect(self, text: &str, from: usize) -> Option<Range<usize>> {
+        let bytes = text.as_bytes();
+        let inert = self.inert();
+        let is_inert = |character: char| match inert.get(character as usize / 64) {
+            Some(word) => word >> (character as usize % 64) & 1 == 1,
+            None => self.check(character),
+        };
+        let mut place = from;
+        let mut last = from;
+        loop {
+            let ascii = ascii_length(&bytes[place..]);
+            if ascii > 0 {
+                place += ascii;
+                last = place - 1;
+            }
+            let character = text[place..].chars().next()?;
+            if !is_inert(character) {
+                break;
+            }
+            last = place;
+            place += character.len_utf8();
+        }
+        let rest = &text[place..];
+        let end = rest.char_indices().find(|&(_, character)| is_inert(character));
+        Some(last..end.map_or(text.len(), |(length, _)| place + length))
+    }
+
+    fn apply(self, aligned: &mut Aligned) {
+        let Ok(text) = std::str::from_utf8(aligned.text()) else {
+            return;
+        };
+        let mut copied = 0;
+        let mut place = 0;
+        let mut rewrite: Option<Rewrite> = None;
+        let mut normalized = Vec::new();
+        while let Some(part) = self.suspect(text, place) {
+            place = part.end;
+            normalized.clear();
+            self.normalize(&text[part.clone()], &mut |character, change| {
+                normalized.push((character, change));
+            });
+            let mut old = text[part.clone()].chars();
+            if normalized.iter().all(|&(character, change)| change == 0 && old.next() == Some(character))
+            {
+                continue;
+            }
+            let rewrite = rewrite.get_or_insert_with(|| aligned.rewrite());
+            rewrite.keep(copied..part.start);
+            copied = part.end;
+            let mut old = text[part.clone()].char_indices();
+            // Where the old characters that are used up end.
+            let mut used = part.start;
+            let mut buffer = [0; 4];
+            for &(character, change) in &normalized {
+                let source = if change > 0 { used.checked_sub(1) } else { Some(used) };
+                rewrite.put(character.encode_utf8(&mut buffer).as_bytes(), source);
+                for _ in change..1 {
+                    if let Some((start, character)) = old.next() {
+                        used = part.start + start + character.len_utf8();
+                    }
+                }
+            }
+        }
+        if let Some(mut rewrite) = rewrite {
+            rewrite.keep(copied..text.len());
+            let rewritten = rewrite.finish();
+            aligned.become_rewritten(rewritten);
+        }
+    }
+}
