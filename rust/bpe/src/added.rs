@@ -117,8 +117,8 @@ impl AddedTokens {
     /// `model_vocab` gives the id of a token of the model, `model_vocab_len` their number.
     ///
     /// # Errors
-    /// [`Error::Vocab`] for entries that are not understood, or two tokens with one normalized
-    /// form; [`Error::Pretokenize`] where the normalizer fails.
+    /// [`Error::Vocab`] for entries that are not understood, two tokens with one normalized form,
+    /// or one without; [`Error::Pretokenize`] where the normalizer fails.
     pub fn from_json(
         entries: &Value,
         model_vocab: &dyn Fn(&str) -> Option<u32>,
@@ -227,10 +227,13 @@ impl AddedTokens {
             if let Some(normalizer) = normalizer {
                 normalizer.apply(&mut content)?;
             }
-            // What normalizes to nothing never matches.
-            if !content.text().is_empty() {
-                normalized.push((content.text().to_vec(), index));
+            if content.text().is_empty() {
+                return Err(Error::Vocab(format!(
+                    "the added token {:?} normalizes to nothing; it cannot be looked for",
+                    token.content
+                )));
             }
+            normalized.push((content.text().to_vec(), index));
         }
         let (raw, normalized) = (Set::new(raw, &tokens)?, Set::new(normalized, &tokens)?);
         Ok(Self { tokens, raw, normalized })
@@ -321,7 +324,7 @@ impl Set {
                     start -= length;
                 }
                 // White space that the match before took is not taken again.
-                start = start.max(last).min(end);
+                start = start.max(last);
             }
             if token.rstrip {
                 while let (Some(character), length) = characters::after(text, end)
@@ -333,9 +336,12 @@ impl Set {
             if last < start {
                 out.push(Section::Text(last..start));
             }
-            // A match that starts in white space that the match before took overlaps it, and may
-            // end before it, as in `tokenizers`.
-            out.push(Section::Token { id: token.id, range: start..end });
+            // A match that starts in white space that the match before took overlaps it and may
+            // end before it, as in `tokenizers`; if it may take nothing that is left, it is empty
+            // and no token.
+            if start < end {
+                out.push(Section::Token { id: token.id, range: start..end });
+            }
             last = end;
         }
         if last < text.len() {

@@ -19,7 +19,7 @@ use crate::characters;
 #[derive(Debug, Clone)]
 pub struct Aligned<'t> {
     text: Cow<'t, [u8]>,
-    /// Where the text starts in the original: what an insertion at the very start stands for.
+    /// Where the text starts in the original.
     origin: usize,
     spans: Spans<'t>,
 }
@@ -114,23 +114,14 @@ impl<'t> Aligned<'t> {
         }
     }
 
-    /// Puts `prefix` before the text, which must not be empty: both it and the first character
-    /// stand for what the first character stood for.
+    /// Puts a prefix, which stands for the first character, before a text that is not empty.
     pub fn prepend(&mut self, prefix: &str) {
-        let (_, first) = characters::after(&self.text, 0);
-        if first == 0 {
+        if self.text.is_empty() {
             return;
         }
-        let source = (!prefix.is_empty()).then_some(0);
         let mut rewrite = self.rewrite();
-        rewrite.put(prefix.as_bytes(), source);
-        match source {
-            Some(_) => rewrite.keep(0..first),
-            // An empty prefix moves the first character to the empty span at the origin, as in
-            // `tokenizers`.
-            None => rewrite.put(rewrite.old(0..first), None),
-        }
-        rewrite.keep(first..self.text.len());
+        rewrite.put(prefix.as_bytes(), 0);
+        rewrite.keep(0..self.text.len());
         let rewritten = rewrite.finish();
         self.become_rewritten(rewritten);
     }
@@ -170,7 +161,7 @@ pub struct Rewritten {
     zero: usize,
 }
 
-impl<'a> Rewrite<'a, '_> {
+impl Rewrite<'_, '_> {
     /// The length of the new text so far.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -181,12 +172,6 @@ impl<'a> Rewrite<'a, '_> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()
-    }
-
-    /// A part of the text before the change.
-    #[must_use]
-    pub fn old(&self, range: Range<usize>) -> &'a [u8] {
-        &self.old.text[range]
     }
 
     /// Takes over a part of the text as it is; it begins and ends between characters.
@@ -218,26 +203,16 @@ impl<'a> Rewrite<'a, '_> {
         self.text.extend_from_slice(bytes);
     }
 
-    /// Appends new text that stands for what the character at `source` stood for; with no source,
-    /// for the empty place at the origin.
-    pub fn put(&mut self, bytes: &[u8], source: Option<usize>) {
+    /// Appends new text that stands for what the character at `source` stood for.
+    pub fn put(&mut self, bytes: &[u8], source: usize) {
         if let Some(spans) = &mut self.spans {
-            let span = match source {
-                Some(source) => {
-                    let character = characters::around(&self.old.text, source);
-                    self.old.span(character.start, character.end)
-                }
-                None => (self.old.origin, self.old.origin),
-            };
+            let character = characters::around(&self.old.text, source);
+            let span = self.old.span(character.start, character.end);
             spans.extend(std::iter::repeat_n(span, bytes.len()));
         } else if let Spans::Untracked { zero } = self.old.spans
             && self.zero == self.text.len()
         {
-            let at_zero = match source {
-                Some(source) => source < zero,
-                None => self.old.origin == 0,
-            };
-            self.zero += if at_zero { bytes.len() } else { 0 };
+            self.zero += if source < zero { bytes.len() } else { 0 };
         }
         self.text.extend_from_slice(bytes);
     }

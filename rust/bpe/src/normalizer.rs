@@ -111,7 +111,10 @@ fn read(component: &Component, steps: &mut Vec<(Step, String)>) -> Result<(), Er
         }
         "Prepend" => {
             component.has_only(&["prepend"])?;
-            Step::Prepend(component.text("prepend")?.to_owned())
+            match component.text("prepend")? {
+                "" => return Err(component.unsupported("`tokenizers` fails with an empty prefix")),
+                prefix => Step::Prepend(prefix.to_owned()),
+            }
         }
         "Replace" => {
             component.has_only(&["pattern", "content"])?;
@@ -131,7 +134,8 @@ fn read(component: &Component, steps: &mut Vec<(Step, String)>) -> Result<(), Er
 }
 
 /// Replaces every match of a pattern; the new text stands for the last character of the match, or
-/// of an empty match for the character before it.
+/// of an empty match for the character before it. At the start of the text there is none, and
+/// `tokenizers` fails or gives wrong text in the steps that follow.
 fn replace(text: &mut Aligned, pattern: &Pattern, content: &str) -> Result<(), Error> {
     let length = text.text().len();
     // An empty text has no matches, not even empty ones.
@@ -140,12 +144,22 @@ fn replace(text: &mut Aligned, pattern: &Pattern, content: &str) -> Result<(), E
     }
     let mut copied = 0;
     let mut rewrite: Option<Rewrite> = None;
+    let mut rootless = false;
     pattern.for_each_match(text.text(), 0, length, &mut |start, end| {
         let rewrite = rewrite.get_or_insert_with(|| text.rewrite());
         rewrite.keep(copied..start);
-        rewrite.put(content.as_bytes(), end.checked_sub(1));
+        if !content.is_empty() {
+            rootless |= end == 0;
+            rewrite.put(content.as_bytes(), end.saturating_sub(1));
+        }
         copied = end;
     })?;
+    if rootless {
+        return Err(Error::Pretokenize(format!(
+            "the pattern {:?} of a Replace normalizer matches nothing at the start of the text; write it so that each match has a character",
+            pattern.source()
+        )));
+    }
     if let Some(mut rewrite) = rewrite {
         rewrite.keep(copied..length);
         let rewritten = rewrite.finish();
@@ -256,7 +270,8 @@ impl Form {
             let mut used = part.start;
             let mut buffer = [0; 4];
             for &(character, change) in &normalized {
-                let source = if change > 0 { used.checked_sub(1) } else { Some(used) };
+                // The first character of a form always takes one up.
+                let source = if change > 0 { used.saturating_sub(1) } else { used };
                 rewrite.put(character.encode_utf8(&mut buffer).as_bytes(), source);
                 for _ in change..1 {
                     if let Some((start, character)) = old.next() {

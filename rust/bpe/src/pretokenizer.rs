@@ -655,7 +655,7 @@ fn prefix(
     for range in ranges {
         let start = rewrite.len();
         if wants(text, &range) {
-            rewrite.put(prefix.as_bytes(), Some(range.start));
+            rewrite.put(prefix.as_bytes(), range.start);
         }
         rewrite.keep(range);
         moved.push(start..rewrite.len());
@@ -678,7 +678,7 @@ fn replace_spaces(text: &mut Aligned, ranges: &mut [Range<usize>], replacement: 
         for space in memchr::memchr_iter(b' ', &bytes[range.clone()]) {
             let space = range.start + space;
             rewrite.keep(copied..space);
-            rewrite.put(replacement.as_bytes(), Some(space));
+            rewrite.put(replacement.as_bytes(), space);
             copied = space + 1;
         }
         rewrite.keep(copied..range.end);
