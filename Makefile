@@ -29,7 +29,8 @@ demo: $(STAMP)/setup  ## encode and show real text
 	@$(BIN)/python examples/demo.py
 
 test: $(STAMP)/test  ## all tests, against the built wheel; FULL=1 is the full volume
-	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace; else cargo test --workspace; fi
+	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace && cargo test --workspace --doc --quiet; \
+		else cargo test --workspace; fi
 	$(TEST)/python -m pytest
 
 lint: $(STAMP)/lint  ## formatting, lints, types, and the generated stub

@@ -2,8 +2,8 @@
 
     python scripts/make_demo_data.py
 
-writes `python/tokseam/data/tokenizer.json.gz` and `demo.txt`. It needs the package `tokenizers`. The same Python gives the
-same files.
+writes `python/tokseam/data/tokenizer.json.gz` and `demo.txt`. It needs the package `tokenizers`. The same Python gives
+the same files.
 """
 
 import ast
@@ -20,7 +20,17 @@ SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-LEFT_OUT = {"test", "tests", "idlelib", "lib2to3", "site-packages", "encodings", "pydoc_data", "turtledemo", "__pycache__"}
+LEFT_OUT = {
+    "test",
+    "tests",
+    "idlelib",
+    "lib2to3",
+    "site-packages",
+    "encodings",
+    "pydoc_data",
+    "turtledemo",
+    "__pycache__",
+}
 PROSE = ("statistics", "textwrap", "heapq", "string", "decimal", "doctest", "unittest/mock")
 CODE = ("heapq", "bisect", "textwrap")
 OWN = """
@@ -61,7 +71,10 @@ def train() -> str:
     texts.append(OWN)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(SPLIT), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [
+            pre_tokenizers.Split(Regex(SPLIT), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.train_from_iterator(

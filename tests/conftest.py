@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 import tokenizers
+import tokseam
 import vocabularies
 from hypothesis import HealthCheck, settings
-
-import tokseam
 from tokseam import Tokenizer, _bundled
 
 FULL = os.environ.get("TOKSEAM_FULL") == "1"
@@ -37,14 +36,15 @@ settings.register_profile(
 settings.load_profile("tokseam")
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     where = Path(tokseam.__file__)
     if ROOT / "python" in where.parents:
         raise pytest.UsageError(f"the tests run against the installed wheel, not against {where.parent}: make test")
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    return f"tokseam {tokseam.__version__} of {Path(tokseam.__file__).parent}, seed {SEED}, {'full' if FULL else 'CI'} volume"
+def pytest_report_header() -> str:
+    volume = "full" if FULL else "CI"
+    return f"tokseam {tokseam.__version__} of {Path(tokseam.__file__).parent}, seed {SEED}, {volume} volume"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
-
 import tokseam
+from conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -58,9 +57,14 @@ def test_readme_commands(tmp_path: Path) -> None:
             if words[0] != "tokseam":
                 continue
             done = subprocess.run(
-                [sys.executable, "-m", *words], cwd=tmp_path, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONUTF8": "1"}
+                [sys.executable, "-m", *words],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=True,
+                env=os.environ | {"PYTHONUTF8": "1"},
             )
-            assert done.stdout == expected, line
+            assert done.stdout.rstrip("\n") == expected.rstrip("\n"), line  # On a terminal, `decode` ends the line.
             ran += 1
     assert ran
 
@@ -73,6 +77,8 @@ def test_readme_targets() -> None:
 
 
 def test_demo() -> None:
-    done = subprocess.run([sys.executable, str(ROOT / "examples" / "demo.py")], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "demo.py")], capture_output=True, text=True, check=True
+    )
     assert done.stdout.count("$ tokseam") >= 5
     assert "seams" in done.stdout

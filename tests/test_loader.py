@@ -10,7 +10,6 @@ import pytest
 import vocabularies
 from conftest import FULL, SEED, stock_from
 from texts import SCRIPTS
-
 from tokseam import Tokenizer, TokseamError, UnsupportedTokenizerError, VocabError
 
 TEXT = "".join(SCRIPTS)
@@ -76,14 +75,12 @@ def use(data: str | bytes) -> Tokenizer | None:
     try:
         tokenizer = Tokenizer.from_json(data)
     except (TokseamError, UnicodeError) as error:
-        assert str(error)
-        return None
+        return None if str(error) else pytest.fail("an error that says nothing")
     for text in (TEXT, "", " the thing<s><blank> in 123\n", "\x00"):
         for allowed in ((), "all"):
             try:
-                ids, offsets = tokenizer.encode_with_offsets(text, allowed_special=allowed)  # type: ignore[arg-type]
-            except TokseamError as error:
-                assert str(error)
+                ids, offsets = tokenizer.encode_with_offsets(text, allowed_special=allowed)
+            except TokseamError:
                 continue
             size = len(text.encode())
             assert all(0 <= start <= end <= size for start, end in offsets.tolist())
@@ -110,11 +107,24 @@ def paths(tree: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from paths(tree[index], (*at, index))
 
 
+def stock_ids(text: str, sample: str) -> list[int] | None:
+    """Return the ids that stock gives, or None where it raises; on such files it also panics."""
+    try:
+        ids: list[int] = stock_from(text).encode(sample, add_special_tokens=False).ids
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            return None
+        raise
+    return ids
+
+
 ODD: list[Any] = [
-    None, True, False, 0, 1, -1, 2**31, 2**32 - 1, 2**32, 2**64, 1.5, 1e308, "", "a", "\x00", "Ġ", "(", "\\p{X}", "[PAD]", "é" * 100,
-    [], [None], [[]], ["a"], ["a", "b"], ["a", "b", "c"], {}, {"type": "BPE"}, {"type": ""}, {"type": None}, {"String": ""}, {"Regex": "("},
-    {"Regex": "(?=a)*"}, {"a": "b"}, {"a": -1}, {"a": 2**32},
-]  # fmt: skip
+    *(None, True, False, 0, 1, -1, 2**31, 2**32 - 1, 2**32, 2**64, 1.5, 1e308),
+    *("", "a", "\x00", "Ġ", "(", "\\p{X}", "[PAD]", "é" * 100),
+    *([], [None], [[]], ["a"], ["a", "b"], ["a", "b", "c"]),
+    *({}, {"type": "BPE"}, {"type": ""}, {"type": None}, {"String": ""}, {"Regex": "("}, {"Regex": "(?=a)*"}),
+    *({"a": "b"}, {"a": -1}, {"a": 2**32}),
+]
 
 
 def damaged(base: dict[str, Any], rng: random.Random) -> dict[str, Any]:
@@ -122,7 +132,7 @@ def damaged(base: dict[str, Any], rng: random.Random) -> dict[str, Any]:
     tree = copy.deepcopy(base)
     for _ in range(rng.randrange(1, 4)):
         *above, key = rng.choice([path for path in paths(tree) if path])
-        parent = tree
+        parent: Any = tree
         for step in above:
             parent = parent[step]
         match rng.randrange(5):
@@ -133,7 +143,7 @@ def damaged(base: dict[str, Any], rng: random.Random) -> dict[str, Any]:
             case 2 if isinstance(parent, dict):
                 parent[rng.choice(["type", "x", "", key + "x"])] = parent.pop(key)
             case 3:
-                parent[key] = copy.deepcopy(rng.choice([value for value in parent.values()] if isinstance(parent, dict) else parent))
+                parent[key] = copy.deepcopy(rng.choice(list(parent.values()) if isinstance(parent, dict) else parent))
             case _:
                 parent[key] = copy.deepcopy(rng.choice(ODD))
     return tree
@@ -168,19 +178,15 @@ def test_damaged_files_agree_with_stock(base: str) -> None:
             tokenizer = Tokenizer.from_json(text)
         except TokseamError:
             continue
-        try:
-            theirs = stock_from(text)
-        except Exception:
-            continue
         special = set(tokenizer.special_tokens.values())
         for sample in (TEXT, " the thing<blank> in  123\n"):
-            expected = theirs.encode(sample, add_special_tokens=False).ids
+            expected = stock_ids(text, sample)
             try:
                 found = tokenizer.encode(sample).tolist()
             except TokseamError:
                 # Stock drops what it cannot spell.
                 continue
-            if special.isdisjoint(expected):
+            if expected is not None and special.isdisjoint(expected):
                 assert found == expected, text
 
 
@@ -212,7 +218,20 @@ def test_truncated(base: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", ["", "null", "[]", "{}", "1", '"a"', "{" * 100_000, "[" * 100_000, '{"model":' * 50_000, b"\xff\xfe{}", b"\x00" * 100]
+    "data",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "1",
+        '"a"',
+        "{" * 100_000,
+        "[" * 100_000,
+        '{"model":' * 50_000,
+        b"\xff\xfe{}",
+        b"\x00" * 100,
+    ],
 )
 def test_no_tokenizer(data: str | bytes) -> None:
     with pytest.raises(VocabError):

@@ -18,7 +18,6 @@ from conftest import NAMES, SEED, ours, stock_from, vocabulary
 from hypothesis import given
 from hypothesis import strategies as st
 from texts import adversarial
-
 from tokseam import (
     Tokenizer,
     UnknownTokenError,
@@ -50,11 +49,11 @@ def test_special_tokens_are_plain_text_unless_allowed(bundled: Tokenizer) -> Non
     assert special not in bundled.encode(text)
     assert bundled.decode(bundled.encode(text)) == text
     for allowed in ("all", {name}, [name], (name,), frozenset({name}), {name: 1}):
-        ids = bundled.encode(text, allowed_special=allowed)  # type: ignore[arg-type]
+        ids = bundled.encode(text, allowed_special=allowed)
         assert ids.tolist().count(special) == 1
         assert bundled.decode(ids) == text
-        assert np.array_equal(bundled.encode_batch([text], allowed_special=allowed).ids, ids)  # type: ignore[arg-type]
-        assert np.array_equal(bundled.encode_with_offsets(text, allowed_special=allowed)[0], ids)  # type: ignore[arg-type]
+        assert np.array_equal(bundled.encode_batch([text], allowed_special=allowed).ids, ids)
+        assert np.array_equal(bundled.encode_with_offsets(text, allowed_special=allowed)[0], ids)
     assert np.array_equal(bundled.encode(text, allowed_special=()), bundled.encode(text))
     assert bundled.count(text) == len(bundled.encode(text))
 
@@ -66,11 +65,11 @@ def test_unknown_special_tokens(bundled: Tokenizer) -> None:
     with pytest.raises(UnknownTokenError, match="<s>"):
         bundled.encode_batch([], allowed_special=["<s>"])
     with pytest.raises(TypeError, match="collection of names"):
-        bundled.encode("a", allowed_special="<|endoftext|>")  # type: ignore[arg-type]
+        bundled.encode("a", allowed_special="<|endoftext|>")
     with pytest.raises(TypeError):
         bundled.encode("a", allowed_special=None)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
-        bundled.encode("a", "all")  # type: ignore[misc]
+        bundled.encode("a", "all")  # type: ignore[call-arg]
 
 
 def test_a_name_is_special_only_if_the_file_says_so() -> None:
@@ -196,7 +195,7 @@ def test_token_bytes_and_ids(name: str) -> None:
         data = tokenizer.token_bytes(id)
         found = tokenizer.token_id(data)
         if id in special:
-            assert data == stock.id_to_token(id).encode()
+            assert data == str(stock.id_to_token(id)).encode()
             assert found != id
         else:
             assert found is not None
@@ -251,7 +250,7 @@ def test_all_bytes_round_trip(data: bytes) -> None:
 def test_all_text_round_trips(text: str) -> None:
     tokenizer = _bundled.tokenizer()
     for allowed in ("all", ()):
-        ids = tokenizer.encode(text, allowed_special=allowed)  # type: ignore[arg-type]
+        ids = tokenizer.encode(text, allowed_special=allowed)
         assert tokenizer.decode(ids) == text
         stream = tokenizer.stream_decoder()
         pieces = [stream.push(id) for id in ids.tolist()]
@@ -356,7 +355,7 @@ def test_from_hf(bundled: Tokenizer) -> None:
     assert np.array_equal(Tokenizer.from_hf(theirs).encode(TEXT), bundled.encode(TEXT))
     from transformers import PreTrainedTokenizerFast
 
-    fast = PreTrainedTokenizerFast(tokenizer_object=theirs, eos_token="<|endoftext|>")
+    fast: Any = PreTrainedTokenizerFast(tokenizer_object=theirs, eos_token="<|endoftext|>")
     assert np.array_equal(Tokenizer.from_hf(fast).encode(TEXT), bundled.encode(TEXT))
     # A call with padding leaves its settings in the tokenizer; they are none of the vocabulary.
     theirs.enable_padding(length=32)
@@ -380,7 +379,9 @@ def test_from_hf_with_a_part_in_python(bundled: Tokenizer) -> None:
 
 def toy() -> tiktoken.Encoding:
     ranks = {bytes([byte]): byte for byte in range(256)} | {b"ab": 256, b"abc": 257, b" a": 258}
-    return tiktoken.Encoding("toy", pat_str=r"\w+|\W", mergeable_ranks=ranks, special_tokens={"<end>": 300, "<pad>": 305})
+    return tiktoken.Encoding(
+        "toy", pat_str=r"\w+|\W", mergeable_ranks=ranks, special_tokens={"<end>": 300, "<pad>": 305}
+    )
 
 
 def test_from_tiktoken(tmp_path: Path) -> None:
@@ -417,7 +418,17 @@ def test_from_tiktoken_of_bad_things(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Tokenizer.from_tiktoken(tmp_path / "none.tiktoken", pattern="a")
     file = tmp_path / "bad.tiktoken"
-    for line in (b"YQ== x", b"YQ==", b"Y 1", b"\xff\xfe 1", b"YQ== 1 2", b"YQ== -1", b"YQ== 99999999999", b"YQ== 1\nYQ== 2", b"YQ== 1\nYg== 1"):
+    for line in (
+        b"YQ== x",
+        b"YQ==",
+        b"Y 1",
+        b"\xff\xfe 1",
+        b"YQ== 1 2",
+        b"YQ== -1",
+        b"YQ== 99999999999",
+        b"YQ== 1\nYQ== 2",
+        b"YQ== 1\nYg== 1",
+    ):
         file.write_bytes(line)
         with pytest.raises(VocabError):
             Tokenizer.from_tiktoken(file, pattern=".")

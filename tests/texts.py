@@ -18,7 +18,24 @@ SCRIPTS = (
     "0 1 12 123 1234 12345 1,234,567.890 3.14e-10 0xFF 1_000",
     "x = {'a': [1, 2], \"b\": None}\n\tif x!=y: return ++i;\r\n\r\n#---//\\",
 )
-BLANKS = (" ", "  ", "   ", "\t", "\n", "\r\n", "\r", "\n\n\n", "\u00a0", "\u2003", "\u3000", "\u0085", "\u2028", "\x0b", "\x0c", "\x1c")
+BLANKS = (
+    " ",
+    "  ",
+    "   ",
+    "\t",
+    "\n",
+    "\r\n",
+    "\r",
+    "\n\n\n",
+    "\u00a0",
+    "\u2003",
+    "\u3000",
+    "\u0085",
+    "\u2028",
+    "\x0b",
+    "\x0c",
+    "\x1c",
+)
 
 
 def adversarial(spellings: Sequence[str] = ()) -> st.SearchStrategy[str]:
@@ -60,7 +77,9 @@ def worst_cases(size: int, seed: int) -> dict[str, str]:
         "base64": base64.b64encode(rng.randbytes(size * 3 // 4)).decode(),
         "letters": "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=size)),
         "printable": "".join(chr(rng.randrange(32, 127)) for _ in range(size)),
-        "any characters": "".join(chr(rng.choice((rng.randrange(0xD800), rng.randrange(0xE000, 0x110000)))) for _ in range(size // 3)),
+        "any characters": "".join(
+            chr(rng.choice((rng.randrange(0xD800), rng.randrange(0xE000, 0x110000)))) for _ in range(size // 3)
+        ),
         "ideographs": "".join(chr(rng.randrange(0x4E00, 0x9FFF)) for _ in range(size // 3)),
         "punctuation": "".join(rng.choices("!#$%&*+-./:;<=>?@[]^_{|}~", k=size)),
         "two letters": "ab" * (size // 2),

@@ -1,8 +1,8 @@
 """Real vocabularies as the text of a tokenizer.json, built from files inside packages of the Python index.
 
-`load(name)` downloads the package once (pinned, the file inside checked by its SHA-256), converts what lies in it, and keeps
-the result in `tests/.cache`. A name that cannot be had raises `Missing`; the caller skips, or fails where nothing may be
-missing.
+`load(name)` downloads the package once (pinned, the file inside checked by its SHA-256), converts what lies in it, and
+keeps the result in `tests/.cache`. A name that cannot be had raises `Missing`; the caller skips, or fails where nothing
+may be missing.
 """
 
 import base64
@@ -172,9 +172,7 @@ MEMBERS = {
         "9addc8bdce5988448ae81b729336f43a81262160ae8da760674badab9d4c7d33",
     ),
 } | {
-    name: Member(
-        "llama-cpp-python", "0.3.36", f"vendor/llama.cpp/models/ggml-vocab-{name}.gguf", digest, source=True
-    )
+    name: Member("llama-cpp-python", "0.3.36", f"vendor/llama.cpp/models/ggml-vocab-{name}.gguf", digest, source=True)
     for name, digest in GGUF.items()
 }
 
@@ -274,8 +272,12 @@ def read_ranks(data: bytes) -> dict[bytes, int]:
 def from_ranks(ranks: dict[bytes, int], pattern: str, special: Iterable[str] = (), **parts: Any) -> dict[str, Any]:
     """Convert tiktoken ranks: every split of a token into two known tokens is a merge of its rank."""
     merges = []
-    for token, rank in sorted(ranks.items(), key=lambda item: item[1]):
-        cuts = [(ranks[token[:i]], token[:i], token[i:]) for i in range(1, len(token)) if token[:i] in ranks and token[i:] in ranks]
+    for token in sorted(ranks, key=ranks.__getitem__):
+        cuts = [
+            (ranks[token[:i]], token[:i], token[i:])
+            for i in range(1, len(token))
+            if token[:i] in ranks and token[i:] in ranks
+        ]
         merges += [(spell(left), spell(right)) for _, left, right in sorted(cuts)]
     first = max(ranks.values()) + 1
     return document(
@@ -309,12 +311,18 @@ LLAMA3_SPECIAL = (
 )
 
 
+def pairs(lines: Iterable[str]) -> list[tuple[str, str]]:
+    """Return merges that are written with a blank between their sides."""
+    cut = (line.partition(" ") for line in lines if line)
+    return [(left, right) for left, _, right in cut]
+
+
 def gpt2() -> dict[str, Any]:
     vocab = json.loads(MEMBERS["gpt2-vocab"].read())
     lines = MEMBERS["gpt2-merges"].read().decode().split("\n")[1:]
     return document(
         vocab,
-        (tuple(line.split(" ")) for line in lines if line),
+        pairs(lines),
         pre_tokenizer=byte_level(use_regex=True),
         decoder=byte_level(use_regex=True),
         added_tokens=[added(vocab["<|endoftext|>"], "<|endoftext|>")],
@@ -363,7 +371,7 @@ def from_gguf(name: str, pre_tokenizer: dict[str, Any], **parts: Any) -> dict[st
     last = max(id for id, kind in enumerate(kinds) if kind == 1)
     return document(
         {token: id for id, token in enumerate(tokens) if kinds[id] == 1 or (id in own and id < last)},
-        (tuple(pair.split(" ")) for pair in facts["tokenizer.ggml.merges"]),
+        pairs(facts["tokenizer.ggml.merges"]),
         pre_tokenizer=pre_tokenizer,
         decoder=byte_level(use_regex=True, add_prefix_space=True),
         added_tokens=[added(id, tokens[id], special=kinds[id] == 3) for id in own],
@@ -385,6 +393,7 @@ def read_pieces(data: bytes) -> list[tuple[str, float, int]]:
 
     def fields(data: bytes) -> Iterable[tuple[int, Any]]:
         at = 0
+        value: Any
         while at < len(data):
             key, at = varint(data, at)
             if key & 7 == 0:
@@ -444,7 +453,9 @@ def from_sentencepiece(name: str, *, metaspace: bool) -> dict[str, Any]:
                 {"type": "Strip", "content": " ", "start": 1, "stop": 0},
             ],
         },
-        added_tokens=[added(id, piece, normalized=False) for id, (piece, _, kind) in enumerate(pieces) if kind in (2, 3)],
+        added_tokens=[
+            added(id, piece, normalized=False) for id, (piece, _, kind) in enumerate(pieces) if kind in (2, 3)
+        ],
         unk_token="<unk>",
         fuse_unk=True,
         byte_fallback=True,
@@ -457,7 +468,8 @@ def shared(path: str) -> dict[str, Any]:
     if not file.exists():
         raise Missing(f"../shared/data/{path} is not here")
     data = file.read_bytes()
-    return json.loads(gzip.decompress(data) if file.suffix == ".gz" else data)
+    tree: dict[str, Any] = json.loads(gzip.decompress(data) if file.suffix == ".gz" else data)
+    return tree
 
 
 FALCON = sequence(

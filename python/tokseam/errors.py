@@ -1,8 +1,8 @@
 """What can go wrong. Every message names the offending value and the remedy.
 
 All of them are `TokseamError`; each is also the built-in exception that a caller would expect, so code that knows
-nothing of this package can still catch `ValueError`, `KeyError` or `NotImplementedError`. A wrong Python type is a plain
-`TypeError`, and text that is no text (a lone surrogate) a plain `UnicodeError`.
+nothing of this package can still catch `ValueError`, `KeyError` or `NotImplementedError`. A wrong Python type is a
+plain `TypeError`, and text that is no text (a lone surrogate) a plain `UnicodeError`.
 """
 
 __all__ = [

@@ -1,7 +1,7 @@
 """A text with its token borders made visible, for a terminal, a notebook or a page.
 
-Neighbouring tokens have different backgrounds, white space and control characters are drawn as signs, special tokens are
-framed, and a token that is no whole text is written as its bytes in hexadecimal.
+Neighbouring tokens have different backgrounds, white space and control characters are drawn as signs, special tokens
+are framed, and a token that is no whole text is written as its bytes in hexadecimal.
 """
 
 from __future__ import annotations
@@ -87,9 +87,7 @@ class Segmentation:
         cls, data: bytes, ids: Sequence[int], offsets: Sequence[Sequence[int]], special: Collection[int]
     ) -> Segmentation:
         """Make one from what `Tokenizer.encode_with_offsets` returned for the UTF-8 of a text."""
-        return cls(
-            Token(id, data[start:end], id in special) for id, (start, end) in zip(ids, offsets, strict=True)
-        )
+        return cls(Token(id, data[start:end], id in special) for id, (start, end) in zip(ids, offsets, strict=True))
 
     @property
     def tokens(self) -> tuple[Token, ...]:

@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 from base64 import b64decode
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
 
@@ -49,7 +50,7 @@ class Ragged(NamedTuple):
     def tolists(self) -> list[list[int]]:
         """Return the rows as Python lists, the form that `datasets` and JSON take."""
         ids, offsets = self.ids.tolist(), self.offsets.tolist()
-        return [ids[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]
+        return [ids[start:end] for start, end in pairwise(offsets)]
 
     def to_arrow(self) -> pa.LargeListArray:
         """Return the rows as an Arrow array of large lists of uint32, without copying the ids.
@@ -106,8 +107,9 @@ class Tokenizer:
         file = Path(path)
         if file.is_dir():
             file = file / "tokenizer.json"
-        data = _read(file)
-        if not data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+        # Some editors open a file with a byte order mark; JSON has none.
+        data = _read(file).removeprefix(b"\xef\xbb\xbf")
+        if not data.lstrip().startswith(b"{"):
             raise VocabError(
                 f"{file} is not a tokenizer.json: it does not start with '{{'. "
                 "For a file of tiktoken ranks use Tokenizer.from_tiktoken(path, pattern=REGEX, special_tokens={...})"
@@ -144,7 +146,8 @@ class Tokenizer:
                 tokenizer = getattr(tokenizer, name)
         if not hasattr(tokenizer, "to_str"):
             raise TypeError(
-                f"from_hf takes a tokenizers.Tokenizer or a fast tokenizer of transformers, not {type(tokenizer).__name__}"
+                "from_hf takes a tokenizers.Tokenizer or a fast tokenizer of transformers, "
+                f"not {type(tokenizer).__name__}"
             )
         try:
             data = tokenizer.to_str()
@@ -183,12 +186,13 @@ class Tokenizer:
                     "and special_tokens={NAME: ID} if it has any"
                 )
             ranks = _parse_ranks(path)
-            return cls(_native.Tokenizer.from_tiktoken(ranks, pattern, dict(special_tokens or {})))
+            return cls(_native.Tokenizer.from_tiktoken(ranks, pattern, list((special_tokens or {}).items())))
         if pattern is not None or special_tokens is not None:
             raise TypeError("pattern and special_tokens go with a path; a tiktoken.Encoding has its own")
         try:
             ranks = list(source._mergeable_ranks.items())
-            native = _native.Tokenizer.from_tiktoken(ranks, source._pat_str, dict(source._special_tokens))
+            special = list(source._special_tokens.items())
+            native = _native.Tokenizer.from_tiktoken(ranks, source._pat_str, special)
         except AttributeError as error:
             raise TypeError(
                 f"from_tiktoken takes a tiktoken.Encoding or a path, not {type(source).__name__}"
@@ -261,23 +265,31 @@ class Tokenizer:
         """
         return self._native.encode_with_offsets(text, _allowed(allowed_special))
 
-    def count(self, text: Text) -> int:
+    def count(self, text: Text, *, allowed_special: Allowed = ()) -> int:
         """Return the number of tokens of one text: `len(encode(text))` without the array.
 
         Raises:
             UnicodeError: The text holds a lone surrogate.
+            UnknownTokenError: `allowed_special` has a name that is no special token.
             VocabError: A byte of the text has no token.
         """
-        return self._native.count(text)
+        return self._native.count(text, _allowed(allowed_special))
 
-    def count_batch(self, texts: Iterable[Text], *, parallel: bool | int | None = None) -> NDArray[np.int64]:
-        """Return the number of tokens of each text: int64, shape (m,). `parallel` is as in `encode_batch`.
+    def count_batch(
+        self,
+        texts: Iterable[Text],
+        *,
+        allowed_special: Allowed = (),
+        parallel: bool | int | None = None,
+    ) -> NDArray[np.int64]:
+        """Return the number of tokens of each text: int64, shape (m,). The arguments are those of `encode_batch`.
 
         Raises:
             UnicodeError: A text holds a lone surrogate.
+            UnknownTokenError: `allowed_special` has a name that is no special token.
             VocabError: A byte of a text has no token.
         """
-        return self._native.count_batch(_texts(texts), _threads(parallel))
+        return self._native.count_batch(_texts(texts), _allowed(allowed_special), _threads(parallel))
 
     def show(self, text: Text, *, allowed_special: Allowed = ()) -> Segmentation:
         """Return the text with its token borders made visible: a coloured table in a notebook, plain text in `print`.
@@ -319,7 +331,7 @@ class Tokenizer:
         """
         return self._native.decode_bytes(ids)
 
-    def decode_batch(self, ragged: Ragged | list[Ids]) -> list[str]:
+    def decode_batch(self, ragged: Ragged | list[Any]) -> list[str]:
         """Decode many rows, each as `decode` does.
 
         Args:
@@ -340,8 +352,8 @@ class Tokenizer:
     def stream_decoder(self) -> _native.StreamDecoder:
         """Return a decoder for ids that come one at a time.
 
-        `push(id)` returns the text that is certain now and never splits a character; `finish()` returns the rest. All of
-        it joined is `decode` of all the ids.
+        `push(id)` returns the text that is certain now and never splits a character; `finish()` returns the rest. All
+        of it joined is `decode` of all the ids.
         """
         return self._native.stream_decoder()
 
@@ -350,8 +362,8 @@ class Tokenizer:
     def is_canonical(self, ids: Ids) -> bool:
         """Return whether the ids are what `encode` gives for the text that they spell.
 
-        Special ids cut the sequence and each run between them is judged alone. A run that is not UTF-8 is not canonical;
-        an empty one is.
+        Special ids cut the sequence and each run between them is judged alone. A run that is not UTF-8 is not
+        canonical; an empty one is.
 
         Raises:
             TypeError: The ids are not integers.
@@ -386,11 +398,13 @@ class Tokenizer:
     def info(self) -> dict[str, Any]:
         """Return what the file holds and how it is read, as the command `tokseam info` prints it.
 
-        Keys: `kind`, `vocab_size`, `entries`, `merges`, `live_merges`, `pretokenizer`, `family`, `normalizer`,
-        `decoder`, `lossless` (`"yes"`, or the component that loses text), `missing_bytes` (bytes without a token) and
-        `warnings` (where stock `tokenizers` and this package differ on purpose).
+        Keys: `kind`, `vocab_size`, `entries` (of the model), `merges`, `live_merges` (that can fire), `added_tokens`,
+        `superwords` (whether merges join words), `normalizer`, `pretokenizer`, `lossless` (`"yes"`, or the component
+        that loses text), `missing_bytes` (bytes without a token) and `warnings` (where this package and stock
+        `tokenizers` differ on purpose).
         """
-        return self._native.info()
+        info = self._native.info()
+        return info | {"lossless": info.pop("lossy") or "yes"}
 
     # Saving.
 

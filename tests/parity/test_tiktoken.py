@@ -1,4 +1,4 @@
-"""Ids equal those of `tiktoken` for the same ranks, from the encoding itself, from its file, and from a tokenizer.json."""
+"""Ids equal those of `tiktoken` for the same ranks: from the encoding, from its file, and from a tokenizer.json."""
 
 import base64
 from pathlib import Path
@@ -9,7 +9,6 @@ import vocabularies
 from conftest import SEED, compared, corpora, missing, ours
 from hypothesis import given
 from texts import adversarial, worst_cases
-
 from tokseam import Tokenizer
 
 NAMES = ("cl100k", "o200k", "llama3", "qwen2", "tekken")

@@ -9,8 +9,8 @@ from conftest import FULL, NAMES, SEED, compared, corpora, ours, stock
 from hypothesis import given
 from hypothesis import strategies as st
 from texts import adversarial, worst_cases
-
 from tokseam import Tokenizer
+from tokseam.errors import VocabError
 
 
 def touched(text: str, offsets: np.ndarray) -> list[tuple[int, int]]:
@@ -31,19 +31,31 @@ def spelled_out(stock: tokenizers.Tokenizer, tokenizer: Tokenizer, text: str) ->
 
 
 def check(name: str, text: str, encoding: tokenizers.Encoding) -> None:
+    if not set(ours(name).info()["missing_bytes"]).isdisjoint(text.encode()):
+        # Stock `tokenizers` drops such a byte, and its neighbours merge over the gap.
+        with pytest.raises(VocabError, match="has no token"):
+            ours(name).encode(text)
+        return
     ids, offsets = ours(name).encode_with_offsets(text)
     if ids.tolist() != encoding.ids:
-        first = next(i for i, pair in enumerate(zip([*ids.tolist(), -1], [*encoding.ids, -1], strict=False)) if pair[0] != pair[1])
+        first = next(
+            i
+            for i, pair in enumerate(zip([*ids.tolist(), -1], [*encoding.ids, -1], strict=False))
+            if pair[0] != pair[1]
+        )
         at = encoding.offsets[max(first - 2, 0)][0] if encoding.offsets else 0
         raise AssertionError(
             f"{name}: token {first} differs in {text[at : at + 60]!r}: "
-            f"{ids.tolist()[first : first + 8]}, not {encoding.ids[first : first + 8]} {encoding.tokens[first : first + 8]}"
+            f"{ids.tolist()[first : first + 8]}, not {encoding.ids[first : first + 8]} "
+            f"{encoding.tokens[first : first + 8]}"
         )
     found = touched(text, offsets)
     if found != encoding.offsets:
         first = next(i for i, pair in enumerate(zip(found, encoding.offsets, strict=True)) if pair[0] != pair[1])
         near = text[max(found[first][0] - 20, 0) : found[first][1] + 20]
-        raise AssertionError(f"{name}: offsets of token {first} near {near!r}: {found[first]}, not {encoding.offsets[first]}")
+        raise AssertionError(
+            f"{name}: offsets of token {first} near {near!r}: {found[first]}, not {encoding.offsets[first]}"
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,15 +72,24 @@ def test_real_text(name: str) -> None:
             compared[f"ids and offsets, {kind}"] += len(text.encode())
 
 
+def garbled(theirs: tokenizers.Tokenizer) -> set[int]:
+    """Return the added tokens that the stock byte-level decoder garbles: it reads `ö` as the byte 0xF6."""
+    if not isinstance(theirs.decoder, tokenizers.decoders.ByteLevel):
+        return set()
+    return {id for id, token in theirs.get_added_tokens_decoder().items() if not token.content.isascii()}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_decoded_text(name: str) -> None:
     theirs, tokenizer = stock(name), ours(name)
+    unlike = garbled(theirs)
     rng = random.Random(SEED)
     documents = [text for texts in corpora().values() for text in texts]
     for text in documents if FULL else rng.sample(documents, min(len(documents), 20)):
         ids = tokenizer.encode(text)
         decoded = tokenizer.decode(ids)
-        assert decoded == theirs.decode(ids.tolist(), skip_special_tokens=False)
+        if unlike.isdisjoint(ids.tolist()):
+            assert decoded == theirs.decode(ids.tolist(), skip_special_tokens=False)
         stream = tokenizer.stream_decoder()
         assert "".join([stream.push(id) for id in ids.tolist()] + [stream.finish()]) == decoded
         if tokenizer.info()["lossless"] == "yes":
@@ -79,7 +100,7 @@ def test_decoded_text(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_any_ids_decode_alike(name: str) -> None:
     theirs, tokenizer = stock(name), ours(name)
-    known = sorted(theirs.get_vocab().values())
+    known = sorted(set(theirs.get_vocab().values()) - garbled(theirs))
     rng = random.Random(SEED)
     for size in [1, 2, 3, 5, 8, 200] * (200 if FULL else 20):
         ids = rng.choices(known, k=size)
@@ -137,7 +158,11 @@ def test_allowed_special_tokens(name: str) -> None:
     theirs, tokenizer = stock(name), ours(name)
     special = sorted(tokenizer.special_tokens)[:20]
 
-    @given(st.lists(st.one_of(st.sampled_from(special), st.sampled_from([" ", "a b", "\n", "12 x"])), max_size=8).map("".join))
+    @given(
+        st.lists(st.one_of(st.sampled_from(special), st.sampled_from([" ", "a b", "\n", "12 x"])), max_size=8).map(
+            "".join
+        )
+    )
     def run(text: str) -> None:
         theirs.encode_special_tokens = False
         try:

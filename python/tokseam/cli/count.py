@@ -20,7 +20,6 @@ def count(
     With --json also its bytes, and the bytes a token. With --lines one number a line.
 
     Examples:
-
         tokseam count "By the way"
 
         tokseam count --file book.txt --json

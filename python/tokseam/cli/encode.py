@@ -19,7 +19,6 @@ def encode(
     """Print the token ids of a text.
 
     Examples:
-
         tokseam encode "By the way"
 
         tokseam encode --file book.txt -t tokenizer.json > ids.txt

@@ -22,7 +22,6 @@ def info(
     """Say what a tokenizer is, whether it keeps every byte, and where it differs from its file.
 
     Examples:
-
         tokseam info
 
         tokseam info -t tokenizer.json
@@ -48,21 +47,17 @@ def rows(loaded: Tokenizer) -> list[tuple[str, str]]:
     special = loaded.special_tokens
     rows = [
         ("kind", facts["kind"]),
-        ("vocabulary", f"{facts['vocab_size']:,} ids, {facts['entries']:,} of them in use"),
+        ("vocabulary", f"{facts['vocab_size']:,} ids, {facts['entries']:,} tokens in the model"),
         ("merges", f"{facts['merges']:,}, {facts['live_merges']:,} of them live"),
+        ("superwords", "yes" if facts["superwords"] else "no"),
+        ("added tokens", f"{facts['added_tokens']:,}"),
         ("special tokens", f"{len(special):,}{listing(special)}"),
-        ("pretokenizer", named(facts["pretokenizer"], facts["family"])),
         ("normalizer", facts["normalizer"] or "none"),
-        ("decoder", facts["decoder"] or "none"),
+        ("pretokenizer", facts["pretokenizer"] or "none"),
         ("lossless", facts["lossless"]),
         ("missing bytes", missing(facts["missing_bytes"])),
     ]
     return rows + [("warning", warning) for warning in facts["warnings"]]
-
-
-def named(pretokenizer: str | None, family: str | None) -> str:
-    """Return the pretokenizer and the scanner that was found for it."""
-    return f"{pretokenizer or 'none'} ({family or 'general'})"
 
 
 def listing(special: dict[str, int], limit: int = 8) -> str:

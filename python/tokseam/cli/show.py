@@ -30,7 +30,6 @@ def show(
     character is written as its bytes.
 
     Examples:
-
         tokseam show "By the way, 12345 = 1,2345e4"
 
         tokseam show --file book.txt --html book.html

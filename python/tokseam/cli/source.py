@@ -27,9 +27,7 @@ Pattern = Annotated[
     typer.Option("--pattern", metavar="REGEX", help="The split pattern, for a .tiktoken file."),
 ]
 Text = Annotated[str | None, typer.Argument(metavar="TEXT", help="The text. Without it: --file, or standard input.")]
-File = Annotated[
-    Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read this file; - is standard input.")
-]
+File = Annotated[Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read this file; - is standard input.")]
 Special = Annotated[
     list[str] | None,
     typer.Option(
@@ -77,9 +75,10 @@ def lines(text: str | None, file: Path | None) -> Iterator[bytes]:
     if file is None and sys.stdin.isatty():
         raise typer.BadParameter("give a text, --file FILE, or pipe something in")
     with contextlib.ExitStack() as stack:
-        stdin = file is None or str(file) == "-"
-        stream = sys.stdin.buffer if stdin else stack.enter_context(file.open("rb"))
-        size = None if stdin else file.stat().st_size
+        if file is None or str(file) == "-":
+            stream, size = sys.stdin.buffer, None
+        else:
+            stream, size = stack.enter_context(file.open("rb")), file.stat().st_size
         # On standard error, and only for a person who has waited a second.
         bar = stack.enter_context(tqdm(total=size, unit="B", unit_scale=True, delay=1, disable=None, leave=False))
         for line in stream:

@@ -129,7 +129,11 @@ impl AddedTokens {
         let entries = match entries {
             Value::Null => &empty,
             Value::Array(entries) => entries,
-            other => return Err(Error::Vocab(format!("added_tokens must be a list, not {other}"))),
+            other => {
+                return Err(Error::Vocab(format!(
+                    "added_tokens must be a list, not {other}"
+                )));
+            }
         };
         let mut next = u32::try_from(model_vocab_len)
             .map_err(|_| Error::Vocab(format!("model.vocab has {model_vocab_len} entries")))?;
@@ -144,17 +148,16 @@ impl AddedTokens {
                 warnings.push(format!("added_tokens[{index}] is empty and ignored"));
                 continue;
             }
-            let known = ids.get(&entry.content).copied().or_else(|| model_vocab(&entry.content));
-            let id = match known {
-                Some(id) => id,
-                None => {
-                    let id = next;
-                    next = next.checked_add(1).ok_or_else(|| {
-                        Error::Vocab(format!("added_tokens[{index}] has no id left"))
-                    })?;
-                    id
-                }
-            };
+            let known = ids
+                .get(&entry.content)
+                .copied()
+                .or_else(|| model_vocab(&entry.content));
+            let id = known.unwrap_or(next);
+            if known.is_none() {
+                next = next.checked_add(1).ok_or_else(|| {
+                    Error::Vocab(format!("there is no id left for added_tokens[{index}]"))
+                })?;
+            }
             if id != entry.id {
                 warnings.push(format!(
                     "the added token {:?} has id {id}, not {} as the file says",
@@ -176,14 +179,20 @@ impl AddedTokens {
                 single_word: entry.single_word,
             };
             let content = token.content.clone();
-            if let Some(before) = tokens.insert(id, token).filter(|before| before.content != content) {
+            if let Some(before) = tokens
+                .insert(id, token)
+                .filter(|before| before.content != content)
+            {
                 warnings.push(format!(
                     "the added token {content:?} takes id {id} from {:?}, which never matches",
                     before.content
                 ));
             }
         }
-        Ok((Self::new(tokens.into_values().collect(), normalizer)?, warnings))
+        Ok((
+            Self::new(tokens.into_values().collect(), normalizer)?,
+            warnings,
+        ))
     }
 
     /// The special tokens of a tiktoken encoding.
@@ -206,10 +215,16 @@ impl AddedTokens {
         let mut ids = FxHashSet::default();
         for token in &tokens {
             if token.content.is_empty() {
-                return Err(Error::Vocab(format!("the special token of id {} is empty", token.id)));
+                return Err(Error::Vocab(format!(
+                    "the special token of id {} is empty",
+                    token.id
+                )));
             }
             if !ids.insert(token.id) {
-                return Err(Error::Vocab(format!("two special tokens have id {}", token.id)));
+                return Err(Error::Vocab(format!(
+                    "two special tokens have id {}",
+                    token.id
+                )));
             }
         }
         Self::new(tokens, None)
@@ -236,7 +251,11 @@ impl AddedTokens {
             normalized.push((content.text().to_vec(), index));
         }
         let (raw, normalized) = (Set::new(raw, &tokens)?, Set::new(normalized, &tokens)?);
-        Ok(Self { tokens, raw, normalized })
+        Ok(Self {
+            tokens,
+            raw,
+            normalized,
+        })
     }
 
     /// The tokens in the order of their ids, each once.
@@ -245,10 +264,21 @@ impl AddedTokens {
         &self.tokens
     }
 
+    /// The token with an id.
+    #[must_use]
+    pub fn get(&self, id: u32) -> Option<&AddedToken> {
+        let index = self
+            .tokens
+            .binary_search_by_key(&id, |token| token.id)
+            .ok()?;
+        self.tokens.get(index)
+    }
+
     /// Whether any token can match.
     #[must_use]
     pub fn must_scan(&self, allowed: &Allowed) -> bool {
-        self.raw.must_scan(&self.tokens, allowed) || self.normalized.must_scan(&self.tokens, allowed)
+        self.raw.must_scan(&self.tokens, allowed)
+            || self.normalized.must_scan(&self.tokens, allowed)
     }
 
     /// Cuts an original text at the tokens that are not normalized; appends the sections.
@@ -282,7 +312,11 @@ impl Set {
             .map_err(|error| Error::Vocab(format!("the added tokens are too many: {error}")))?;
         let has_plain = patterns.iter().any(|(_, index)| !tokens[*index].special);
         let tokens = patterns.into_iter().map(|(_, index)| index).collect();
-        Ok(Self { automaton: Some(automaton), tokens, has_plain })
+        Ok(Self {
+            automaton: Some(automaton),
+            tokens,
+            has_plain,
+        })
     }
 
     fn must_scan(&self, tokens: &[AddedToken], allowed: &Allowed) -> bool {
@@ -290,20 +324,23 @@ impl Set {
             || match allowed {
                 Allowed::None => false,
                 Allowed::All => !self.tokens.is_empty(),
-                Allowed::Some(ids) => self.tokens.iter().any(|&index| ids.contains(&tokens[index].id)),
+                Allowed::Some(ids) => self
+                    .tokens
+                    .iter()
+                    .any(|&index| ids.contains(&tokens[index].id)),
             }
     }
 
-    fn cut(
-        &self,
-        tokens: &[AddedToken],
-        text: &[u8],
-        allowed: &Allowed,
-        out: &mut Vec<Section>,
-    ) {
-        let automaton = self.automaton.as_ref().filter(|_| self.must_scan(tokens, allowed));
+    fn cut(&self, tokens: &[AddedToken], text: &[u8], allowed: &Allowed, out: &mut Vec<Section>) {
+        let automaton = self
+            .automaton
+            .as_ref()
+            .filter(|_| self.must_scan(tokens, allowed));
         let mut last = 0;
-        for found in automaton.into_iter().flat_map(|automaton| automaton.find_iter(text)) {
+        for found in automaton
+            .into_iter()
+            .flat_map(|automaton| automaton.find_iter(text))
+        {
             let token = &tokens[self.tokens[found.pattern().as_usize()]];
             if token.special && !allowed.has(token.id) {
                 continue;
@@ -340,12 +377,263 @@ impl Set {
             // end before it, as in `tokenizers`; if it may take nothing that is left, it is empty
             // and no token.
             if start < end {
-                out.push(Section::Token { id: token.id, range: start..end });
+                out.push(Section::Token {
+                    id: token.id,
+                    range: start..end,
+                });
             }
             last = end;
         }
         if last < text.len() {
             out.push(Section::Text(last..text.len()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn token(content: &str, flags: &[&str]) -> Value {
+        let has = |flag: &str| flags.contains(&flag);
+        json!({
+            "id": 0, "content": content, "special": has("special"), "normalized": has("normalized"),
+            "lstrip": has("lstrip"), "rstrip": has("rstrip"), "single_word": has("single_word"),
+        })
+    }
+
+    fn added(tokens: &[Value]) -> AddedTokens {
+        AddedTokens::from_json(&Value::Array(tokens.to_vec()), &|_| None, 100, None)
+            .unwrap()
+            .0
+    }
+
+    fn cut(added: &AddedTokens, text: &str, allowed: &Allowed) -> Vec<String> {
+        let mut sections = Vec::new();
+        added.cut_raw(text.as_bytes(), allowed, &mut sections);
+        sections
+            .into_iter()
+            .map(|section| match section {
+                Section::Text(range) => text[range].to_owned(),
+                Section::Token { id, range } => format!("[{id}:{}]", &text[range]),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn leftmost_longest() {
+        let added = added(&[token("ab", &[]), token("abc", &[]), token("bcd", &[])]);
+        assert_eq!(
+            cut(&added, "xabcdab", &Allowed::None),
+            ["x", "[101:abc]", "d", "[100:ab]"]
+        );
+        assert_eq!(cut(&added, "", &Allowed::None), [""; 0]);
+    }
+
+    #[test]
+    fn special_tokens_are_text_unless_allowed() {
+        let added = added(&[
+            token("<s>", &["special"]),
+            token("s>", &[]),
+            token("<p>", &["special"]),
+        ]);
+        // The special token takes its text though it does not match.
+        assert_eq!(cut(&added, "<s>s>", &Allowed::None), ["<s>", "[101:s>]"]);
+        assert_eq!(
+            cut(&added, "<s><p>", &Allowed::All),
+            ["[100:<s>]", "[102:<p>]"]
+        );
+        let some = FxHashSet::from_iter([102]);
+        assert_eq!(
+            cut(&added, "<s><p>", &Allowed::Some(&some)),
+            ["<s>", "[102:<p>]"]
+        );
+        assert!(added.must_scan(&Allowed::None));
+        let specials = AddedTokens::from_specials([("<s>".to_owned(), 5)]).unwrap();
+        assert!(!specials.must_scan(&Allowed::None) && specials.must_scan(&Allowed::All));
+        assert_eq!(specials.get(5).unwrap().content, "<s>");
+    }
+
+    #[test]
+    fn flags() {
+        let added = added(&[
+            token("l", &["lstrip"]),
+            token("r", &["rstrip"]),
+            token("w", &["single_word"]),
+        ]);
+        assert_eq!(
+            cut(&added, "a \u{3000}l b", &Allowed::None),
+            ["a", "[100: \u{3000}l]", " b"]
+        );
+        assert_eq!(
+            cut(&added, "r  l", &Allowed::None),
+            ["[101:r  ]", "[100:l]"]
+        );
+        assert_eq!(
+            cut(&added, "w aw w é_w wé", &Allowed::None),
+            ["[102:w]", " aw ", "[102:w]", " é_w wé"]
+        );
+    }
+
+    #[test]
+    fn white_space_is_taken_once() {
+        // As `tokenizers` does it: matches inside white space that was taken already may overlap
+        // it, and count for nothing where nothing is left of them.
+        let both = added(&[
+            token(" ", &["lstrip", "rstrip"]),
+            token("a", &["rstrip"]),
+            token(" b", &[]),
+        ]);
+        assert_eq!(
+            cut(&both, "   x  ", &Allowed::None),
+            ["[100:   ]", "x", "[100:  ]"]
+        );
+        assert_eq!(
+            cut(&both, "a  b", &Allowed::None),
+            ["[101:a  ]", "[102: b]"]
+        );
+    }
+
+    #[test]
+    fn ids_are_those_of_stock_tokenizers() {
+        let entries = json!([token("a", &[]), token("b", &[]), token("a", &["special"])]);
+        let model = |content: &str| (content == "b").then_some(7);
+        let (added, warnings) = AddedTokens::from_json(&entries, &model, 100, None).unwrap();
+        let ids: Vec<_> = added
+            .tokens()
+            .iter()
+            .map(|token| (token.id, token.special))
+            .collect();
+        assert_eq!(ids, [(7, false), (100, true)]);
+        assert_eq!(warnings.len(), 3);
+    }
+
+    #[test]
+    fn normalized_tokens() {
+        let nfc = Normalizer::from_json(&json!({"type": "NFC"})).unwrap();
+        let entries = json!([token("e\u{301}", &["normalized"])]);
+        let (added, _) = AddedTokens::from_json(&entries, &|_| None, 9, nfc.as_ref()).unwrap();
+        let mut sections = Vec::new();
+        added.cut_normalized("aé".as_bytes(), &Allowed::None, &mut sections);
+        assert_eq!(
+            sections,
+            [Section::Text(0..1), Section::Token { id: 9, range: 1..3 }]
+        );
+        let twice = json!([
+            token("e\u{301}", &["normalized"]),
+            token("é", &["normalized"])
+        ]);
+        assert!(AddedTokens::from_json(&twice, &|_| None, 9, nfc.as_ref()).is_err());
+        let drop = json!({"type": "Replace", "pattern": {"String": "x"}, "content": ""});
+        let drop = Normalizer::from_json(&drop).unwrap();
+        let nothing = json!([token("x", &["normalized"])]);
+        assert!(AddedTokens::from_json(&nothing, &|_| None, 9, drop.as_ref()).is_err());
+    }
+
+    #[test]
+    fn malformed_entries_are_named() {
+        for (entries, part) in [
+            (json!({}), "added_tokens"),
+            (json!([token("a", &[]), {"id": 1}]), "added_tokens[1]"),
+            (json!([{"id": "1", "content": "a"}]), "added_tokens[0]"),
+        ] {
+            let error = AddedTokens::from_json(&entries, &|_| None, 9, None)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        for twice in [
+            [("a", 1), ("a", 2)],
+            [("a", 1), ("b", 1)],
+            [("", 1), ("b", 2)],
+        ] {
+            let specials = twice.map(|(content, id)| (content.to_owned(), id));
+            assert!(AddedTokens::from_specials(specials).is_err());
+        }
+    }
+
+    /// From the definition: at each place the longest token that starts there, allowed or not.
+    fn cut_slowly(added: &AddedTokens, text: &[u8], allowed: &Allowed) -> Vec<Section> {
+        let is_space = |found: (Option<char>, usize)| found.0.is_some_and(char::is_whitespace);
+        let is_beside = |found: (Option<char>, usize)| found.0.is_some_and(is_word);
+        let (mut sections, mut place, mut last) = (Vec::new(), 0, 0);
+        while place < text.len() {
+            let longest = added
+                .tokens()
+                .iter()
+                .filter(|token| text[place..].starts_with(token.content.as_bytes()))
+                .max_by_key(|token| token.content.len());
+            let Some(token) = longest else {
+                place += 1;
+                continue;
+            };
+            let (mut start, mut end) = (place, place + token.content.len());
+            place = end;
+            let alone = !is_beside(characters::before(text, start))
+                && !is_beside(characters::after(text, end));
+            if (token.special && !allowed.has(token.id)) || (token.single_word && !alone) {
+                continue;
+            }
+            while token.lstrip && is_space(characters::before(text, start)) {
+                start -= characters::before(text, start).1;
+            }
+            if token.lstrip {
+                start = start.max(last);
+            }
+            while token.rstrip && is_space(characters::after(text, end)) {
+                end += characters::after(text, end).1;
+            }
+            if last < start {
+                sections.push(Section::Text(last..start));
+            }
+            if start < end {
+                sections.push(Section::Token {
+                    id: token.id,
+                    range: start..end,
+                });
+            }
+            last = end;
+        }
+        if last < text.len() {
+            sections.push(Section::Text(last..text.len()));
+        }
+        sections
+    }
+
+    proptest! {
+        #[test]
+        fn sections_follow_the_definition(
+            tokens in prop::collection::hash_map(
+                prop::sample::select(vec!["a", "ab", "abc", "bc", "b ", " ", "  ", "é", "<s>", "s>"]),
+                prop::sample::subsequence(vec!["special", "lstrip", "rstrip", "single_word"], 0..4),
+                0..6,
+            ),
+            text in prop::collection::vec(
+                prop::sample::select(vec!["a", "b", "c", " ", "\u{3000}", "é", "<s>", "_", "x"]),
+                0..14,
+            ),
+            bad in any::<bool>(),
+        ) {
+            let entries: Vec<Value> = tokens.iter().map(|(text, flags)| token(text, flags)).collect();
+            let added = added(&entries);
+            let mut text = text.concat().into_bytes();
+            if bad && !text.is_empty() {
+                let middle = text.len() / 2;
+                text[middle] = 0xE2;
+            }
+            let some = FxHashSet::from_iter([100, 102]);
+            for allowed in [Allowed::None, Allowed::All, Allowed::Some(&some)] {
+                let expected = cut_slowly(&added, &text, &allowed);
+                let mut sections = Vec::new();
+                added.cut_raw(&text, &allowed, &mut sections);
+                if !added.must_scan(&allowed) {
+                    prop_assert!(sections.len() <= 1);
+                }
+                prop_assert_eq!(sections, expected);
+            }
         }
     }
 }

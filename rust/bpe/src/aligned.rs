@@ -42,10 +42,18 @@ impl<'t> Aligned<'t> {
         let spans = if track {
             Spans::Itself { base, whole: false }
         } else {
-            let zero = if base == 0 { characters::after(text, 0).1 } else { 0 };
+            let zero = if base == 0 {
+                characters::after(text, 0).1
+            } else {
+                0
+            };
             Spans::Untracked { zero }
         };
-        Self { text: Cow::Borrowed(text), origin: base, spans }
+        Self {
+            text: Cow::Borrowed(text),
+            origin: base,
+            spans,
+        }
     }
 
     /// The text.
@@ -101,15 +109,22 @@ impl<'t> Aligned<'t> {
         let end = range.end.min(self.text.len());
         let start = range.start.min(end);
         let spans = match &self.spans {
-            Spans::Untracked { zero } => {
-                Spans::Untracked { zero: (*zero).clamp(start, end) - start }
-            }
-            Spans::Itself { base, whole } => Spans::Itself { base: base + start, whole: *whole },
+            Spans::Untracked { zero } => Spans::Untracked {
+                zero: (*zero).clamp(start, end) - start,
+            },
+            Spans::Itself { base, whole } => Spans::Itself {
+                base: base + start,
+                whole: *whole,
+            },
             Spans::Each(spans) => Spans::Each(Cow::Borrowed(&spans[start..end])),
         };
         Aligned {
             text: Cow::Borrowed(&self.text[start..end]),
-            origin: if start < end { self.span(start, start + 1).0 } else { self.origin },
+            origin: if start < end {
+                self.span(start, start + 1).0
+            } else {
+                self.origin
+            },
             spans,
         }
     }
@@ -133,7 +148,12 @@ impl<'t> Aligned<'t> {
             Spans::Untracked { .. } => None,
             _ => Some(Vec::with_capacity(self.text.len())),
         };
-        Rewrite { old: self, text: Vec::with_capacity(self.text.len()), spans, zero: 0 }
+        Rewrite {
+            old: self,
+            text: Vec::with_capacity(self.text.len()),
+            spans,
+            zero: 0,
+        }
     }
 
     /// Takes the result of a change.
@@ -141,7 +161,9 @@ impl<'t> Aligned<'t> {
         self.text = Cow::Owned(rewritten.text);
         self.spans = match rewritten.spans {
             Some(spans) => Spans::Each(Cow::Owned(spans)),
-            None => Spans::Untracked { zero: rewritten.zero },
+            None => Spans::Untracked {
+                zero: rewritten.zero,
+            },
         };
     }
 }
@@ -220,6 +242,82 @@ impl Rewrite<'_, '_> {
     /// Ends the change.
     #[must_use]
     pub fn finish(self) -> Rewritten {
-        Rewritten { text: self.text, spans: self.spans, zero: self.zero }
+        Rewritten {
+            text: self.text,
+            spans: self.spans,
+            zero: self.zero,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(text: &Aligned) -> Vec<(usize, usize)> {
+        (0..text.text().len())
+            .map(|place| text.span(place, place + 1))
+            .collect()
+    }
+
+    #[test]
+    fn unchanged_text_stands_for_itself() {
+        let mut text = Aligned::new("aé".as_bytes(), 7, true);
+        assert_eq!(spans(&text), [(7, 8), (8, 9), (9, 10)]);
+        assert_eq!(text.slice(1..3).span(0, 2), (8, 10));
+        text.round();
+        assert_eq!(spans(&text), [(7, 8), (8, 10), (8, 10)]);
+        assert_eq!(spans(&text.slice(1..3)), [(8, 10), (8, 10)]);
+        assert_eq!(text.slice(1..3).origin(), 8);
+        assert_eq!(text.span(2, 2), (7, 7));
+        assert_eq!(text.span(2, 9), (7, 7));
+    }
+
+    #[test]
+    fn a_prefix_stands_for_the_first_character() {
+        let mut text = Aligned::new("éa".as_bytes(), 0, true);
+        text.round();
+        text.prepend("__");
+        assert_eq!(text.text(), "__éa".as_bytes());
+        assert_eq!(spans(&text), [(0, 2), (0, 2), (0, 2), (0, 2), (2, 3)]);
+        let mut empty = Aligned::new(b"", 0, true);
+        empty.prepend("_");
+        assert_eq!(empty.text(), b"");
+    }
+
+    #[test]
+    fn changes_add_up() {
+        let mut text = Aligned::new("aéb".as_bytes(), 5, true);
+        let mut rewrite = text.rewrite();
+        assert!(rewrite.is_empty());
+        rewrite.keep(1..3);
+        rewrite.put("猫".as_bytes(), 1);
+        assert_eq!(rewrite.len(), 5);
+        rewrite.keep(3..4);
+        let rewritten = rewrite.finish();
+        text.become_rewritten(rewritten);
+        assert_eq!(text.text(), "é猫b".as_bytes());
+        assert_eq!(
+            spans(&text),
+            [(6, 7), (7, 8), (6, 8), (6, 8), (6, 8), (8, 9)]
+        );
+        text.prepend("_");
+        assert_eq!(text.span(0, 1), (6, 8));
+        assert_eq!(text.span(0, 7), (6, 9));
+    }
+
+    #[test]
+    fn the_start_is_known_without_spans() {
+        for track in [true, false] {
+            let mut text = Aligned::new("éa".as_bytes(), 0, track);
+            text.prepend("__");
+            let starts: Vec<bool> = [0, 1, 2, 4, 5]
+                .map(|place| text.starts_original(place))
+                .into();
+            assert_eq!(starts, [true, true, true, false, false], "{track}");
+            assert!(!text.slice(4..5).starts_original(0));
+            assert!(text.slice(1..5).starts_original(0));
+            assert!(!Aligned::new(b"a", 3, track).starts_original(0));
+        }
     }
 }

@@ -171,10 +171,8 @@ impl Tokenizer {
         if same == run.len() && same == again.len() {
             return Ok(None);
         }
-        let is_added = |id: Option<&u32>| {
-            id.is_some_and(|id| self.added_tokens().iter().any(|token| token.id == *id))
-        };
-        let reason = if is_added(run.get(same)) || is_added(again.get(same)) {
+        let is_added = |ids: &[u32]| ids.get(same).is_some_and(|&id| self.added(id).is_some());
+        let reason = if is_added(run) || is_added(&again) {
             Reason::AddedToken
         } else {
             Reason::Pair

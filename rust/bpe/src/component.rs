@@ -17,9 +17,9 @@ pub(crate) struct Component<'j> {
 impl<'j> Component<'j> {
     /// Reads the type of the component at `path`.
     pub(crate) fn new(value: &'j Value, path: String) -> Result<Self, Error> {
-        let fields = value
-            .as_object()
-            .ok_or_else(|| Error::Vocab(format!("{path} must be an object or null, not {value}")))?;
+        let fields = value.as_object().ok_or_else(|| {
+            Error::Vocab(format!("{path} must be an object or null, not {value}"))
+        })?;
         let kind = fields
             .get("type")
             .and_then(Value::as_str)
@@ -39,13 +39,23 @@ impl<'j> Component<'j> {
 
     /// The error for a component that is not supported.
     pub(crate) fn unsupported(&self, reason: &str) -> Error {
-        Error::Unsupported { component: self.name(), reason: reason.into() }
+        Error::Unsupported {
+            component: self.name(),
+            reason: reason.into(),
+        }
     }
 
     /// Refuses fields other than these.
     pub(crate) fn has_only(&self, names: &[&str]) -> Result<(), Error> {
-        match self.fields.keys().find(|name| *name != "type" && !names.contains(&name.as_str())) {
-            Some(name) => Err(Error::Vocab(format!("{} has an unknown field {name:?}", self.name()))),
+        match self
+            .fields
+            .keys()
+            .find(|name| *name != "type" && !names.contains(&name.as_str()))
+        {
+            Some(name) => Err(Error::Vocab(format!(
+                "{} has an unknown field {name:?}",
+                self.name()
+            ))),
             None => Ok(()),
         }
     }
@@ -75,12 +85,18 @@ impl<'j> Component<'j> {
 
     /// A field that is a text.
     pub(crate) fn text(&self, name: &str) -> Result<&'j str, Error> {
-        self.get(name).and_then(Value::as_str).ok_or_else(|| self.malformed(name, "a text"))
+        self.get(name)
+            .and_then(Value::as_str)
+            .ok_or_else(|| self.malformed(name, "a text"))
     }
 
     /// A field that is one character.
     pub(crate) fn character(&self, name: &str) -> Result<char, Error> {
-        let mut characters = self.get(name).and_then(Value::as_str).unwrap_or_default().chars();
+        let mut characters = self
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .chars();
         match (characters.next(), characters.next()) {
             (Some(character), None) => Ok(character),
             _ => Err(self.malformed(name, "one character")),
@@ -110,19 +126,20 @@ impl<'j> Component<'j> {
     pub(crate) fn pattern(&self, name: &str) -> Result<crate::pattern::Pattern, Error> {
         use crate::pattern::{Dialect, Pattern};
         let fields = self.get(name).and_then(Value::as_object);
-        let field = fields.filter(|fields| fields.len() == 1).and_then(|fields| fields.iter().next());
+        let field = fields
+            .filter(|fields| fields.len() == 1)
+            .and_then(|fields| fields.iter().next());
         match field.map(|(kind, source)| (kind.as_str(), source.as_str())) {
             // The empty text matches between all characters, like the empty expression.
             Some(("String", Some(text))) if !text.is_empty() => Ok(Pattern::literal(text)),
-            Some(("Regex" | "String", Some(source))) => {
-                Pattern::new(source, Dialect::Oniguruma).map_err(|error| match error {
+            Some(("Regex" | "String", Some(source))) => Pattern::new(source, Dialect::Oniguruma)
+                .map_err(|error| match error {
                     Error::Unsupported { component, reason } => Error::Unsupported {
                         component: format!("{}.{name} ({}): {component}", self.path, self.kind),
                         reason,
                     },
                     error => error,
-                })
-            }
+                }),
             _ => Err(self.malformed(name, "{\"String\": text} or {\"Regex\": expression}")),
         }
     }
@@ -149,9 +166,18 @@ mod tests {
         assert_eq!(component.text("text"), Ok("ab"));
         assert_eq!(component.character("char"), Ok('▁'));
         assert_eq!(component.count("count"), Ok(3));
-        let names: Vec<String> = component.list("list").unwrap().iter().map(Component::name).collect();
+        let names: Vec<String> = component
+            .list("list")
+            .unwrap()
+            .iter()
+            .map(Component::name)
+            .collect();
         assert_eq!(names, ["decoder.list[0] (A)", "decoder.list[1] (B)"]);
-        assert!(component.has_only(&["flag", "text", "char", "count", "list"]).is_ok());
+        assert!(
+            component
+                .has_only(&["flag", "text", "char", "count", "list"])
+                .is_ok()
+        );
     }
 
     #[test]

@@ -45,13 +45,23 @@ enum Step {
     Unspell,
     /// Puts U+FFFD for what is not UTF-8.
     Lossy,
-    Replace { pattern: Pattern, content: String },
+    Replace {
+        pattern: Pattern,
+        content: String,
+    },
     /// Turns runs of `<0xNN>` into bytes.
     ByteFallback,
     /// Takes up to so many of a character from the start and the end.
-    Strip { content: char, start: usize, stop: usize },
+    Strip {
+        content: char,
+        start: usize,
+        stop: usize,
+    },
     /// Puts spaces in the place of a character; drops it in the first token if `drop_first`.
-    Metaspace { replacement: char, drop_first: bool },
+    Metaspace {
+        replacement: char,
+        drop_first: bool,
+    },
 }
 
 /// How tokens become one.
@@ -81,10 +91,18 @@ impl Decoder {
     /// [`Error::Unsupported`] for another kind of decoder, [`Error::Vocab`] for fields that are
     /// not understood.
     pub fn from_json(value: &Value, byte_level_pretokenizer: bool) -> Result<Self, Error> {
-        let mut chain = Chain { each: Vec::new(), join: Join::Plain, whole: Vec::new() };
+        let mut chain = Chain {
+            each: Vec::new(),
+            join: Join::Plain,
+            whole: Vec::new(),
+        };
         let mut joined = false;
         if value.is_null() {
-            chain.join = if byte_level_pretokenizer { Join::Lossy } else { Join::Spaced };
+            chain.join = if byte_level_pretokenizer {
+                Join::Lossy
+            } else {
+                Join::Spaced
+            };
         } else {
             if byte_level_pretokenizer {
                 chain.each.push(Step::Spell);
@@ -94,7 +112,9 @@ impl Decoder {
         if let [Step::Spell, Step::Unspell] = chain.each[..] {
             chain.each.clear();
         }
-        Ok(Self { chain: Arc::new(chain) })
+        Ok(Self {
+            chain: Arc::new(chain),
+        })
     }
 
     /// Whether the bytes of ids are the bytes of their tokens, one after the other.
@@ -109,7 +129,11 @@ impl Decoder {
     /// [`Error::Pretokenize`] where a pattern reaches its limit.
     pub fn decode_text(&self, tokens: &mut dyn Iterator<Item = &[u8]>) -> Result<String, Error> {
         // U+FFFD is put once for all where nothing else is to do.
-        let target = if self.is_concat() { Target::Bytes } else { Target::Text };
+        let target = if self.is_concat() {
+            Target::Bytes
+        } else {
+            Target::Text
+        };
         Ok(into_text(self.decode(tokens, target)?))
     }
 
@@ -138,7 +162,10 @@ impl Decoder {
     /// A decoder that takes one token at a time.
     #[must_use]
     pub fn stream(&self) -> DecoderStream {
-        DecoderStream { chain: Arc::clone(&self.chain), run: Run::new(&self.chain, Target::Text) }
+        DecoderStream {
+            chain: Arc::clone(&self.chain),
+            run: Run::new(&self.chain, Target::Text),
+        }
     }
 }
 
@@ -189,8 +216,8 @@ impl Chain {
             }
             "ByteLevel" => {
                 component.has_only(&["add_prefix_space", "trim_offsets", "use_regex"])?;
-                component.flag("add_prefix_space", None)?;
-                component.flag("trim_offsets", None)?;
+                component.flag("add_prefix_space", Some(true))?;
+                component.flag("trim_offsets", Some(true))?;
                 component.flag("use_regex", Some(true))?;
                 self.push(Step::Unspell, *joined);
                 if *joined {
@@ -391,21 +418,32 @@ impl Step {
             }
             // Runs of byte tokens are kept by `Steps`, which sees more than one token.
             Self::Lossy | Self::ByteFallback => out.extend_from_slice(token),
-            Self::Strip { content, start, stop } => {
+            Self::Strip {
+                content,
+                start,
+                stop,
+            } => {
                 let mut buffer = [0; 4];
                 let content = content.encode_utf8(&mut buffer).as_bytes();
                 let mut rest = token;
                 for _ in 0..*start {
-                    let Some(shorter) = rest.strip_prefix(content) else { break };
+                    let Some(shorter) = rest.strip_prefix(content) else {
+                        break;
+                    };
                     rest = shorter;
                 }
                 for _ in 0..*stop {
-                    let Some(shorter) = rest.strip_suffix(content) else { break };
+                    let Some(shorter) = rest.strip_suffix(content) else {
+                        break;
+                    };
                     rest = shorter;
                 }
                 out.extend_from_slice(rest);
             }
-            Self::Metaspace { replacement, drop_first } => {
+            Self::Metaspace {
+                replacement,
+                drop_first,
+            } => {
                 let mut buffer = [0; 4];
                 let replacement = replacement.encode_utf8(&mut buffer).as_bytes();
                 let space: &[u8] = if first && *drop_first { b"" } else { b" " };
@@ -446,7 +484,12 @@ enum Rest {
     Nothing,
     /// A strip, which can be done as bytes come: how many characters may yet be taken from the
     /// start, and how many are kept back since they may be the end.
-    Strip { content: char, start: usize, stop: usize, held: usize },
+    Strip {
+        content: char,
+        start: usize,
+        stop: usize,
+        held: usize,
+    },
     /// All is kept until the end.
     Whole(Vec<u8>),
 }
@@ -455,25 +498,43 @@ impl Run {
     fn new(chain: &Chain, target: Target) -> Self {
         let rest = match chain.whole[..] {
             [] => Rest::Nothing,
-            [Step::Strip { content, start, stop }] if target == Target::Text => {
-                Rest::Strip { content, start, stop, held: 0 }
-            }
+            [
+                Step::Strip {
+                    content,
+                    start,
+                    stop,
+                },
+            ] if target == Target::Text => Rest::Strip {
+                content,
+                start,
+                stop,
+                held: 0,
+            },
             _ => Rest::Whole(Vec::new()),
         };
         Self {
             each: Steps::new(&chain.each, target),
-            joined: Joined { target, begun: false, partial: Vec::new(), rest },
+            joined: Joined {
+                target,
+                begun: false,
+                partial: Vec::new(),
+                rest,
+            },
         }
     }
 
     fn push(&mut self, chain: &Chain, token: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         let Self { each, joined } = self;
-        each.push(&chain.each, 0, token, &mut |token| joined.push(chain.join, token, out))
+        each.push(&chain.each, 0, token, &mut |token| {
+            joined.push(chain.join, token, out)
+        })
     }
 
     fn finish(mut self, chain: &Chain, out: &mut Vec<u8>) -> Result<(), Error> {
         let Self { each, joined } = &mut self;
-        each.finish(&chain.each, &mut |token| joined.push(chain.join, token, out))?;
+        each.finish(&chain.each, &mut |token| {
+            joined.push(chain.join, token, out)
+        })?;
         if !joined.partial.is_empty() {
             joined.partial.clear();
             joined.rest.push("\u{FFFD}".as_bytes(), out);
@@ -529,7 +590,12 @@ impl Rest {
         match self {
             Self::Nothing => out.extend_from_slice(bytes),
             Self::Whole(whole) => whole.extend_from_slice(bytes),
-            Self::Strip { content, start, stop, held } => {
+            Self::Strip {
+                content,
+                start,
+                stop,
+                held,
+            } => {
                 let mut buffer = [0; 4];
                 let content = content.encode_utf8(&mut buffer).as_bytes();
                 let mut rest = bytes;
@@ -562,6 +628,278 @@ impl Rest {
                     out.extend_from_slice(kept);
                     *held = tail;
                 }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn sentencepiece() -> Value {
+        json!({"type": "Sequence", "decoders": [
+            {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+            {"type": "ByteFallback"},
+            {"type": "Fuse"},
+            {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+        ]})
+    }
+
+    fn chains() -> Vec<(Value, bool)> {
+        let strip = json!({"type": "Strip", "content": "a", "start": 2, "stop": 2});
+        let fuse = json!({"type": "Fuse"});
+        let replace = json!({"type": "Replace", "pattern": {"Regex": "a+b"}, "content": "x"});
+        vec![
+            (Value::Null, true),
+            (
+                json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true}),
+                true,
+            ),
+            (Value::Null, false),
+            (sentencepiece(), false),
+            (json!({"type": "ByteLevel"}), false),
+            (
+                json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"}),
+                false,
+            ),
+            (
+                json!({"type": "Metaspace", "replacement": "▁", "add_prefix_space": false}),
+                false,
+            ),
+            (strip.clone(), false),
+            (
+                json!({"type": "Sequence", "decoders": [{"type": "ByteFallback"}, strip]}),
+                false,
+            ),
+            (
+                json!({"type": "Sequence", "decoders": [{"type": "ByteFallback"}, fuse, strip]}),
+                false,
+            ),
+            (
+                json!({"type": "Sequence", "decoders": [fuse, replace]}),
+                false,
+            ),
+            (
+                json!({"type": "Sequence", "decoders": [fuse, {"type": "ByteLevel"}, strip]}),
+                false,
+            ),
+            (
+                json!({"type": "Sequence", "decoders": [replace, {"type": "ByteLevel"}, strip]}),
+                true,
+            ),
+            (
+                json!({"type": "Sequence", "decoders": [replace, {"type": "ByteFallback"}]}),
+                false,
+            ),
+        ]
+    }
+
+    fn text(decoder: &Value, byte_level: bool, tokens: &[&str]) -> String {
+        let decoder = Decoder::from_json(decoder, byte_level).unwrap();
+        decoder
+            .decode_text(&mut tokens.iter().map(|token| token.as_bytes()))
+            .unwrap()
+    }
+
+    #[test]
+    fn steps() {
+        let sp = sentencepiece();
+        assert_eq!(text(&sp, false, &["▁a", "▁▁b"]), "a  b");
+        assert_eq!(
+            text(&sp, false, &["▁", "<0xE4>", "<0xB8>", "<0xAD>", "a"]),
+            "中a"
+        );
+        assert_eq!(
+            text(&sp, false, &["<0xE4>", "<0x41>", "a"]),
+            "\u{FFFD}\u{FFFD}a"
+        );
+        assert_eq!(
+            text(&json!({"type": "ByteLevel"}), false, &["Ġa", "é", "a b"]),
+            " a\u{FFFD}a b"
+        );
+        let metaspace =
+            json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"});
+        assert_eq!(text(&metaspace, false, &["▁a", "▁b"]), "a b");
+        assert_eq!(text(&Value::Null, true, &["a", "b"]), "ab");
+        let decoder = Decoder::from_json(&sp, false).unwrap();
+        let tokens: [&[u8]; 2] = [b"<0xE4>", b"a"];
+        assert_eq!(
+            decoder.decode_bytes(&mut tokens.into_iter()).unwrap(),
+            b"\xE4a"
+        );
+    }
+
+    #[test]
+    fn refused() {
+        for (value, byte_level, part) in [
+            (
+                json!({"type": "WordPiece", "prefix": "##"}),
+                false,
+                "decoder (WordPiece)",
+            ),
+            (json!({"type": "Fuse", "with": " "}), false, "with"),
+            (
+                json!({"type": "Strip", "content": " ", "start": -1, "stop": 0}),
+                false,
+                "start",
+            ),
+            (json!({"type": "Sequence"}), false, "decoders"),
+        ] {
+            let error = Decoder::from_json(&value, byte_level)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn tokens_of_a_byte_level_vocabulary_are_spelled_for_other_steps() {
+        assert_eq!(text(&json!({"type": "Fuse"}), true, &[" a", "b"]), "Ġab");
+        let replace = json!({"type": "Sequence", "decoders": [
+            {"type": "Replace", "pattern": {"String": "Ġ"}, "content": "_"},
+            {"type": "ByteLevel"},
+        ]});
+        assert_eq!(text(&replace, true, &[" a", " b"]), "_a_b");
+        assert_eq!(text(&Value::Null, false, &["a", "b"]), "a b");
+    }
+
+    /// The definition: every step on the whole list of tokens, as texts.
+    fn decode_slowly(value: &Value, byte_level: bool, tokens: &[&[u8]]) -> String {
+        fn run(value: &Value, tokens: Vec<String>) -> Vec<String> {
+            match value["type"].as_str().unwrap() {
+                "Sequence" => value["decoders"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .fold(tokens, |tokens, part| run(part, tokens)),
+                "ByteLevel" => {
+                    let mut bytes = Vec::new();
+                    for token in tokens {
+                        match token
+                            .chars()
+                            .map(byte_alphabet::byte_of)
+                            .collect::<Option<Vec<u8>>>()
+                        {
+                            Some(spelled) => bytes.extend(spelled),
+                            None => bytes.extend(token.into_bytes()),
+                        }
+                    }
+                    vec![String::from_utf8_lossy(&bytes).into_owned()]
+                }
+                "Fuse" => vec![tokens.concat()],
+                "ByteFallback" => {
+                    let mut out = Vec::new();
+                    let byte = |token: &String| {
+                        let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
+                        (digits.len() == 2).then(|| u8::from_str_radix(digits, 16).ok())?
+                    };
+                    for group in
+                        tokens.chunk_by(|left, right| byte(left).is_some() == byte(right).is_some())
+                    {
+                        let bytes: Vec<u8> = group.iter().filter_map(byte).collect();
+                        if bytes.is_empty() {
+                            out.extend_from_slice(group);
+                        } else {
+                            let lost = vec!["\u{FFFD}".to_owned(); bytes.len()];
+                            out.extend(String::from_utf8(bytes).map_or(lost, |text| vec![text]));
+                        }
+                    }
+                    out
+                }
+                "Strip" => {
+                    let count = |name: &str| value[name].as_u64().unwrap();
+                    let content = value["content"].as_str().unwrap();
+                    let strip = |mut token: &str| {
+                        for _ in 0..count("start") {
+                            token = token.strip_prefix(content).unwrap_or(token);
+                        }
+                        for _ in 0..count("stop") {
+                            token = token.strip_suffix(content).unwrap_or(token);
+                        }
+                        token.to_owned()
+                    };
+                    tokens.iter().map(|token| strip(token)).collect()
+                }
+                "Replace" => {
+                    let pattern = &value["pattern"];
+                    let source = match pattern["String"].as_str() {
+                        Some(text) => regex_syntax::escape(text),
+                        None => pattern["Regex"].as_str().unwrap().to_owned(),
+                    };
+                    let regex = fancy_regex::Regex::new(&source).unwrap();
+                    let content = value["content"].as_str().unwrap();
+                    tokens
+                        .iter()
+                        .map(|token| regex.replace_all(token, content).into_owned())
+                        .collect()
+                }
+                "Metaspace" => {
+                    let never =
+                        value["prepend_scheme"] == "never" || value["add_prefix_space"] == false;
+                    let replacement = value["replacement"].as_str().unwrap();
+                    let space = |place: usize| if place == 0 && !never { "" } else { " " };
+                    tokens
+                        .iter()
+                        .enumerate()
+                        .map(|(place, token)| token.replace(replacement, space(place)))
+                        .collect()
+                }
+                other => panic!("{other}"),
+            }
+        }
+        if byte_level && (value.is_null() || value["type"] == "ByteLevel") {
+            return String::from_utf8_lossy(&tokens.concat()).into_owned();
+        }
+        let tokens = tokens.iter().map(|&token| {
+            if byte_level {
+                token
+                    .iter()
+                    .map(|&byte| byte_alphabet::char_of(byte))
+                    .collect()
+            } else {
+                String::from_utf8(token.to_vec()).unwrap()
+            }
+        });
+        if value.is_null() {
+            return tokens.collect::<Vec<String>>().join(" ");
+        }
+        run(value, tokens.collect()).concat()
+    }
+
+    proptest! {
+        #[test]
+        fn a_stream_gives_the_whole_text(
+            tokens in prop::collection::vec(
+                prop::sample::select(vec![
+                    &b"a"[..], b"aa", b"b", b"\xe4", b"\xb8", b"\xad", b"\xff", b" ",
+                    b"<0xE4>", b"<0xB8>", b"<0xAD>", b"<0x61>", b"<0xFF>", b"<0xGG>",
+                    "▁".as_bytes(), "▁a".as_bytes(), "é".as_bytes(), "Ġ".as_bytes(), "中".as_bytes(),
+                ]),
+                0..12,
+            ),
+        ) {
+            for (value, byte_level) in chains() {
+                // Only the tokens of a byte-level vocabulary need not be text.
+                let text = |token: &&&[u8]| byte_level || std::str::from_utf8(token).is_ok();
+                let tokens: Vec<&[u8]> = tokens.iter().filter(text).copied().collect();
+                let decoder = Decoder::from_json(&value, byte_level).unwrap();
+                let expected = decoder.decode_text(&mut tokens.iter().copied()).unwrap();
+                prop_assert_eq!(&decode_slowly(&value, byte_level, &tokens), &expected, "{}", value);
+                let bytes = decoder.decode_bytes(&mut tokens.iter().copied()).unwrap();
+                if !expected.contains('\u{FFFD}') {
+                    prop_assert_eq!(bytes, expected.as_bytes(), "{}", value);
+                }
+                let mut stream = decoder.stream();
+                let mut streamed = String::new();
+                for token in &tokens {
+                    stream.push(token, &mut streamed).unwrap();
+                }
+                streamed.push_str(&stream.finish().unwrap());
+                prop_assert_eq!(streamed, expected, "{}", value);
             }
         }
     }

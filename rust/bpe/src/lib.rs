@@ -6,11 +6,11 @@
 
 pub mod added;
 pub mod aligned;
-//pub mod batch;
+pub mod batch;
 pub mod byte_alphabet;
+pub mod canonical;
 pub mod characters;
 mod component;
-//pub mod canonical;
 pub mod decoder;
 pub mod encoder;
 pub mod error;
@@ -19,8 +19,8 @@ pub mod model;
 pub mod normalizer;
 pub mod pattern;
 pub mod pretokenizer;
-//pub mod tokenizer;
+pub mod tokenizer;
 pub mod vocab;
 
 pub use error::Error;
-//pub use tokenizer::Tokenizer;
+pub use tokenizer::Tokenizer;

@@ -84,10 +84,30 @@ impl Normalizer {
         Ok(())
     }
 
+    /// The types of the steps, for people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let kinds: Vec<&str> = self.steps.iter().map(|(step, _)| step.kind()).collect();
+        kinds.join(", ")
+    }
+
     /// The first step, if any: each of them can change text.
     #[must_use]
     pub fn lossy_name(&self) -> Option<String> {
         self.steps.first().map(|(_, name)| name.clone())
+    }
+}
+
+impl Step {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Form(Form::Nfc) => "NFC",
+            Self::Form(Form::Nfd) => "NFD",
+            Self::Form(Form::Nfkc) => "NFKC",
+            Self::Form(Form::Nfkd) => "NFKD",
+            Self::Prepend(_) => "Prepend",
+            Self::Replace { .. } => "Replace",
+        }
     }
 }
 
@@ -170,8 +190,16 @@ fn replace(text: &mut Aligned, pattern: &Pattern, content: &str) -> Result<(), E
 
 /// The length of the ASCII text at the start.
 fn ascii_length(bytes: &[u8]) -> usize {
-    let whole = 32 * bytes.chunks_exact(32).take_while(|chunk| chunk.is_ascii()).count();
-    whole + bytes[whole..].iter().take_while(|byte| byte.is_ascii()).count()
+    let whole = 32
+        * bytes
+            .chunks_exact(32)
+            .take_while(|chunk| chunk.is_ascii())
+            .count();
+    whole
+        + bytes[whole..]
+            .iter()
+            .take_while(|byte| byte.is_ascii())
+            .count()
 }
 
 /// The characters of the Basic Multilingual Plane that a form leaves alone.
@@ -239,7 +267,9 @@ impl Form {
             place += character.len_utf8();
         }
         let rest = &text[place..];
-        let end = rest.char_indices().find(|&(_, character)| is_inert(character));
+        let end = rest
+            .char_indices()
+            .find(|&(_, character)| is_inert(character));
         Some(last..end.map_or(text.len(), |(length, _)| place + length))
     }
 
@@ -258,7 +288,9 @@ impl Form {
                 normalized.push((character, change));
             });
             let mut old = text[part.clone()].chars();
-            if normalized.iter().all(|&(character, change)| change == 0 && old.next() == Some(character))
+            if normalized
+                .iter()
+                .all(|&(character, change)| change == 0 && old.next() == Some(character))
             {
                 continue;
             }
@@ -271,7 +303,11 @@ impl Form {
             let mut buffer = [0; 4];
             for &(character, change) in &normalized {
                 // The first character of a form always takes one up.
-                let source = if change > 0 { used.saturating_sub(1) } else { used };
+                let source = if change > 0 {
+                    used.saturating_sub(1)
+                } else {
+                    used
+                };
                 rewrite.put(character.encode_utf8(&mut buffer).as_bytes(), source);
                 for _ in change..1 {
                     if let Some((start, character)) = old.next() {
@@ -285,5 +321,197 @@ impl Form {
             let rewritten = rewrite.finish();
             aligned.become_rewritten(rewritten);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn apply(normalizer: &Value, text: &str) -> (String, Vec<(usize, usize)>) {
+        let normalizer = Normalizer::from_json(normalizer).unwrap().unwrap();
+        let mut tracked = Aligned::new(text.as_bytes(), 0, true);
+        normalizer.apply(&mut tracked).unwrap();
+        let mut untracked = Aligned::new(text.as_bytes(), 0, false);
+        normalizer.apply(&mut untracked).unwrap();
+        assert_eq!(tracked.text(), untracked.text());
+        let spans = (0..tracked.text().len())
+            .map(|at| tracked.span(at, at + 1))
+            .collect();
+        (String::from_utf8(tracked.text().to_vec()).unwrap(), spans)
+    }
+
+    #[test]
+    fn forms() {
+        for (form, text, expected) in [
+            ("NFC", "e\u{301}ﬁ", "éﬁ"),
+            ("NFD", "éﬁ", "e\u{301}ﬁ"),
+            ("NFKC", "ﬁⅧ\u{1100}\u{1161}", "fiVIII가"),
+            ("NFKD", "ﬁé", "fie\u{301}"),
+            ("NFC", "plain", "plain"),
+            ("NFC", "é", "é"),
+            // Reordering of marks changes no character's number.
+            ("NFC", "q\u{307}\u{323}", "q\u{323}\u{307}"),
+        ] {
+            assert_eq!(
+                apply(&json!({"type": form}), text).0,
+                expected,
+                "{form} {text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn sentencepiece() {
+        let normalizer = json!({"type": "Sequence", "normalizers": [
+            {"type": "Prepend", "prepend": "▁"},
+            {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+        ]});
+        let (text, spans) = apply(&normalizer, "a b");
+        assert_eq!(text, "▁a▁b");
+        let expected = [0, 0, 0, 0, 1, 1, 1, 2].map(|start| (start, start + 1));
+        assert_eq!(spans, expected);
+    }
+
+    #[test]
+    fn new_characters_stand_for_old_ones() {
+        for (normalizer, text, expected, spans) in [
+            (
+                json!({"type": "NFC"}),
+                "e\u{301}a",
+                "éa",
+                vec![(0, 1), (0, 1), (3, 4)],
+            ),
+            (
+                json!({"type": "NFKD"}),
+                "aﬁ",
+                "afi",
+                vec![(0, 1), (1, 4), (1, 4)],
+            ),
+            (json!({"type": "NFC"}), "猫", "猫", vec![(0, 3); 3]),
+            (
+                json!({"type": "Replace", "pattern": {"Regex": "b+"}, "content": "xy"}),
+                "abbc",
+                "axyc",
+                vec![(0, 1), (2, 3), (2, 3), (3, 4)],
+            ),
+            (
+                json!({"type": "Replace", "pattern": {"String": "a"}, "content": ""}),
+                "aéa",
+                "é",
+                vec![(1, 3), (1, 3)],
+            ),
+            (json!({"type": "Prepend", "prepend": "▁"}), "", "", vec![]),
+        ] {
+            let found = apply(&normalizer, text);
+            assert_eq!(found, (expected.to_owned(), spans), "{normalizer} {text:?}");
+        }
+    }
+
+    #[test]
+    fn normal_text_is_borrowed() {
+        let nfc = Normalizer::from_json(&json!({"type": "NFC"}))
+            .unwrap()
+            .unwrap();
+        let text = "Größe 中文 Straße".as_bytes();
+        let mut aligned = Aligned::new(text, 0, true);
+        nfc.apply(&mut aligned).unwrap();
+        assert_eq!(aligned.text().as_ptr(), text.as_ptr());
+    }
+
+    #[test]
+    fn matches_of_nothing() {
+        let insert = |content: &str| {
+            let value = json!({"type": "Replace", "pattern": {"Regex": "x*"}, "content": content});
+            Normalizer::from_json(&value).unwrap().unwrap()
+        };
+        let mut text = Aligned::new(b"axb", 0, true);
+        assert!(insert("-").apply(&mut text).is_err());
+        insert("").apply(&mut text).unwrap();
+        assert_eq!(text.text(), b"ab");
+        let mut text = Aligned::new(b"", 0, true);
+        insert("-").apply(&mut text).unwrap();
+        assert_eq!(text.text(), b"");
+    }
+
+    /// The form of a text by one run of the library over all of it, with a span for each byte.
+    fn form_slowly(form: Form, text: &str) -> (String, Vec<(usize, usize)>) {
+        let old: Vec<(usize, usize)> = text
+            .char_indices()
+            .map(|(start, old)| (start, start + old.len_utf8()))
+            .collect();
+        let (mut new, mut spans, mut used) = (String::new(), Vec::new(), 0_usize);
+        form.normalize(text, &mut |character, change| {
+            let source = if change > 0 { used - 1 } else { used };
+            used = used.checked_add_signed(1 - change).unwrap();
+            spans.extend(std::iter::repeat_n(old[source], character.len_utf8()));
+            new.push(character);
+        });
+        (new, spans)
+    }
+
+    proptest! {
+        #[test]
+        fn parts_are_the_whole(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    prop::sample::select(vec![
+                        "a", "e", "l", " ", "é", "ạ", "ﬁ", "Ⅷ", "½", "각", "가", "猫", "क", "\u{958}",
+                        "\u{1100}", "\u{1161}", "\u{11A8}", "\u{301}", "\u{307}", "\u{323}",
+                        "\u{327}", "\u{344}", "\u{345}", "\u{F71}", "\u{F73}", "\u{93C}",
+                        "\u{9C7}", "\u{9BE}", "\u{212B}", "\u{1D15E}", "\u{2F800}", "\u{FDFA}",
+                        "\u{3099}", "は", "ﾊ", "\u{FF9E}", "\u{1D165}", "\u{110BA}",
+                    ]).prop_map(str::to_owned),
+                    any::<char>().prop_map(String::from),
+                ],
+                0..14,
+            ),
+        ) {
+            let text = parts.concat();
+            for form in [Form::Nfc, Form::Nfd, Form::Nfkc, Form::Nfkd] {
+                let found = apply(&json!({"type": Step::Form(form).kind()}), &text);
+                prop_assert_eq!(found, form_slowly(form, &text), "{:?} {:?}", form, text);
+            }
+        }
+    }
+
+    #[test]
+    fn characters_that_are_left_alone() {
+        for form in [Form::Nfc, Form::Nfd, Form::Nfkc, Form::Nfkd] {
+            for character in ('\0'..=char::MAX).filter(|character| form.check(*character)) {
+                let mut alone = Vec::new();
+                form.normalize(character.encode_utf8(&mut [0; 4]), &mut |new, change| {
+                    alone.push((new, change));
+                });
+                assert_eq!(alone, [(character, 0)], "{form:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn refused() {
+        for (value, part) in [
+            (json!({"type": "Lowercase"}), "normalizer (Lowercase)"),
+            (
+                json!({"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Nmt"}]}),
+                "normalizer.normalizers[1] (Nmt)",
+            ),
+            (json!({"type": "Prepend"}), "prepend"),
+            (json!({"type": "Prepend", "prepend": ""}), "empty prefix"),
+            (json!({"type": "NFC", "form": 1}), "form"),
+            (json!({"type": 3}), "type"),
+            (json!([1]), "normalizer"),
+        ] {
+            let error = Normalizer::from_json(&value).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        let nfc = Normalizer::from_json(&json!({"type": "NFC"}))
+            .unwrap()
+            .unwrap();
+        let error = nfc.apply(&mut Aligned::new(b"a\xff", 3, true)).unwrap_err();
+        assert!(error.to_string().contains("byte 4"));
     }
 }

@@ -35,7 +35,7 @@ const BYTE_LEVEL: &str =
 #[derive(Debug, Clone)]
 pub struct Pretokenizer {
     steps: Vec<Step>,
-    /// The type of each component, for people.
+    /// The type of each component, and of patterns the family, for people.
     kinds: Vec<String>,
     /// The first component that drops or adds text.
     lossy: Option<String>,
@@ -57,7 +57,10 @@ enum Step {
     /// A space before every piece that does not start with one.
     PrefixSpace,
     /// Another character for the space, and a prefix of it.
-    Metaspace { replacement: String, scheme: Scheme },
+    Metaspace {
+        replacement: String,
+        scheme: Scheme,
+    },
 }
 
 /// A step that divides pieces.
@@ -161,7 +164,10 @@ impl Scheme {
             {
                 Ok(Self::Never)
             }
-            _ => Err(component.malformed("add_prefix_space", "true or in keeping with prepend_scheme")),
+            _ => {
+                Err(component
+                    .malformed("add_prefix_space", "true or in keeping with prepend_scheme"))
+            }
         }
     }
 }
@@ -206,12 +212,19 @@ impl Class {
 fn skip(text: &[u8], is_candidate: impl Fn(u8) -> bool) -> usize {
     let mut place = 0;
     for block in text.chunks_exact(32) {
-        if block.iter().fold(false, |any, &byte| any | is_candidate(byte)) {
+        if block
+            .iter()
+            .fold(false, |any, &byte| any | is_candidate(byte))
+        {
             break;
         }
         place += 32;
     }
-    place + text[place..].iter().take_while(|&&byte| !is_candidate(byte)).count()
+    place
+        + text[place..]
+            .iter()
+            .take_while(|&&byte| !is_candidate(byte))
+            .count()
 }
 
 impl Divider {
@@ -232,9 +245,17 @@ impl Divider {
         let mut last = from;
         let mut found = |start: usize, end: usize| {
             if last < start {
-                emit(Item { start: last, end: start, is_match: inverted });
+                emit(Item {
+                    start: last,
+                    end: start,
+                    is_match: inverted,
+                });
             }
-            emit(Item { start, end, is_match: !inverted });
+            emit(Item {
+                start,
+                end,
+                is_match: !inverted,
+            });
             last = end;
         };
         match self {
@@ -249,7 +270,11 @@ impl Divider {
             Self::Words => {}
         }
         if last < to {
-            emit(Item { start: last, end: to, is_match: inverted });
+            emit(Item {
+                start: last,
+                end: to,
+                is_match: inverted,
+            });
         }
         Ok(())
     }
@@ -264,14 +289,22 @@ fn divide_words(text: &[u8], from: usize, to: usize, emit: &mut dyn FnMut(Item))
         let kind = Word::of(character);
         if open.is_none_or(|(last, _)| last != kind) {
             if let Some((last, start)) = open {
-                emit(Item { start, end: place, is_match: last == Word::Space });
+                emit(Item {
+                    start,
+                    end: place,
+                    is_match: last == Word::Space,
+                });
             }
             open = Some((kind, place));
         }
         place += length.max(1);
     }
     if let Some((last, start)) = open {
-        emit(Item { start, end: to, is_match: last == Word::Space });
+        emit(Item {
+            start,
+            end: to,
+            is_match: last == Word::Space,
+        });
     }
 }
 
@@ -294,9 +327,10 @@ impl Cut {
         };
         let mut take = |item: Item| {
             open = Some(match open {
-                Some(piece) if behavior.joins(piece.is_match, item.is_match) => {
-                    Item { start: piece.start, ..item }
-                }
+                Some(piece) if behavior.joins(piece.is_match, item.is_match) => Item {
+                    start: piece.start,
+                    ..item
+                },
                 before => {
                     if let Some(piece) = before {
                         close(piece);
@@ -310,7 +344,11 @@ impl Cut {
             let Spelling { text, places } = spelling;
             let place = |spelled: usize| from + places.get(spelled).copied().unwrap_or(to - from);
             self.divider.divide(text, 0, text.len(), &mut |item| {
-                take(Item { start: place(item.start), end: place(item.end), ..item });
+                take(Item {
+                    start: place(item.start),
+                    end: place(item.end),
+                    ..item
+                });
             })?;
         } else {
             self.divider.divide(text, from, to, &mut take)?;
@@ -368,7 +406,7 @@ impl Spelling {
 /// What a character is to the Whitespace step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Word {
-    Word,
+    Inside,
     Space,
     Other,
 }
@@ -376,7 +414,7 @@ enum Word {
 impl Word {
     fn of(character: Option<char>) -> Self {
         match character {
-            Some(character) if is_word(character) => Self::Word,
+            Some(character) if is_word(character) => Self::Inside,
             Some(character) if character.is_whitespace() => Self::Space,
             _ => Self::Other,
         }
@@ -387,7 +425,15 @@ impl Word {
 pub(crate) fn is_word(character: char) -> bool {
     character.is_ascii_alphanumeric()
         || character == '_'
-        || (!character.is_ascii() && regex_syntax::try_is_word_character(character).unwrap_or(false))
+        || (!character.is_ascii()
+            && regex_syntax::try_is_word_character(character).unwrap_or(false))
+}
+
+/// The family of a pattern, or the pattern itself where a general engine runs it.
+fn family(pattern: &Pattern) -> String {
+    pattern
+        .family()
+        .map_or_else(|| format!("general, {:?}", pattern.source()), str::to_owned)
 }
 
 /// The first set bit from `from` on, at most `to`.
@@ -411,7 +457,12 @@ impl Pretokenizer {
     /// [`Error::Unsupported`] for another kind of pre-tokenizer, or one behind the byte-level step
     /// that adds text; [`Error::Vocab`] for fields that are not understood.
     pub fn from_json(value: &Value) -> Result<Self, Error> {
-        let mut read = Self { steps: Vec::new(), kinds: Vec::new(), lossy: None, byte_level: false };
+        let mut read = Self {
+            steps: Vec::new(),
+            kinds: Vec::new(),
+            lossy: None,
+            byte_level: false,
+        };
         if !value.is_null() {
             read.read(&Component::new(value, "pre_tokenizer".into())?)?;
         }
@@ -423,12 +474,25 @@ impl Pretokenizer {
     #[must_use]
     pub fn from_pattern(pattern: Pattern) -> Self {
         let total = pattern.is_total();
-        let behavior = if total { Behavior::Isolated } else { Behavior::Removed };
-        let divider = Divider::Pattern { pattern, invert: true };
+        let behavior = if total {
+            Behavior::Isolated
+        } else {
+            Behavior::Removed
+        };
+        let kinds = vec![format!("Split ({})", family(&pattern)), "ByteLevel".into()];
+        let divider = Divider::Pattern {
+            pattern,
+            invert: true,
+        };
         Self {
-            steps: vec![Step::Cut(Cut { divider, behavior, spelled: false })],
-            kinds: vec!["matches of a pattern".into()],
-            lossy: (!total).then(|| "the pattern, which may leave gaps".into()),
+            steps: vec![Step::Cut(Cut {
+                divider,
+                behavior,
+                spelled: false,
+            })],
+            kinds,
+            lossy: (!total)
+                .then(|| "pre_tokenizer (Split): text between matches is removed".into()),
             byte_level: true,
         }
     }
@@ -455,7 +519,9 @@ impl Pretokenizer {
                     }
                     behavior => behavior,
                 };
+                self.kinds.push(format!("Split ({})", family(&pattern)));
                 self.push_cut(component, Divider::Pattern { pattern, invert }, behavior);
+                return Ok(());
             }
             "Digits" => {
                 component.has_only(&["individual_digits"])?;
@@ -480,7 +546,11 @@ impl Pretokenizer {
             }
             "WhitespaceSplit" => {
                 component.has_only(&[])?;
-                self.push_cut(component, Divider::Class(Class::WhiteSpace), Behavior::Removed);
+                self.push_cut(
+                    component,
+                    Divider::Class(Class::WhiteSpace),
+                    Behavior::Removed,
+                );
             }
             "Metaspace" => self.read_metaspace(component)?,
             _ => {
@@ -498,15 +568,20 @@ impl Pretokenizer {
         component.has_only(&["add_prefix_space", "trim_offsets", "use_regex"])?;
         component.flag("trim_offsets", None)?;
         if self.byte_level {
-            return Err(component.unsupported("a second byte-level step would spell the text twice"));
+            return Err(
+                component.unsupported("a second byte-level step would spell the text twice")
+            );
         }
         if component.flag("add_prefix_space", None)? {
             self.steps.push(Step::PrefixSpace);
-            self.note_lossy(component);
+            self.note_lossy(component, "add_prefix_space adds text");
         }
         if component.flag("use_regex", Some(true))? {
             let pattern = Pattern::new(BYTE_LEVEL, Dialect::Oniguruma)?;
-            let divider = Divider::Pattern { pattern, invert: false };
+            let divider = Divider::Pattern {
+                pattern,
+                invert: false,
+            };
             self.push_cut(component, divider, Behavior::Isolated);
         }
         self.byte_level = true;
@@ -514,7 +589,13 @@ impl Pretokenizer {
     }
 
     fn read_metaspace(&mut self, component: &Component) -> Result<(), Error> {
-        component.has_only(&["replacement", "add_prefix_space", "prepend_scheme", "split", "str_rep"])?;
+        component.has_only(&[
+            "replacement",
+            "add_prefix_space",
+            "prepend_scheme",
+            "split",
+            "str_rep",
+        ])?;
         if self.byte_level {
             return Err(component.unsupported("it adds text behind the byte-level step"));
         }
@@ -527,8 +608,11 @@ impl Pretokenizer {
             Some(Value::Null) => true,
             _ => component.flag("split", Some(true))?,
         };
-        self.steps.push(Step::Metaspace { replacement: replacement.to_string(), scheme });
-        self.note_lossy(component);
+        self.steps.push(Step::Metaspace {
+            replacement: replacement.to_string(),
+            scheme,
+        });
+        self.note_lossy(component, "spaces are replaced");
         if split {
             let divider = Divider::Class(Class::One(replacement));
             self.push_cut(component, divider, Behavior::MergedWithNext);
@@ -538,13 +622,18 @@ impl Pretokenizer {
 
     fn push_cut(&mut self, component: &Component, divider: Divider, behavior: Behavior) {
         if behavior == Behavior::Removed {
-            self.note_lossy(component);
+            self.note_lossy(component, "text is removed");
         }
-        self.steps.push(Step::Cut(Cut { divider, behavior, spelled: self.byte_level }));
+        self.steps.push(Step::Cut(Cut {
+            divider,
+            behavior,
+            spelled: self.byte_level,
+        }));
     }
 
-    fn note_lossy(&mut self, component: &Component) {
-        self.lossy.get_or_insert_with(|| component.name());
+    fn note_lossy(&mut self, component: &Component, why: &str) {
+        self.lossy
+            .get_or_insert_with(|| format!("{}: {why}", component.name()));
     }
 
     /// Whether the model sees the byte-level alphabet.
@@ -559,7 +648,7 @@ impl Pretokenizer {
         self.lossy.is_none()
     }
 
-    /// The first component that drops, adds or changes text.
+    /// The first component that drops, adds or changes text, and how.
     #[must_use]
     pub fn lossy_name(&self) -> Option<String> {
         self.lossy.clone()
@@ -582,10 +671,14 @@ impl Pretokenizer {
     /// or a step drops or adds text.
     pub fn cut(&self, text: &[u8], cuts: &mut [u64]) -> Result<(), Error> {
         if let Some(lossy) = &self.lossy {
-            return Err(Error::Pretokenize(format!("{lossy} does more than to cut the text")));
+            return Err(Error::Pretokenize(format!(
+                "the text cannot be cut in place: {lossy}"
+            )));
         }
         if cuts.len() < text.len().div_ceil(64) {
-            return Err(Error::Pretokenize("too few bits for the cuts of the text".into()));
+            return Err(Error::Pretokenize(
+                "too few bits for the cuts of the text".into(),
+            ));
         }
         let mut spelling = Spelling::default();
         for step in &self.steps {
@@ -607,23 +700,36 @@ impl Pretokenizer {
     /// [`Error::Pretokenize`] where a pattern reaches its limit.
     pub fn split<'t>(&self, mut text: Aligned<'t>) -> Result<Pieces<'t>, Error> {
         let whole = 0..text.text().len();
-        let mut ranges = if whole.is_empty() { Vec::new() } else { vec![whole] };
+        let mut ranges = if whole.is_empty() {
+            Vec::new()
+        } else {
+            vec![whole]
+        };
         let mut spelling = Spelling::default();
         for step in &self.steps {
             ranges = match step {
                 Step::Cut(cut) => {
                     let mut pieces = Vec::with_capacity(ranges.len());
                     for range in ranges {
-                        cut.pieces(text.text(), range.start, range.end, &mut spelling, &mut |start, end| {
-                            pieces.push(start..end);
-                        })?;
+                        cut.pieces(
+                            text.text(),
+                            range.start,
+                            range.end,
+                            &mut spelling,
+                            &mut |start, end| {
+                                pieces.push(start..end);
+                            },
+                        )?;
                     }
                     pieces
                 }
                 Step::PrefixSpace => prefix(&mut text, ranges, " ", |text, piece| {
                     text.text()[piece.start] != b' '
                 }),
-                Step::Metaspace { replacement, scheme } => {
+                Step::Metaspace {
+                    replacement,
+                    scheme,
+                } => {
                     replace_spaces(&mut text, &mut ranges, replacement);
                     prefix(&mut text, ranges, replacement, |text, piece| {
                         let wanted = match scheme {
@@ -668,7 +774,11 @@ fn prefix(
 /// Puts `replacement` in the place of every space of the pieces.
 fn replace_spaces(text: &mut Aligned, ranges: &mut [Range<usize>], replacement: &str) {
     let bytes = text.text();
-    if replacement == " " || !ranges.iter().any(|range| bytes[range.clone()].contains(&b' ')) {
+    if replacement == " "
+        || !ranges
+            .iter()
+            .any(|range| bytes[range.clone()].contains(&b' '))
+    {
         return;
     }
     let mut rewrite = text.rewrite();
@@ -686,4 +796,422 @@ fn replace_spaces(text: &mut Aligned, ranges: &mut [Range<usize>], replacement: 
     }
     let rewritten = rewrite.finish();
     text.become_rewritten(rewritten);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn split(step: &Value, text: &str) -> Vec<String> {
+        let pretokenizer = Pretokenizer::from_json(step).unwrap();
+        let pieces = pretokenizer
+            .split(Aligned::new(text.as_bytes(), 0, true))
+            .unwrap();
+        pieces
+            .ranges
+            .iter()
+            .map(|range| String::from_utf8_lossy(&pieces.text.text()[range.clone()]).into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn behaviors() {
+        // The example of the documentation of `tokenizers`.
+        for (behavior, expected) in [
+            ("Removed", vec!["the", "final", "countdown"]),
+            ("Isolated", vec!["the", "-", "final", "-", "-", "countdown"]),
+            (
+                "MergedWithPrevious",
+                vec!["the-", "final-", "-", "countdown"],
+            ),
+            ("MergedWithNext", vec!["the", "-final", "-", "-countdown"]),
+            ("Contiguous", vec!["the", "-", "final", "--", "countdown"]),
+        ] {
+            let step = json!({"type": "Split", "pattern": {"String": "-"}, "behavior": behavior, "invert": false});
+            assert_eq!(split(&step, "the-final--countdown"), expected, "{behavior}");
+        }
+        let words = json!({"type": "Split", "pattern": {"Regex": "[a-z]+"}, "behavior": "Removed", "invert": true});
+        assert_eq!(
+            split(&words, "the-final--countdown"),
+            ["the", "final", "countdown"]
+        );
+    }
+
+    #[test]
+    fn steps() {
+        for (step, text, expected) in [
+            (
+                json!({"type": "Digits", "individual_digits": false}),
+                "a12b³",
+                vec!["a", "12", "b", "³"],
+            ),
+            (
+                json!({"type": "Digits", "individual_digits": true}),
+                "a12b",
+                vec!["a", "1", "2", "b"],
+            ),
+            (
+                json!({"type": "Punctuation"}),
+                "a+b。c",
+                vec!["a", "+", "b", "。", "c"],
+            ),
+            (
+                json!({"type": "Whitespace"}),
+                " a b!?\n",
+                vec!["a", "b", "!?"],
+            ),
+            (
+                json!({"type": "WhitespaceSplit"}),
+                " a b!\u{3000}c",
+                vec!["a", "b!", "c"],
+            ),
+            (
+                json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}),
+                "a b's",
+                vec![" a", " b", "'s"],
+            ),
+            (
+                json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}),
+                "a b",
+                vec!["a b"],
+            ),
+            (
+                json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"}),
+                "a  b",
+                vec!["▁a", "▁", "▁b"],
+            ),
+            (
+                json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never", "split": false}),
+                "a b",
+                vec!["a▁b"],
+            ),
+            (
+                json!({"type": "Metaspace", "replacement": "_", "add_prefix_space": false}),
+                "a b",
+                vec!["a", "_b"],
+            ),
+        ] {
+            assert_eq!(split(&step, text), expected, "{step}");
+        }
+    }
+
+    #[test]
+    fn steps_behind_byte_level_see_its_alphabet() {
+        // "ò" is C3 B2, and B2 is the numeral "²" there.
+        let steps = json!({"type": "Sequence", "pretokenizers": [
+            {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false},
+            {"type": "Digits", "individual_digits": false},
+        ]});
+        let pretokenizer = Pretokenizer::from_json(&steps).unwrap();
+        let pieces = pretokenizer
+            .split(Aligned::new("aò7".as_bytes(), 0, true))
+            .unwrap();
+        assert_eq!(pieces.ranges, [0..2, 2..4]);
+    }
+
+    #[test]
+    fn metaspace_first_is_at_the_start_of_the_original() {
+        let step = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first"});
+        let pretokenizer = Pretokenizer::from_json(&step).unwrap();
+        for (base, expected) in [(0, "▁a"), (5, "a")] {
+            let pieces = pretokenizer.split(Aligned::new(b"a", base, true)).unwrap();
+            assert_eq!(pieces.text.text(), expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn refused() {
+        let byte_level = json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": false});
+        for (value, part) in [
+            (
+                json!({"type": "BertPreTokenizer"}),
+                "pre_tokenizer (BertPreTokenizer)",
+            ),
+            (
+                json!({"type": "Sequence", "pretokenizers": [{"type": "CharDelimiterSplit", "delimiter": "x"}]}),
+                "pre_tokenizer.pretokenizers[0] (CharDelimiterSplit)",
+            ),
+            (
+                json!({"type": "Split", "pattern": {"String": "a"}, "behavior": "Sometimes", "invert": false}),
+                "Sometimes",
+            ),
+            (
+                json!({"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated", "invert": false}),
+                "(",
+            ),
+            (json!({"type": "Digits"}), "individual_digits"),
+            (
+                json!({"type": "Metaspace", "replacement": "ab"}),
+                "one character",
+            ),
+            (
+                json!({"type": "Sequence", "pretokenizers": [byte_level, byte_level]}),
+                "ByteLevel",
+            ),
+        ] {
+            let error = Pretokenizer::from_json(&value).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn spans_of_changed_text() {
+        let step = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"});
+        let pretokenizer = Pretokenizer::from_json(&step).unwrap();
+        let pieces = pretokenizer
+            .split(Aligned::new("é b".as_bytes(), 4, true))
+            .unwrap();
+        assert_eq!(pieces.text.text(), "▁é▁b".as_bytes());
+        assert_eq!(pieces.ranges, [0..5, 5..9]);
+        let spans: Vec<_> = [0..3, 3..4, 4..5, 5..8, 8..9]
+            .map(|range| pieces.text.span(range.start, range.end))
+            .into();
+        assert_eq!(spans, [(4, 6), (4, 5), (5, 6), (6, 7), (7, 8)]);
+    }
+
+    #[test]
+    fn first_pieces_are_known_without_spans() {
+        // The three characters of the normalized half all start where the original does.
+        let normalizer = crate::normalizer::Normalizer::from_json(&json!({"type": "NFKC"}))
+            .unwrap()
+            .unwrap();
+        let steps = json!({"type": "Sequence", "pretokenizers": [
+            {"type": "Digits", "individual_digits": true},
+            {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first"},
+        ]});
+        let pretokenizer = Pretokenizer::from_json(&steps).unwrap();
+        for track in [true, false] {
+            let mut text = Aligned::new("½1".as_bytes(), 0, track);
+            normalizer.apply(&mut text).unwrap();
+            let pieces = pretokenizer.split(text).unwrap();
+            assert_eq!(pieces.text.text(), "▁1▁⁄▁21".as_bytes());
+        }
+    }
+
+    #[test]
+    fn only_cuts_are_cut() {
+        let step = json!({"type": "WhitespaceSplit"});
+        let pretokenizer = Pretokenizer::from_json(&step).unwrap();
+        assert_eq!(
+            pretokenizer.lossy_name().unwrap(),
+            "pre_tokenizer (WhitespaceSplit): text is removed"
+        );
+        assert!(pretokenizer.cut(b"a b", &mut [0]).is_err());
+        let none = Pretokenizer::from_json(&Value::Null).unwrap();
+        assert!(none.cuts_only() && !none.is_byte_level());
+        assert!(none.cut(&[b'a'; 65], &mut [0]).is_err());
+        assert_eq!(none.describe(), "none");
+    }
+
+    /// One step from the definition: matches and gaps as a list, joined as `tokenizers` joins it.
+    fn step_slowly(step: &Value, text: &str) -> Vec<String> {
+        let matches: Vec<(usize, usize)> = match step["type"].as_str().unwrap() {
+            "Split" => {
+                let pattern = &step["pattern"];
+                let source = match pattern["String"].as_str() {
+                    Some(text) => regex_syntax::escape(text),
+                    None => pattern["Regex"].as_str().unwrap().to_owned(),
+                };
+                let regex = fancy_regex::Regex::new(&source).unwrap();
+                regex
+                    .find_iter(text)
+                    .map(|found| found.unwrap())
+                    .map(|found| (found.start(), found.end()))
+                    .collect()
+            }
+            kind => {
+                let is_match = |character: char| match kind {
+                    "Digits" => character.is_numeric(),
+                    "Punctuation" => character.is_ascii_punctuation() || character.is_punctuation(),
+                    _ => character.is_whitespace(),
+                };
+                let ends =
+                    |(start, character): (usize, char)| (start, start + character.len_utf8());
+                text.char_indices()
+                    .filter(|&(_, character)| is_match(character))
+                    .map(ends)
+                    .collect()
+            }
+        };
+        let mut items = Vec::new();
+        let mut last = 0;
+        let invert = step["invert"] == true;
+        for (start, end) in matches {
+            if last < start {
+                items.push((last..start, invert));
+            }
+            items.push((start..end, !invert));
+            last = end;
+        }
+        if last < text.len() {
+            items.push((last..text.len(), invert));
+        }
+        let behavior = match step["type"].as_str().unwrap() {
+            "Digits" if step["individual_digits"] == false => "Contiguous",
+            "Digits" => "Isolated",
+            "WhitespaceSplit" => "Removed",
+            _ => step["behavior"].as_str().unwrap(),
+        };
+        let mut pieces: Vec<Range<usize>> = Vec::new();
+        let backwards = behavior == "MergedWithNext";
+        if backwards {
+            items.reverse();
+        }
+        let mut before = None;
+        for (range, is_match) in items {
+            let joins = before.is_some_and(|before: bool| match behavior {
+                "Contiguous" => before == is_match,
+                "MergedWithPrevious" | "MergedWithNext" => is_match && !before,
+                _ => false,
+            });
+            before = Some(is_match);
+            if behavior == "Removed" && is_match {
+                continue;
+            }
+            match pieces.last_mut() {
+                Some(piece) if joins => {
+                    *piece = piece.start.min(range.start)..piece.end.max(range.end)
+                }
+                _ => pieces.push(range),
+            }
+        }
+        if backwards {
+            pieces.reverse();
+        }
+        pieces
+            .into_iter()
+            .filter(|piece| !piece.is_empty())
+            .map(|piece| text[piece].to_owned())
+            .collect()
+    }
+
+    /// A chain from the definition: behind the byte-level step, pieces are spelled.
+    fn split_slowly(steps: &[Value], text: &str) -> Vec<String> {
+        let mut pieces = vec![text.to_owned()];
+        pieces.retain(|piece| !piece.is_empty());
+        for step in steps {
+            if step["type"] == "ByteLevel" {
+                let split = json!({"type": "Split", "pattern": {"Regex": BYTE_LEVEL}, "behavior": "Isolated"});
+                let spell = |piece: String| piece.bytes().map(byte_alphabet::char_of).collect();
+                pieces = pieces
+                    .iter()
+                    .flat_map(|piece| step_slowly(&split, piece))
+                    .map(spell)
+                    .collect();
+            } else {
+                pieces = pieces
+                    .iter()
+                    .flat_map(|piece| step_slowly(step, piece))
+                    .collect();
+            }
+        }
+        pieces
+    }
+
+    fn step(behaviors: Vec<&'static str>) -> impl Strategy<Value = Value> {
+        let white_space = behaviors.contains(&"Removed");
+        let behavior = prop::sample::select(behaviors);
+        let pattern = prop::sample::select(vec![
+            json!({"Regex": r"\p{N}{1,3}"}),
+            json!({"Regex": r" ?\p{L}+"}),
+            json!({"Regex": r"(?=(\d{3})+(?!\d))"}),
+            json!({"Regex": r"\s+(?!\S)|\s+"}),
+            json!({"Regex": r"a*"}),
+            json!({"Regex": ""}),
+            json!({"String": "a"}),
+            json!({"String": " "}),
+        ]);
+        prop_oneof![
+            (pattern, behavior.clone(), any::<bool>()).prop_map(|(pattern, behavior, invert)| {
+                json!({"type": "Split", "pattern": pattern, "behavior": behavior, "invert": invert})
+            }),
+            any::<bool>().prop_map(|alone| json!({"type": "Digits", "individual_digits": alone})),
+            behavior.prop_map(move |behavior| match behavior {
+                "Removed" if white_space => json!({"type": "WhitespaceSplit"}),
+                behavior => json!({"type": "Punctuation", "behavior": behavior}),
+            }),
+            Just(json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true})),
+        ]
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        let alphabet = vec![
+            "a", "b", "1", "2", "²", "3", " ", ".", ",", "'s", "\n", "é", "中", "\u{3000}", "ò",
+        ];
+        prop::collection::vec(prop::sample::select(alphabet), 0..90)
+            .prop_map(|parts| parts.concat())
+    }
+
+    fn pieces_of(steps: &[Value], text: &[u8]) -> Option<(Pretokenizer, Vec<Range<usize>>)> {
+        let byte_levels = steps
+            .iter()
+            .filter(|step| step["type"] == "ByteLevel")
+            .count();
+        if byte_levels > 1 {
+            return None;
+        }
+        let sequence = json!({"type": "Sequence", "pretokenizers": steps});
+        let pretokenizer = Pretokenizer::from_json(&sequence).unwrap();
+        let pieces = pretokenizer.split(Aligned::new(text, 0, true)).unwrap();
+        assert_eq!(pieces.text.text(), text);
+        Some((pretokenizer, pieces.ranges))
+    }
+
+    const KEEPING: [&str; 4] = [
+        "Isolated",
+        "MergedWithPrevious",
+        "MergedWithNext",
+        "Contiguous",
+    ];
+
+    proptest! {
+        #[test]
+        fn pieces_follow_the_definition(
+            steps in prop::collection::vec(step([&KEEPING[..], &["Removed"]].concat()), 0..4),
+            text in text(),
+        ) {
+            let Some((pretokenizer, ranges)) = pieces_of(&steps, text.as_bytes()) else { return Ok(()) };
+            let spell = |range: &Range<usize>| -> String {
+                let piece = &text.as_bytes()[range.clone()];
+                if pretokenizer.is_byte_level() {
+                    return piece.iter().map(|&byte| byte_alphabet::char_of(byte)).collect();
+                }
+                String::from_utf8(piece.to_vec()).unwrap()
+            };
+            let pieces: Vec<String> = ranges.iter().map(spell).collect();
+            prop_assert_eq!(pieces, split_slowly(&steps, &text));
+        }
+
+        #[test]
+        fn cut_is_split(
+            steps in prop::collection::vec(step(KEEPING.to_vec()), 0..4),
+            text in text(),
+            bad in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        ) {
+            let mut text = text.into_bytes();
+            for (place, byte) in bad {
+                if !text.is_empty() {
+                    let place = place.index(text.len());
+                    text[place] = byte;
+                }
+            }
+            let Some((pretokenizer, ranges)) = pieces_of(&steps, &text) else { return Ok(()) };
+            prop_assert!(pretokenizer.cuts_only());
+            let mut end = 0;
+            for range in &ranges {
+                prop_assert_eq!(range.start, end);
+                prop_assert!(!range.is_empty());
+                end = range.end;
+            }
+            prop_assert_eq!(end, text.len());
+            let mut cuts = vec![0; text.len() / 64 + 1];
+            pretokenizer.cut(&text, &mut cuts).unwrap();
+            let starts: Vec<usize> = (0..text.len()).filter(|place| cuts[place / 64] >> (place % 64) & 1 != 0).collect();
+            let expected: Vec<usize> = ranges.iter().skip(1).map(|range| range.start).collect();
+            prop_assert_eq!(starts, expected);
+        }
+    }
 }

@@ -74,6 +74,8 @@ pub struct Info {
     pub added_tokens: usize,
     /// Whether some merges join words.
     pub superwords: bool,
+    /// The steps of the normalizer, if there is one.
+    pub normalizer: Option<String>,
     /// The steps of the pre-tokenizer.
     pub pretokenizer: String,
     /// The first component that can lose or change text, if any.
@@ -293,6 +295,12 @@ impl Tokenizer {
         self.added.tokens()
     }
 
+    /// The added token with an id.
+    #[must_use]
+    pub fn added(&self, id: u32) -> Option<&AddedToken> {
+        self.added.get(id)
+    }
+
     /// The ids of special tokens.
     #[must_use]
     pub fn special_ids(&self) -> &FxHashSet<u32> {
@@ -320,7 +328,7 @@ impl Tokenizer {
     /// [`Error::UnknownToken`] for an id without a token.
     pub fn token_bytes(&self, id: u32) -> Result<Cow<'_, [u8]>, Error> {
         let token = self.token(id)?;
-        if let Some(added) = self.added.tokens().iter().find(|added| added.id == id) {
+        if let Some(added) = self.added.get(id) {
             return Ok(Cow::Borrowed(added.content.as_bytes()));
         }
         if self.decoder.is_concat() {
@@ -660,6 +668,7 @@ impl Tokenizer {
             live_merges: self.encoder.symbols().merges(),
             added_tokens: self.added.tokens().len(),
             superwords: self.encoder.has_superwords(),
+            normalizer: self.normalizer.as_ref().map(Normalizer::describe),
             pretokenizer: self.pretokenizer.describe(),
             lossy,
             missing_bytes: missing,

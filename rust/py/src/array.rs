@@ -42,17 +42,17 @@ impl<'py> Ids<'py> {
             });
         }
         if object.cast::<PyUntypedArray>().is_ok() {
-            let copied = copied::<i64>(object)
-                .or_else(|| copied::<i32>(object))
-                .or_else(|| copied::<u64>(object))
-                .or_else(|| copied::<u16>(object))
-                .or_else(|| copied::<i16>(object))
-                .or_else(|| copied::<u8>(object))
-                .or_else(|| copied::<i8>(object));
+            // Any width, sign and byte order.
+            let dtype = object.getattr("dtype")?;
+            let kind: String = dtype.getattr("kind")?.extract()?;
+            let copied = match kind.as_str() {
+                "i" => copied::<i64>(&object.call_method1("astype", ("int64",))?),
+                "u" => copied::<u64>(&object.call_method1("astype", ("uint64",))?),
+                _ => None,
+            };
             return copied.unwrap_or_else(|| {
                 Err(PyTypeError::new_err(format!(
-                    "ids must be integers in one dimension, not an array of {} with shape {}",
-                    object.getattr("dtype")?,
+                    "ids must be integers in one dimension, not an array of {dtype} with shape {}",
                     object.getattr("shape")?
                 )))
             });
@@ -87,6 +87,18 @@ pub fn id(object: &Bound<'_, PyAny>) -> PyResult<u32> {
     let py = object.py();
     let number = py.import("operator")?.call_method1("index", (object,))?;
     number.extract().map_err(|_| unknown(py, &number.to_string()))
+}
+
+/// An id that a token is to have.
+///
+/// # Errors
+/// `TypeError` for what is no integer, `VocabError` for a number that can be no id.
+pub fn new_id(object: &Bound<'_, PyAny>) -> PyResult<u32> {
+    let py = object.py();
+    let number = py.import("operator")?.call_method1("index", (object,))?;
+    number.extract().map_err(|_| {
+        raise(py, "VocabError", format!("{number} is no token id: ids are 0 to 4294967295"))
+    })
 }
 
 fn unknown(py: Python<'_>, id: &str) -> PyErr {

@@ -92,12 +92,18 @@ impl Tokenizer {
     #[staticmethod]
     fn from_tiktoken(
         py: Python<'_>,
-        ranks: Vec<(Bound<'_, PyBytes>, u32)>,
+        ranks: Vec<(Bound<'_, PyBytes>, Bound<'_, PyAny>)>,
         pattern: &str,
-        special_tokens: Vec<(String, u32)>,
+        special_tokens: Vec<(String, Bound<'_, PyAny>)>,
     ) -> PyResult<Self> {
-        let ranks: Vec<_> = ranks.iter().map(|(token, rank)| (token.as_bytes(), *rank)).collect();
-        let specials = special_tokens.iter().map(|(content, id)| (content.as_str(), *id));
+        let ranks = ranks
+            .iter()
+            .map(|(token, id)| Ok((token.as_bytes(), array::new_id(id)?)))
+            .collect::<PyResult<Vec<_>>>()?;
+        let specials = special_tokens
+            .iter()
+            .map(|(content, id)| Ok((content.as_str(), array::new_id(id)?)))
+            .collect::<PyResult<Vec<_>>>()?;
         let inner = py
             .detach(|| tokenizer::Tokenizer::from_tiktoken(&ranks, pattern, specials))
             .or_raise(py)?;

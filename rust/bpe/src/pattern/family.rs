@@ -1,0 +1,169 @@
+//! The patterns of known tokenizers, by name.
+//!
+//! A pattern belongs to a family if its rules equal those of one of the spellings here: other
+//! groupings, possessive quantifiers that change nothing and redundant branches do not matter.
+//!
+//! Cost: the table is parsed once, in a few milliseconds.
+
+use super::Dialect;
+use super::rules::{Rule, recognise};
+use super::syntax::parse;
+use regex_syntax::hir::ClassUnicode;
+use std::sync::OnceLock;
+
+/// Contractions in any case, with the long s.
+macro_rules! folded {
+    () => {
+        "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+    };
+}
+
+/// Contractions in ASCII case only, as they are written where `(?i)` is not to be had.
+macro_rules! ascii_folded {
+    () => {
+        "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
+    };
+}
+
+/// The branches of the word families behind the contractions, with the size of a number.
+macro_rules! words {
+    ($numbers:literal, $spaces:literal) => {
+        concat!(
+            r"|[^\r\n\p{L}\p{N}]?\p{L}+|",
+            $numbers,
+            r"| ?[^\s\p{L}\p{N}]+[\r\n]*|",
+            $spaces
+        )
+    };
+}
+
+/// White space: up to the last line break, short of the last character, the rest.
+macro_rules! cased {
+    ($suffix:expr, $rest:literal) => {
+        concat!(
+            r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+",
+            $suffix,
+            r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*",
+            $suffix,
+            $rest
+        )
+    };
+}
+
+/// Names and spellings.
+pub(crate) const KNOWN: &[(&str, &str)] = &[
+    (
+        "gpt2",
+        r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    ),
+    (
+        "gpt2-plain",
+        r" ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    ),
+    (
+        "cl100k",
+        concat!(folded!(), words!(r"\p{N}{1,3}", r"\s*[\r\n]+|\s+(?!\S)|\s+")),
+    ),
+    (
+        "cl100k",
+        concat!(folded!(), words!(r"\p{N}{1,3}", r"\s++$|\s*[\r\n]|\s+(?!\S)|\s")),
+    ),
+    (
+        "cl100k",
+        concat!(ascii_folded!(), words!(r"\p{N}{1,3}", r"\s*[\r\n]+|\s+(?!\S)|\s+")),
+    ),
+    (
+        "qwen2",
+        concat!(folded!(), words!(r"\p{N}", r"\s*[\r\n]+|\s+(?!\S)|\s+")),
+    ),
+    (
+        "qwen2",
+        concat!(ascii_folded!(), words!(r"\p{N}", r"\s*[\r\n]+|\s+(?!\S)|\s+")),
+    ),
+    (
+        "qwen3.5",
+        concat!(
+            folded!(),
+            r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        ),
+    ),
+    (
+        "o200k",
+        cased!(
+            concat!(folded!(), "?"),
+            r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        ),
+    ),
+    (
+        "o200k",
+        cased!(
+            concat!(ascii_folded!(), "?"),
+            r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        ),
+    ),
+    (
+        "tekken",
+        cased!(
+            "",
+            r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        ),
+    ),
+    (
+        "superbpe-b1",
+        cased!(
+            "",
+            r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        ),
+    ),
+    ("superbpe-b2", r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]{2,}[\r\n/]*| +(?!\S)"),
+    (
+        "superbpe-a1",
+        r"(?=(\d{3})+(?!\d))| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    ),
+    ("superbpe-a2", r"(?=(\d{3})+(?!\d))"),
+    (
+        "deepseek-words",
+        concat!(
+            r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"##,
+            r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        ),
+    ),
+    ("deepseek-cjk", "[一-龥\u{3040}-ゟ゠-ヿ]+"),
+    ("numbers-right", r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))"),
+    ("numbers-right", r"\d{1,3}(?=(?:\d{3})*(?!\d))"),
+    ("numbers-right", r"(?=(\p{N}{3})+(?!\p{N}))"),
+    (
+        "numbers-right",
+        r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))|\p{N}+|\P{N}+",
+    ),
+    ("numbers-right", r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))|\P{N}+"),
+];
+
+/// Name of the family with these rules: one of [`KNOWN`], `run` for one class, repeated or not,
+/// `rules` for any other list.
+pub(crate) fn name(rules: &[Rule<ClassUnicode>]) -> &'static str {
+    type Known = Vec<(&'static str, Vec<Rule<ClassUnicode>>)>;
+    static TABLE: OnceLock<Known> = OnceLock::new();
+    let table = TABLE.get_or_init(|| {
+        KNOWN
+            .iter()
+            .filter_map(|(name, source)| {
+                Some((*name, recognise(&parse(source, Dialect::Rust)?)?))
+            })
+            .collect()
+    });
+    if let Some((name, _)) = table.iter().find(|(_, known)| known == rules) {
+        return name;
+    }
+    match rules {
+        [
+            Rule::Run {
+                lead: None,
+                tail: None,
+                suffix,
+                ..
+            },
+        ] if suffix.is_empty() => "run",
+        _ => "rules",
+    }
+}

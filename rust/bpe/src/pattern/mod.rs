@@ -1,0 +1,198 @@
+//! The pattern of a pre-tokenizer's split, and how it cuts a text.
+//!
+//! A pattern is a regular expression in one of two [`Dialect`]s, or a literal text. Its matches
+//! are found from left to right: each search starts where the last match ended, and an empty
+//! match right behind a match is passed over, one character on. Under the behaviour *isolated*
+//! every match is a piece and so is every gap between two; an empty match is no piece, but it
+//! cuts.
+//!
+//! Three engines share the work. Patterns whose branches are all of a known kind, those of
+//! nearly every published tokenizer, become [`rules`] for a linear [`scan`]ner; the
+//! [`general`] engine runs the rest by backtracking, up to a limit; a literal is searched for.
+//!
+//! Invariant: every engine sees the range it is given as a whole text. A byte that is not UTF-8
+//! counts as one character that is neither letter, number, mark, white space, punctuation nor
+//! symbol.
+//!
+//! Cost: linear in the text for rules and literals. A `Pattern` is cheap to clone.
+
+mod class;
+mod family;
+mod general;
+mod rules;
+mod scan;
+pub(crate) mod syntax;
+#[cfg(test)]
+mod tests;
+
+use crate::Error;
+use general::General;
+use memchr::memmem::Finder;
+use scan::Scanner;
+use std::sync::Arc;
+
+/// Whose regex dialect a pattern is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// Oniguruma, as in a `tokenizer.json`: `^` and `$` are the ends of lines.
+    Oniguruma,
+    /// `fancy-regex`, as in a tiktoken encoding: `$` is the end of the text.
+    Rust,
+}
+
+/// A compiled pattern.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    source: Arc<str>,
+    engine: Engine,
+    family: Option<&'static str>,
+}
+
+#[derive(Clone, Debug)]
+enum Engine {
+    /// Matches nowhere.
+    Nothing,
+    Literal(Arc<Finder<'static>>),
+    Rules(Arc<Scanner>),
+    General(Arc<General>),
+}
+
+impl Pattern {
+    /// Compiles a regular expression.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if it is not valid, or its meaning in that dialect cannot be
+    /// reproduced exactly.
+    pub fn new(source: &str, dialect: Dialect) -> Result<Self, Error> {
+        let ast = syntax::parse(source, dialect);
+        let rules = ast.as_ref().and_then(rules::recognise);
+        let scanner = rules.as_ref().and_then(|rules| Scanner::new(rules));
+        let (engine, family) = match (scanner, &rules) {
+            (Some(scanner), Some(rules)) => {
+                (Engine::Rules(Arc::new(scanner)), Some(family::name(rules)))
+            }
+            _ => {
+                let general = General::new(source, dialect, ast.as_ref())?;
+                (Engine::General(Arc::new(general)), None)
+            }
+        };
+        Ok(Self {
+            source: source.into(),
+            engine,
+            family,
+        })
+    }
+
+    /// A pattern that matches a text as it stands; an empty one matches nothing.
+    #[must_use]
+    pub fn literal(text: &str) -> Self {
+        let engine = if text.is_empty() {
+            Engine::Nothing
+        } else {
+            Engine::Literal(Arc::new(Finder::new(text).into_owned()))
+        };
+        Self {
+            source: text.into(),
+            engine,
+            family: None,
+        }
+    }
+
+    /// The pattern as it was written.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Name of the family that the pattern was recognised as, whatever its spelling: `rules` for
+    /// a pattern of known branches in an unknown order, `None` for the general engine and
+    /// literals.
+    #[must_use]
+    pub fn family(&self) -> Option<&'static str> {
+        self.family
+    }
+
+    /// Whether the matches are known to cover every text without gaps.
+    #[must_use]
+    pub fn is_total(&self) -> bool {
+        matches!(&self.engine, Engine::Rules(scanner) if scanner.is_total())
+    }
+
+    /// Every match in `text[from..to]` taken as a text of its own, as start and end in `text`,
+    /// in order, empty ones included.
+    ///
+    /// # Errors
+    /// [`Error::Pretokenize`] where the general engine reaches its limit, or the range is not
+    /// in the text.
+    pub fn for_each_match(
+        &self,
+        text: &[u8],
+        from: usize,
+        to: usize,
+        emit: &mut dyn FnMut(usize, usize),
+    ) -> Result<(), Error> {
+        self.matches(text, from, to, &mut |start, end| {
+            emit(start + from, end + from);
+        })
+    }
+
+    /// Cuts `text[from..to]`, taken as a text of its own, into matches and gaps: for each piece
+    /// that starts at `p` with `from < p < to`, sets bit `p % 64` of `cuts[p / 64]`. Clears none.
+    ///
+    /// # Errors
+    /// [`Error::Pretokenize`] where the general engine reaches its limit, or the range is not
+    /// in the text.
+    pub fn cut(
+        &self,
+        text: &[u8],
+        from: usize,
+        to: usize,
+        cuts: &mut [u64],
+    ) -> Result<(), Error> {
+        let mut last = 0;
+        let length = to.saturating_sub(from);
+        let mut set = |at: usize| {
+            if 0 < at
+                && at < length
+                && let Some(word) = cuts.get_mut((from + at) / 64)
+            {
+                *word |= 1 << ((from + at) % 64);
+            }
+        };
+        self.matches(text, from, to, &mut |start, end| {
+            if start != last {
+                set(start);
+            }
+            set(end);
+            last = end;
+        })
+    }
+
+    /// Every match in the range, as start and end in the range.
+    fn matches(
+        &self,
+        text: &[u8],
+        from: usize,
+        to: usize,
+        emit: &mut impl FnMut(usize, usize),
+    ) -> Result<(), Error> {
+        let text = text.get(from..to).ok_or_else(|| {
+            Error::Pretokenize(format!(
+                "the range {from}..{to} is not in a text of {} bytes",
+                text.len()
+            ))
+        })?;
+        match &self.engine {
+            Engine::Nothing => {}
+            Engine::Literal(finder) => {
+                let length = finder.needle().len();
+                for start in finder.find_iter(text) {
+                    emit(start, start + length);
+                }
+            }
+            Engine::Rules(scanner) => scanner.for_each_match(text, emit),
+            Engine::General(general) => general.for_each_match(&self.source, text, emit)?,
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,418 @@
+//! Every scanner against the general engine, and every spelling against its family.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use proptest::prelude::*;
+use std::sync::LazyLock;
+
+/// Spellings and their family; all spellings of a family in one block cut alike.
+const SPELLINGS: &[(&str, &[&str])] = &[
+    (
+        "gpt2",
+        &[
+            r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+            r"'s|'t|'re|'ve|'m|'ll|'d| ?[\p{L}]+| ?[\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+            r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s",
+            r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+            r"(?:'s|'t|'re|'ve|'m|'ll|'d)|(?:[ ]?\p{Letter}+)|[ ]{0,1}\p{N}+|\x20?[^\p{N}\p{L}\s]+|[\s]+(?![^\s])|\s+",
+        ],
+    ),
+    (
+        "gpt2-plain",
+        &[r" ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"],
+    ),
+    (
+        "cl100k",
+        &[
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+",
+            "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+            r"(?:(?i)'s|'t|'re|'ve|'m|'ll|'d)|(?:[^\r\n\p{L}\p{N}]?\p{L}+|(?:\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*))|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ],
+    ),
+    // What tiktoken has now: white space at the end of the text is one piece, whatever is in it.
+    (
+        "cl100k",
+        &[
+            r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s",
+        ],
+    ),
+    // Without the long s.
+    (
+        "cl100k",
+        &[
+            r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ],
+    ),
+    (
+        "qwen2",
+        &[
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ],
+    ),
+    (
+        "qwen3.5",
+        &[
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ],
+    ),
+    (
+        "o200k",
+        &[
+            r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ],
+    ),
+    (
+        "tekken",
+        &[
+            r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ],
+    ),
+    (
+        "superbpe-a1",
+        &[
+            r"(?=(\d{3})+(?!\d))| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+            r"(?=(?:\p{Nd}\p{Nd}\p{Nd})+(?!\p{Nd}))| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s",
+        ],
+    ),
+    (
+        "superbpe-a2",
+        &[r"(?=(\d{3})+(?!\d))", r"(?=(?:[\d]{3})+(?![\d]))"],
+    ),
+    (
+        "superbpe-b1",
+        &[
+            r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ],
+    ),
+    (
+        "superbpe-b2",
+        &[r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]{2,}[\r\n/]*| +(?!\S)"],
+    ),
+    (
+        "deepseek-words",
+        &[
+            "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+        ],
+    ),
+    ("deepseek-cjk", &["[一-龥\u{3040}-ゟ゠-ヿ]+"]),
+    (
+        "numbers-right",
+        &[r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))"],
+    ),
+    ("numbers-right", &[r"\d{1,3}(?=(?:\d{3})*(?!\d))"]),
+    ("numbers-right", &[r"(?=(\p{N}{3})+(?!\p{N}))"]),
+    (
+        "numbers-right",
+        &[r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))|\p{N}+|\P{N}+"],
+    ),
+    ("run", &[r"\p{N}+", r"\p{N}++", r"(?:\p{N}{1,3})+"]),
+    ("run", &[r"\p{N}", r"\p{N}{1}"]),
+    ("run", &[r"\p{N}{1,3}"]),
+    ("run", &[r"\s+"]),
+    ("run", &[r"[\r\n]"]),
+    ("rules", &[r"\s?\p{L}+"]),
+    ("rules", &[r"\s?\p{P}+"]),
+    ("rules", &[r"(?<=\d)(?=(?:\d{3})+(?!\d))"]),
+    ("rules", &[r"(?=(\d{3})+(?!\d))|\d+|\D+"]),
+    ("rules", &[r"\p{N}+|\P{N}+"]),
+    ("rules", &[r"\s+$|\s+(?!\S)|\w+|."]),
+    ("rules", &[r"[^a\s]?+[^\sb]+(?:ss|t1)?|ab"]),
+];
+
+/// Patterns of the second list's kind that no scanner takes.
+const GENERAL: &[&str] = &[
+    r"\w+\s*|(?=b)",
+    r"(?:\p{L}+|\p{N}+)+?",
+    r"^\s+|\s+$|\b\w",
+    r"",
+    r"a*",
+    r"(?<!\s)\s|\p{Lu}(?=\p{Ll})",
+];
+
+/// The cuts by definition, from the matches of `fancy-regex` on the pattern as it is.
+struct Oracle {
+    source: &'static str,
+    regex: fancy_regex::Regex,
+}
+
+impl Oracle {
+    fn new(source: &'static str) -> Self {
+        let regex = fancy_regex::RegexBuilder::new(source)
+            .backtrack_limit(usize::MAX)
+            .build()
+            .unwrap();
+        Self { source, regex }
+    }
+
+    fn cuts(&self, text: &[u8]) -> Vec<usize> {
+        let mut decoded = String::new();
+        let mut places = Vec::new();
+        let mut at = 0;
+        for chunk in text.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                places.push((decoded.len(), at));
+                decoded.push(c);
+                at += c.len_utf8();
+            }
+            for _ in chunk.invalid() {
+                places.push((decoded.len(), at));
+                decoded.push('\u{10ffff}');
+                at += 1;
+            }
+        }
+        places.push((decoded.len(), at));
+        let place = |decoded: usize| places[places.partition_point(|(d, _)| *d < decoded)].1;
+        let mut cuts: Vec<usize> = self
+            .regex
+            .find_iter(decoded.as_str())
+            .map(|found| found.unwrap())
+            .flat_map(|found| [place(found.start()), place(found.end())])
+            .filter(|cut| 0 < *cut && *cut < text.len())
+            .collect();
+        cuts.sort_unstable();
+        cuts.dedup();
+        cuts
+    }
+
+    fn compare(&self, pattern: &Pattern, text: &[u8]) {
+        assert_eq!(
+            fast_cuts(pattern, text, 0, text.len()),
+            self.cuts(text),
+            "{} on {:?}",
+            self.source,
+            String::from_utf8_lossy(text)
+        );
+    }
+}
+
+/// All patterns of [`SPELLINGS`] with their oracles.
+static PATTERNS: LazyLock<Vec<(Pattern, Oracle)>> = LazyLock::new(|| {
+    SPELLINGS
+        .iter()
+        .flat_map(|(_, spellings)| spellings.iter())
+        .map(|source| (Pattern::new(source, Dialect::Rust).unwrap(), Oracle::new(source)))
+        .collect()
+});
+
+/// One spelling a block of [`SPELLINGS`] in Oniguruma's dialect, where the dialects agree.
+static COMMON: LazyLock<Vec<(Pattern, Oracle)>> = LazyLock::new(|| {
+    let sources = SPELLINGS.iter().map(|(_, spellings)| spellings[0]);
+    sources
+        .chain(GENERAL.iter().copied())
+        .filter(|source| !["$", "}+", r"\b", r"\w"].iter().any(|part| source.contains(part)))
+        .map(|source| (Pattern::new(source, Dialect::Oniguruma).unwrap(), Oracle::new(source)))
+        .collect()
+});
+
+/// The patterns of [`GENERAL`].
+static BACKTRACKING: LazyLock<Vec<(Pattern, Oracle)>> = LazyLock::new(|| {
+    GENERAL
+        .iter()
+        .map(|source| (Pattern::new(source, Dialect::Rust).unwrap(), Oracle::new(source)))
+        .collect()
+});
+
+fn fast_cuts(pattern: &Pattern, text: &[u8], from: usize, to: usize) -> Vec<usize> {
+    let mut cuts = vec![0; text.len() / 64 + 1];
+    pattern.cut(text, from, to, &mut cuts).unwrap();
+    (0..=text.len())
+        .filter(|at| cuts[at / 64] >> (at % 64) & 1 == 1)
+        .map(|at| at - from)
+        .collect()
+}
+
+/// Letters of all cases and scripts, marks, numbers, white space, punctuation, and bytes that
+/// are no text, so that any two meet often.
+fn piece() -> impl Strategy<Value = Vec<u8>> {
+    let texts = [
+        "a", "s", "t", "re", "ll", "Ve", "M", "D", "S", "ſ", "K", "é", "Ж", "ж", "ǅ", "ʰ", "日",
+        "本", "か", "ー", "ا", "ß", "ͅ", "\u{301}", "\u{94d}", "1", "12", "123", "4567", "٣", "९",
+        "Ⅷ", "½", "²", "𝟙", " ", "  ", "\t", "\n", "\r", "\r\n", "\u{b}", "\u{85}", "\u{a0}",
+        "\u{3000}", "\u{2028}", "'", "'s", "'S", "'LL", "'ſ", "’", "/", "//", ".", ",", "...",
+        "_", "$", "+", "—", "。", "😀", "👩‍👩‍👧", "\u{200d}", "\0", "\u{e000}", "\u{10ffff}",
+        "\u{feff}", "\u{61c}",
+    ];
+    let bytes: [&[u8]; 6] = [b"\x80", b"\xff", b"\xe2\x82", b"\xc3", b"\xed\xa0\x80", b"\xf4\x90"];
+    prop_oneof![
+        20 => prop::sample::select(texts.to_vec()).prop_map(|text| text.as_bytes().to_vec()),
+        4 => (prop::sample::select(texts.to_vec()), 2..9_usize)
+            .prop_map(|(text, times)| text.repeat(times).into_bytes()),
+        2 => any::<char>().prop_map(|c| c.to_string().into_bytes()),
+        1 => prop::sample::select(bytes.to_vec()).prop_map(<[u8]>::to_vec),
+    ]
+}
+
+fn text(most: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(piece(), 0..most).prop_map(|pieces| pieces.concat())
+}
+
+/// Text that is mostly ASCII, long enough to fill several blocks of 64.
+fn ascii() -> impl Strategy<Value = Vec<u8>> {
+    let common = "etaoin  shrdlu E T'.,1230/\n\r\t-";
+    let common: Vec<u8> = common.bytes().collect();
+    prop::collection::vec(prop::sample::select(common), 0..400)
+}
+
+#[test]
+fn spellings_are_recognised() {
+    for (family, spellings) in SPELLINGS {
+        for source in *spellings {
+            let pattern = Pattern::new(source, Dialect::Rust).unwrap();
+            assert_eq!(pattern.family(), Some(*family), "{source}");
+            assert_eq!(pattern.source(), *source);
+        }
+    }
+    for source in GENERAL {
+        let pattern = Pattern::new(source, Dialect::Rust).unwrap();
+        assert_eq!(pattern.family(), None, "{source}");
+    }
+}
+
+#[test]
+fn coverage_is_known() {
+    for (source, total) in [
+        (SPELLINGS[0].1[0], true),
+        (SPELLINGS[2].1[0], true),
+        (SPELLINGS[3].1[0], true),
+        (r"\p{N}+|\P{N}+", true),
+        (r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))|\P{N}", true),
+        (r"\p{N}+", false),
+        (r"(?=(\d{3})+(?!\d))|\d+|\D+", false),
+        (r" +(?!\S)|\S+", false),
+        (r"[\s\S]", true),
+    ] {
+        let pattern = Pattern::new(source, Dialect::Rust).unwrap();
+        assert_eq!(pattern.is_total(), total, "{source}");
+    }
+}
+
+#[test]
+fn dialects_differ_where_they_should() {
+    let text = "a  \n\n b \n 1234 'ſ aa".as_bytes();
+    let cuts = |source, dialect| {
+        fast_cuts(
+            &Pattern::new(source, dialect).unwrap(),
+            text,
+            0,
+            text.len(),
+        )
+    };
+    // `$` is the end of a line in Oniguruma: blanks before a line feed match.
+    assert_eq!(cuts(r"\s+$", Dialect::Rust), [0_usize; 0]);
+    assert_eq!(cuts(r"\s+$", Dialect::Oniguruma), [1, 4, 7, 8]);
+    assert_eq!(cuts(r"\s++$", Dialect::Oniguruma), [0_usize; 0]);
+    // `{1,3}+` is possessive in one, a repeated group in the other.
+    assert_eq!(cuts(r"\p{N}{1,3}+", Dialect::Rust), [10, 13, 14]);
+    assert_eq!(cuts(r"\p{N}{1,3}+", Dialect::Oniguruma), [10, 14]);
+    // A bare option takes the alternatives with it in Oniguruma.
+    assert_eq!(cuts(r" (?i)B|A{9}", Dialect::Oniguruma), [5, 7]);
+    assert_eq!(cuts("(?i)k", Dialect::Oniguruma), cuts("(?i)K", Dialect::Rust));
+    for refused in [r"(?i)ss", r"(?i:st)", r"[[:punct:]]", r"\p{Punct}", r"(a)\1", r"(?i)\p{Lu}"] {
+        assert!(Pattern::new(refused, Dialect::Oniguruma).is_err(), "{refused}");
+    }
+}
+
+#[test]
+fn bad_patterns_and_ranges_are_errors() {
+    for source in ["(", "[z-a]", "*", "(?<n", "\\"] {
+        for dialect in [Dialect::Rust, Dialect::Oniguruma] {
+            let error = Pattern::new(source, dialect).unwrap_err();
+            assert!(matches!(&error, Error::Unsupported { component, .. }
+                if component.contains(&format!("{source:?}"))));
+        }
+    }
+    let deep = "(".repeat(100_000);
+    assert!(Pattern::new(&deep, Dialect::Oniguruma).is_err());
+    let pattern = Pattern::new(r"\s+", Dialect::Rust).unwrap();
+    assert!(pattern.cut(b"abc", 2, 4, &mut [0]).is_err());
+    assert!(pattern.cut(b"abc", 3, 2, &mut [0]).is_err());
+}
+
+#[test]
+fn a_runaway_match_is_an_error() {
+    let pattern = Pattern::new(r"(?:(?=a)a|a)*(?:(?=a)a|a)*(?:(?=a)a|a)*b", Dialect::Rust).unwrap();
+    assert_eq!(pattern.family(), None);
+    let text = "a".repeat(20_000);
+    let error = pattern.cut(text.as_bytes(), 0, text.len(), &mut [0; 400]);
+    assert!(matches!(error, Err(Error::Pretokenize(message)) if message.contains("byte 0")));
+}
+
+#[test]
+fn literals_match_as_they_stand() {
+    let text = b"a.b..c...";
+    let matches = |pattern: &Pattern| {
+        let mut found = Vec::new();
+        pattern
+            .for_each_match(text, 1, 8, &mut |start, end| found.push((start, end)))
+            .unwrap();
+        found
+    };
+    assert_eq!(matches(&Pattern::literal("..")), [(3, 5), (6, 8)]);
+    assert_eq!(matches(&Pattern::literal("")), [(0_usize, 0_usize); 0]);
+    assert_eq!(fast_cuts(&Pattern::literal("."), b"a.b", 0, 3), [1, 2]);
+}
+
+#[test]
+fn empty_matches_are_given_where_the_engines_give_them() {
+    for source in [r"(?=(\d{3})+(?!\d))", r"(?=(\d{3})+(?!\d))| ?\p{L}+", r"(?=b)|a|"] {
+        let pattern = Pattern::new(source, Dialect::Rust).unwrap();
+        let regex = fancy_regex::Regex::new(source).unwrap();
+        for text in ["123456 1234 ab123 abb", "1234567ab12", ""] {
+            let slow: Vec<_> = regex
+                .find_iter(text)
+                .map(|found| found.unwrap())
+                .map(|found| (found.start(), found.end()))
+                .collect();
+            let mut fast = Vec::new();
+            pattern
+                .for_each_match(text.as_bytes(), 0, text.len(), &mut |s, e| fast.push((s, e)))
+                .unwrap();
+            assert_eq!(fast, slow, "{source} on {text}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn cuts_are_those_of_the_general_engine(text in text(24)) {
+        for (pattern, oracle) in PATTERNS.iter() {
+            oracle.compare(pattern, &text);
+        }
+    }
+
+    #[test]
+    fn long_ascii_is_cut_alike(text in ascii()) {
+        for (pattern, oracle) in PATTERNS.iter() {
+            oracle.compare(pattern, &text);
+        }
+    }
+
+    #[test]
+    fn a_range_is_a_text_of_its_own(text in text(24), a in 0..200_usize, b in 0..200_usize) {
+        let (a, b) = (a.min(text.len()), b.min(text.len()));
+        let (from, to) = (a.min(b), a.max(b));
+        for (pattern, oracle) in PATTERNS.iter() {
+            prop_assert_eq!(
+                fast_cuts(pattern, &text, from, to),
+                oracle.cuts(&text[from..to]),
+                "{}", pattern.source()
+            );
+        }
+    }
+
+    #[test]
+    fn dialects_agree_on_common_patterns(text in text(24)) {
+        for (pattern, oracle) in COMMON.iter() {
+            oracle.compare(pattern, &text);
+        }
+    }
+
+    #[test]
+    fn the_general_engine_maps_positions(text in text(16)) {
+        for (pattern, oracle) in BACKTRACKING.iter() {
+            oracle.compare(pattern, &text);
+        }
+    }
+}
