@@ -16,6 +16,7 @@
 //! and takes memory for each piece.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 use unicode_categories::UnicodeCategories;
@@ -176,7 +177,7 @@ impl Class {
     fn has(self, character: char) -> bool {
         match self {
             Self::Numeric => character.is_numeric(),
-            Self::Punctuation => character.is_ascii_punctuation() || character.is_punctuation(),
+            Self::Punctuation => is_punctuation(character),
             Self::WhiteSpace => character.is_whitespace(),
             Self::One(one) => character == one,
         }
@@ -184,7 +185,7 @@ impl Class {
 
     /// Whether a character of the class may start with this byte.
     fn may_start(self, byte: u8) -> bool {
-        byte >= 0xC2 || self.has(byte as char)
+        byte >= 0x80 || self.has(byte as char)
     }
 
     /// The first character of the class that starts in `text[from..to]`, and its end.
@@ -196,6 +197,7 @@ impl Class {
             place += match self {
                 Self::Numeric => skip(rest, |byte| byte >= 0xC2 || byte.wrapping_sub(b'0') < 10),
                 Self::One(' ') => skip(rest, |byte| byte == b' '),
+                Self::Punctuation => skip(rest, |byte| byte >= 0x80 || byte.is_ascii_punctuation()),
                 _ => skip(rest, |byte| self.may_start(byte)),
             };
             let (character, length) = characters::after(&text[..to], place);
@@ -208,8 +210,30 @@ impl Class {
     }
 }
 
+/// Whether a character is punctuation: any such category, or an ASCII symbol.
+fn is_punctuation(character: char) -> bool {
+    // The categories are searched for, so those of the Basic Multilingual Plane are kept as bits.
+    static PLANE: LazyLock<Box<[u64; 1024]>> = LazyLock::new(|| {
+        let mut bits = Box::new([0; 1024]);
+        let punctuation =
+            ('\0'..='\u{FFFF}').filter(|one| one.is_ascii_punctuation() || one.is_punctuation());
+        for character in punctuation {
+            bits[character as usize / 64] |= 1 << (character as usize % 64);
+        }
+        bits
+    });
+    match PLANE.get(character as usize / 64) {
+        Some(bits) => (bits >> (character as usize % 64)) & 1 == 1,
+        None => character.is_punctuation(),
+    }
+}
+
 /// The length of the start of `text` without a candidate.
 fn skip(text: &[u8], is_candidate: impl Fn(u8) -> bool) -> usize {
+    // Candidates come in runs.
+    if text.first().is_some_and(|&byte| is_candidate(byte)) {
+        return 0;
+    }
     let mut place = 0;
     for block in text.chunks_exact(32) {
         if block
@@ -368,17 +392,37 @@ impl Cut {
         spelling: &mut Spelling,
         cuts: &mut [u64],
     ) -> Result<(), Error> {
-        match &self.divider {
-            Divider::Pattern { pattern, .. }
-                if self.behavior == Behavior::Isolated && !self.spelled =>
-            {
+        let mut set = |place: usize| {
+            if from < place && place < to {
+                cuts[place / 64] |= 1 << (place % 64);
+            }
+        };
+        match (&self.divider, self.behavior) {
+            (Divider::Pattern { pattern, .. }, Behavior::Isolated) if !self.spelled => {
                 pattern.cut(text, from, to, cuts)
             }
-            _ => self.pieces(text, from, to, spelling, &mut |start, _| {
-                if from < start {
-                    cuts[start / 64] |= 1 << (start % 64);
+            (Divider::Class(class), Behavior::Isolated) if !self.spelled => {
+                let mut place = from;
+                while let Some((start, end)) = class.find(text, place, to) {
+                    set(start);
+                    set(end);
+                    place = end;
                 }
-            }),
+                Ok(())
+            }
+            (Divider::Class(class), Behavior::Contiguous) if !self.spelled => {
+                let mut run = from;
+                while let Some((start, end)) = class.find(text, run, to) {
+                    if start != run {
+                        set(run);
+                        set(start);
+                    }
+                    run = end;
+                }
+                set(run);
+                Ok(())
+            }
+            _ => self.pieces(text, from, to, spelling, &mut |start, _| set(start)),
         }
     }
 }
