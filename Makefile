@@ -39,8 +39,8 @@ lint: $(STAMP)/lint  ## formatting, lints, types, and the generated stub
 	$(TEST)/ruff check
 	$(TEST)/ruff format --check
 	$(TEST)/mypy
-	rm -rf $(STAMP)/stubs && $(BIN)/maturin generate-stubs -o $(STAMP)/stubs
-	diff -u python/tokseam/_native.pyi "$$(find $(STAMP)/stubs -name '*.pyi' | head -1)"
+	rm -rf $(STAMP)/stubs && $(BIN)/maturin generate-stubs --quiet --out $(STAMP)/stubs
+	diff -u python/tokseam/_native.pyi $(STAMP)/stubs/tokseam/_native.pyi
 	$(TEST)/python -m mypy.stubtest tokseam._native
 
 docs: $(STAMP)/test  ## run every example of the README and of the docstrings
@@ -66,7 +66,7 @@ $(STAMP)/venv:
 
 $(STAMP)/wheel: $(STAMP)/venv $(SOURCES)
 	rm -f dist/*.whl
-	$(BIN)/maturin build --release --locked --quiet --out dist
+	$(BIN)/maturin build --release --locked --strip --quiet --out dist
 	@touch $@
 
 $(STAMP)/setup: $(STAMP)/wheel

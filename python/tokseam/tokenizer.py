@@ -176,7 +176,8 @@ class Tokenizer:
         Raises:
             FileNotFoundError: There is no such file.
             TypeError: `source` is neither, or an encoding came with a pattern of its own and was given another.
-            VocabError: The ranks or the pattern are not valid, or the pattern is missing.
+            VocabError: The ranks are not valid, or the pattern is missing.
+            UnsupportedTokenizerError: The pattern would not be applied exactly, or is none.
         """
         if isinstance(source, (str, os.PathLike)):
             path = Path(source)
@@ -185,8 +186,11 @@ class Tokenizer:
                     f"{path} holds ranks alone: pass pattern=REGEX, the split pattern of the encoding, "
                     "and special_tokens={NAME: ID} if it has any"
                 )
-            ranks = _parse_ranks(path)
-            return cls(_native.Tokenizer.from_tiktoken(ranks, pattern, list((special_tokens or {}).items())))
+            special = list((special_tokens or {}).items())
+            for name, id in special:
+                if not 0 <= id < 2**32:
+                    raise VocabError(f"the special token {name!r} has the id {id}: ids are 0 to 4294967295")
+            return cls(_native.Tokenizer.from_tiktoken(_parse_ranks(path), pattern, special))
         if pattern is not None or special_tokens is not None:
             raise TypeError("pattern and special_tokens go with a path; a tiktoken.Encoding has its own")
         try:
@@ -491,6 +495,8 @@ def _parse_ranks(path: Path) -> list[tuple[bytes, int]]:
             continue
         try:
             token, rank = line.split()
+            if not rank.isdigit() or int(rank) >= 2**32:
+                raise ValueError("ranks are 0 to 4294967295")
             ranks.append((b64decode(token, validate=True), int(rank)))
         except ValueError as error:
             raise VocabError(f"{path}, line {number}: expected a token in base64 and its rank ({error})") from error
