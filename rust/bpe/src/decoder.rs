@@ -526,14 +526,14 @@ impl Run {
     fn push(&mut self, chain: &Chain, token: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         let Self { each, joined } = self;
         each.push(&chain.each, 0, token, &mut |token| {
-            joined.push(chain.join, token, out)
+            joined.push(chain.join, token, out);
         })
     }
 
     fn finish(mut self, chain: &Chain, out: &mut Vec<u8>) -> Result<(), Error> {
         let Self { each, joined } = &mut self;
         each.finish(&chain.each, &mut |token| {
-            joined.push(chain.join, token, out)
+            joined.push(chain.join, token, out);
         })?;
         if !joined.partial.is_empty() {
             joined.partial.clear();

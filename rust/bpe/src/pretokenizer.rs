@@ -1117,7 +1117,7 @@ mod tests {
             }
             match pieces.last_mut() {
                 Some(piece) if joins => {
-                    *piece = piece.start.min(range.start)..piece.end.max(range.end)
+                    *piece = piece.start.min(range.start)..piece.end.max(range.end);
                 }
                 _ => pieces.push(range),
             }
