@@ -1,67 +1,65 @@
-//! Added tokens: literals that are cut out of a text before everything else.
+//! Added tokens: literals that are cut out of the text before anything else.
 //!
-//! Tokens with `normalized` false are looked for in the text as it came, the others, in their
-//! normalized form, in the normalized text between those. In each set the leftmost match counts,
-//! of those the longest. A special token is plain text unless the caller allows it; but while it is
-//! matched it takes its text, so no other token is found inside it. `single_word` asks that no word
-//! character stands beside the match; `lstrip` and `rstrip` draw in the white space beside it.
+//! There are two sets. Tokens of the raw set are looked for in the text itself, tokens of the
+//! normalized set, in their normalized form, in the normalized text between the others. Matches
+//! are the leftmost, of those the longest, over the whole set; a special token that is not allowed
+//! still takes its place among them, but its text stays text. A match may be refused between word
+//! characters, and may take the white space beside it.
 //!
-//! Ids are those that stock `tokenizers` gives on loading: the id in the file counts for nothing.
-//! A token of the model's vocabulary keeps its id there, the others are numbered from its end.
+//! Tokens have the ids that stock `tokenizers` gives them on loading, whatever the file says: that
+//! of the model for a token it has, else the next one from the number of entries of the model on.
+//!
+//! Cost: one pass of an automaton over the text, whatever the number of tokens; none if no token
+//! of a set can match.
 
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::Error;
 use crate::aligned::Aligned;
+use crate::characters;
 use crate::normalizer::Normalizer;
+use crate::pretokenizer::is_word;
 
 /// An added token.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)]
 pub struct AddedToken {
-    /// Its literal.
+    /// Its text.
     pub content: String,
     /// Its id.
     pub id: u32,
-    /// Plain text unless allowed.
+    /// Whether it is special: plain text unless it is allowed.
     pub special: bool,
-    /// Looked for in the normalized text.
+    /// Whether it is looked for in normalized text.
     pub normalized: bool,
-    /// Takes the white space before it.
+    /// Whether it takes the white space before it.
     pub lstrip: bool,
-    /// Takes the white space behind it.
+    /// Whether it takes the white space behind it.
     pub rstrip: bool,
-    /// Only between characters that are not of words.
+    /// Whether it matches only where no word character stands beside it.
     pub single_word: bool,
 }
 
-/// The added tokens of a tokenizer.
-#[derive(Debug, Clone)]
-pub struct AddedTokens {
-    tokens: Vec<AddedToken>,
-    raw: Matcher,
-    normalized: Matcher,
-    has_plain: bool,
-}
-
-/// A part of a text; ranges are of the text that was scanned.
+/// A part of a scanned text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Section {
-    /// Text without added tokens, not empty.
+    /// Text without added tokens; never empty.
     Text(Range<usize>),
     /// An added token.
     Token {
         /// Its id.
         id: u32,
-        /// The text that it takes, white space beside it included.
+        /// Its place, white space that it took included.
         range: Range<usize>,
     },
 }
 
-/// The special tokens that may match.
+/// The special tokens that may match. Tokens that are not special always do.
 #[derive(Debug, Clone, Copy)]
 pub enum Allowed<'a> {
     /// None of them.
@@ -72,107 +70,137 @@ pub enum Allowed<'a> {
     Some(&'a FxHashSet<u32>),
 }
 
+/// The added tokens of a tokenizer. See the module.
+#[derive(Debug, Clone)]
+pub struct AddedTokens {
+    tokens: Vec<AddedToken>,
+    raw: Set,
+    normalized: Set,
+}
+
+/// The tokens that are looked for in one text.
+#[derive(Debug, Clone, Default)]
+struct Set {
+    automaton: Option<AhoCorasick>,
+    /// The token of each pattern of the automaton, as an index.
+    tokens: Vec<usize>,
+    /// Whether some token is not special.
+    has_plain: bool,
+}
+
+/// A token as a file has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)]
+struct Entry {
+    id: u32,
+    content: String,
+    single_word: bool,
+    lstrip: bool,
+    rstrip: bool,
+    normalized: bool,
+    special: bool,
+}
+
 impl Allowed<'_> {
-    fn has(self, token: &AddedToken) -> bool {
-        !token.special
-            || match self {
-                Self::None => false,
-                Self::All => true,
-                Self::Some(ids) => ids.contains(&token.id),
-            }
+    fn has(&self, id: u32) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Some(ids) => ids.contains(&id),
+        }
     }
 }
 
-/// One set of literals; pattern `i` of the automaton is token `tokens[i]`.
-#[derive(Debug, Clone)]
-struct Matcher {
-    automaton: Option<AhoCorasick>,
-    tokens: Vec<usize>,
-}
-
 impl AddedTokens {
-    /// Reads the `added_tokens` of a file. `model_id` looks up a token in the model's vocabulary,
-    /// which has `model_len` entries. Returns also what a person should know: ids that differ
-    /// from those in the file.
+    /// Reads the `added_tokens` of a file, with warnings for ids that are not those of the file.
+    /// `model_vocab` gives the id of a token of the model, `model_vocab_len` their number.
     ///
     /// # Errors
-    /// [`Error::Vocab`] for a broken list, or for two tokens with one id or one literal.
+    /// [`Error::Vocab`] for entries that are not understood, two tokens with one normalized form,
+    /// or one without; [`Error::Pretokenize`] where the normalizer fails.
     pub fn from_json(
         entries: &Value,
-        model_id: &dyn Fn(&str) -> Option<u32>,
-        model_len: usize,
+        model_vocab: &dyn Fn(&str) -> Option<u32>,
+        model_vocab_len: usize,
         normalizer: Option<&Normalizer>,
     ) -> Result<(Self, Vec<String>), Error> {
-        let entries = entries
-            .as_array()
-            .ok_or_else(|| Error::Vocab(format!("added_tokens is not a list: {entries}")))?;
-        let mut tokens: Vec<AddedToken> = Vec::new();
+        let empty = Vec::new();
+        let entries = match entries {
+            Value::Null => &empty,
+            Value::Array(entries) => entries,
+            other => {
+                return Err(Error::Vocab(format!(
+                    "added_tokens must be a list, not {other}"
+                )));
+            }
+        };
+        let mut next = u32::try_from(model_vocab_len)
+            .map_err(|_| Error::Vocab(format!("model.vocab has {model_vocab_len} entries")))?;
         let mut warnings = Vec::new();
-        let mut known: FxHashMap<String, usize> = FxHashMap::default();
-        let mut next = model_len as u32;
+        let mut ids: FxHashMap<String, u32> = FxHashMap::default();
+        let mut specials: FxHashSet<String> = FxHashSet::default();
+        let mut tokens: FxHashMap<u32, AddedToken> = FxHashMap::default();
         for (index, entry) in entries.iter().enumerate() {
-            let wrong = |field: &str, wanted: &str| {
-                Error::Vocab(format!(
-                    "added_tokens[{index}].{field} must be {wanted}: {entry}"
-                ))
-            };
-            let flag = |field: &str| {
-                entry
-                    .get(field)
-                    .and_then(Value::as_bool)
-                    .ok_or_else(|| wrong(field, "true or false"))
-            };
-            let content = entry
-                .get("content")
-                .and_then(Value::as_str)
-                .ok_or_else(|| wrong("content", "a string"))?;
-            let declared = entry
-                .get("id")
-                .and_then(Value::as_u64)
-                .ok_or_else(|| wrong("id", "an id"))?;
-            let mut token = AddedToken {
-                content: content.to_owned(),
-                id: 0,
-                special: flag("special")?,
-                normalized: flag("normalized")?,
-                lstrip: flag("lstrip")?,
-                rstrip: flag("rstrip")?,
-                single_word: flag("single_word")?,
-            };
-            if content.is_empty() {
+            let entry = Entry::deserialize(entry)
+                .map_err(|error| Error::Vocab(format!("added_tokens[{index}]: {error}")))?;
+            if entry.content.is_empty() {
+                warnings.push(format!("added_tokens[{index}] is empty and ignored"));
                 continue;
             }
-            let earlier = known.get(content).copied();
-            token.id = match (earlier, model_id(content)) {
-                (Some(earlier), _) => tokens[earlier].id,
-                (None, Some(id)) => id,
-                (None, None) => {
-                    next += 1;
-                    next - 1
-                }
-            };
-            if u64::from(token.id) != declared {
+            let known = ids
+                .get(&entry.content)
+                .copied()
+                .or_else(|| model_vocab(&entry.content));
+            let id = known.unwrap_or(next);
+            if known.is_none() {
+                next = next.checked_add(1).ok_or_else(|| {
+                    Error::Vocab(format!("there is no id left for added_tokens[{index}]"))
+                })?;
+            }
+            if id != entry.id {
                 warnings.push(format!(
-                    "the added token {content:?} has the id {declared} in the file, but {} when it is loaded, as in stock tokenizers: model.vocab does not have it",
-                    token.id
+                    "the added token {:?} has id {id}, not {} as the file says",
+                    entry.content, entry.id
                 ));
             }
-            if let Some(earlier) = earlier {
-                tokens[earlier] = token;
-            } else {
-                known.insert(content.to_owned(), tokens.len());
-                tokens.push(token);
+            if entry.special {
+                specials.insert(entry.content.clone());
+            }
+            ids.insert(entry.content.clone(), id);
+            let token = AddedToken {
+                // A token that was special once stays so.
+                special: specials.contains(&entry.content),
+                content: entry.content,
+                id,
+                normalized: entry.normalized,
+                lstrip: entry.lstrip,
+                rstrip: entry.rstrip,
+                single_word: entry.single_word,
+            };
+            let content = token.content.clone();
+            if let Some(before) = tokens
+                .insert(id, token)
+                .filter(|before| before.content != content)
+            {
+                warnings.push(format!(
+                    "the added token {content:?} takes id {id} from {:?}, which never matches",
+                    before.content
+                ));
             }
         }
-        Ok((Self::new(tokens, normalizer)?, warnings))
+        Ok((
+            Self::new(tokens.into_values().collect(), normalizer)?,
+            warnings,
+        ))
     }
 
     /// The special tokens of a tiktoken encoding.
     ///
     /// # Errors
-    /// [`Error::Vocab`] for two tokens with one id or one literal, or an empty literal.
+    /// [`Error::Vocab`] for an empty token, a token or an id that comes twice.
     pub fn from_specials(specials: impl IntoIterator<Item = (String, u32)>) -> Result<Self, Error> {
-        let tokens = specials
+        let tokens: Vec<AddedToken> = specials
             .into_iter()
             .map(|(content, id)| AddedToken {
                 content,
@@ -184,49 +212,53 @@ impl AddedTokens {
                 single_word: false,
             })
             .collect();
+        let mut ids = FxHashSet::default();
+        for token in &tokens {
+            if token.content.is_empty() {
+                return Err(Error::Vocab(format!(
+                    "the special token of id {} is empty",
+                    token.id
+                )));
+            }
+            if !ids.insert(token.id) {
+                return Err(Error::Vocab(format!(
+                    "two special tokens have id {}",
+                    token.id
+                )));
+            }
+        }
         Self::new(tokens, None)
     }
 
     fn new(mut tokens: Vec<AddedToken>, normalizer: Option<&Normalizer>) -> Result<Self, Error> {
-        tokens.sort_by_key(|token| token.id);
-        for pair in tokens.windows(2) {
-            if pair[0].id == pair[1].id {
+        tokens.sort_unstable_by_key(|token| token.id);
+        let (mut raw, mut normalized) = (Vec::new(), Vec::new());
+        for (index, token) in tokens.iter().enumerate() {
+            let mut content = Aligned::new(token.content.as_bytes(), 0, false);
+            if !token.normalized {
+                raw.push((token.content.clone().into_bytes(), index));
+                continue;
+            }
+            if let Some(normalizer) = normalizer {
+                normalizer.apply(&mut content)?;
+            }
+            if content.text().is_empty() {
                 return Err(Error::Vocab(format!(
-                    "the added tokens {:?} and {:?} both have the id {}",
-                    pair[0].content, pair[1].content, pair[0].id
+                    "the added token {:?} normalizes to nothing; it cannot be looked for",
+                    token.content
                 )));
             }
+            normalized.push((content.text().to_vec(), index));
         }
-        if let Some(token) = tokens
-            .iter()
-            .find(|token| token.id >= crate::vocab::ID_LIMIT)
-        {
-            return Err(Error::Unsupported {
-                component: format!("the added token {:?}", token.content),
-                reason: format!(
-                    "its id is {}; ids go up to {}",
-                    token.id,
-                    crate::vocab::ID_LIMIT - 1
-                ),
-            });
-        }
-        let mut literals = Vec::with_capacity(tokens.len());
-        for token in &tokens {
-            let mut literal = Aligned::new(token.content.as_bytes(), 0, false);
-            if let Some(normalizer) = normalizer.filter(|_| token.normalized) {
-                normalizer.apply(&mut literal)?;
-            }
-            literals.push(literal.text().to_vec());
-        }
+        let (raw, normalized) = (Set::new(raw, &tokens)?, Set::new(normalized, &tokens)?);
         Ok(Self {
-            raw: Matcher::new(&tokens, &literals, false)?,
-            normalized: Matcher::new(&tokens, &literals, true)?,
-            has_plain: tokens.iter().any(|token| !token.special),
             tokens,
+            raw,
+            normalized,
         })
     }
 
-    /// The tokens in the order of their ids.
+    /// The tokens in the order of their ids, each once.
     #[must_use]
     pub fn tokens(&self) -> &[AddedToken] {
         &self.tokens
@@ -242,150 +274,127 @@ impl AddedTokens {
         self.tokens.get(index)
     }
 
-    /// Whether a text has to be looked through at all.
+    /// Whether any token can match.
     #[must_use]
     pub fn must_scan(&self, allowed: &Allowed) -> bool {
-        match allowed {
-            Allowed::None => self.has_plain,
-            Allowed::All => !self.tokens.is_empty(),
-            Allowed::Some(ids) => self.has_plain || !ids.is_empty(),
-        }
+        self.raw.must_scan(&self.tokens, allowed)
+            || self.normalized.must_scan(&self.tokens, allowed)
     }
 
-    /// Appends the sections of a text as it came.
+    /// Cuts an original text at the tokens that are not normalized; appends the sections.
     pub fn cut_raw(&self, text: &[u8], allowed: &Allowed, out: &mut Vec<Section>) {
-        self.raw.cut(&self.tokens, text, *allowed, out);
+        self.raw.cut(&self.tokens, text, allowed, out);
     }
 
-    /// Appends the sections of a normalized text.
+    /// Cuts a normalized text between those at the tokens that are normalized.
     pub fn cut_normalized(&self, text: &[u8], allowed: &Allowed, out: &mut Vec<Section>) {
-        self.normalized.cut(&self.tokens, text, *allowed, out);
+        self.normalized.cut(&self.tokens, text, allowed, out);
     }
 }
 
-impl Matcher {
-    fn new(tokens: &[AddedToken], literals: &[Vec<u8>], normalized: bool) -> Result<Self, Error> {
-        let indices: Vec<usize> = (0..tokens.len())
-            .filter(|&index| tokens[index].normalized == normalized)
-            .collect();
+impl Set {
+    fn new(patterns: Vec<(Vec<u8>, usize)>, tokens: &[AddedToken]) -> Result<Self, Error> {
+        if patterns.is_empty() {
+            return Ok(Self::default());
+        }
         let mut seen: FxHashMap<&[u8], usize> = FxHashMap::default();
-        for &index in &indices {
-            if literals[index].is_empty() {
+        for (pattern, index) in &patterns {
+            if let Some(other) = seen.insert(pattern, *index) {
                 return Err(Error::Vocab(format!(
-                    "the added token {:?} is empty when it is normalized",
-                    tokens[index].content
-                )));
-            }
-            if let Some(other) = seen.insert(&literals[index], index) {
-                return Err(Error::Vocab(format!(
-                    "the added tokens {:?} and {:?} have the same text",
-                    tokens[other].content, tokens[index].content
+                    "the added tokens {:?} and {:?} match the same text",
+                    tokens[other].content, tokens[*index].content
                 )));
             }
         }
-        let automaton = if indices.is_empty() {
-            None
-        } else {
-            let automaton = AhoCorasick::builder()
-                .match_kind(MatchKind::LeftmostLongest)
-                .build(indices.iter().map(|&index| &literals[index]))
-                .map_err(|error| Error::Vocab(format!("too many added tokens: {error}")))?;
-            Some(automaton)
-        };
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(patterns.iter().map(|(pattern, _)| pattern))
+            .map_err(|error| Error::Vocab(format!("the added tokens are too many: {error}")))?;
+        let has_plain = patterns.iter().any(|(_, index)| !tokens[*index].special);
+        let tokens = patterns.into_iter().map(|(_, index)| index).collect();
         Ok(Self {
-            automaton,
-            tokens: indices,
+            automaton: Some(automaton),
+            tokens,
+            has_plain,
         })
     }
 
-    fn cut(&self, tokens: &[AddedToken], text: &[u8], allowed: Allowed, out: &mut Vec<Section>) {
-        let mut done = 0;
-        let matches = self
+    fn must_scan(&self, tokens: &[AddedToken], allowed: &Allowed) -> bool {
+        self.has_plain
+            || match allowed {
+                Allowed::None => false,
+                Allowed::All => !self.tokens.is_empty(),
+                Allowed::Some(ids) => self
+                    .tokens
+                    .iter()
+                    .any(|&index| ids.contains(&tokens[index].id)),
+            }
+    }
+
+    fn cut(&self, tokens: &[AddedToken], text: &[u8], allowed: &Allowed, out: &mut Vec<Section>) {
+        let automaton = self
             .automaton
-            .iter()
-            .flat_map(|automaton| automaton.find_iter(text));
-        for found in matches {
+            .as_ref()
+            .filter(|_| self.must_scan(tokens, allowed));
+        let mut last = 0;
+        for found in automaton
+            .into_iter()
+            .flat_map(|automaton| automaton.find_iter(text))
+        {
             let token = &tokens[self.tokens[found.pattern().as_usize()]];
-            if !allowed.has(token) {
+            if token.special && !allowed.has(token.id) {
                 continue;
             }
             let (mut start, mut end) = (found.start(), found.end());
+            let is_beside_word =
+                |(character, _): (Option<char>, usize)| character.is_some_and(is_word);
             if token.single_word
-                && (ends_with(&text[..start], is_word) || starts_with(&text[end..], is_word))
+                && (is_beside_word(characters::before(text, start))
+                    || is_beside_word(characters::after(text, end)))
             {
                 continue;
             }
             if token.lstrip {
-                // The match before may have taken the space already.
-                start = white_start(&text[..start]).max(done);
+                while let (Some(character), length) = characters::before(text, start)
+                    && character.is_whitespace()
+                {
+                    start -= length;
+                }
+                // White space that the match before took is not taken again.
+                start = start.max(last);
             }
             if token.rstrip {
-                end += white_end(&text[end..]);
+                while let (Some(character), length) = characters::after(text, end)
+                    && character.is_whitespace()
+                {
+                    end += length;
+                }
             }
-            if done < start {
-                out.push(Section::Text(done..start));
+            if last < start {
+                out.push(Section::Text(last..start));
             }
-            out.push(Section::Token {
-                id: token.id,
-                range: start..end,
-            });
-            done = end;
+            // A match that starts in white space that the match before took overlaps it and may
+            // end before it, as in `tokenizers`; if it may take nothing that is left, it is empty
+            // and no token.
+            if start < end {
+                out.push(Section::Token {
+                    id: token.id,
+                    range: start..end,
+                });
+            }
+            last = end;
         }
-        if done < text.len() {
-            out.push(Section::Text(done..text.len()));
+        if last < text.len() {
+            out.push(Section::Text(last..text.len()));
         }
     }
-}
-
-fn is_word(character: char) -> bool {
-    regex_syntax::try_is_word_character(character).unwrap_or(false)
-}
-
-/// The last character of a text, if it is UTF-8 there.
-fn last_char(text: &[u8]) -> Option<char> {
-    let tail = &text[text.len().saturating_sub(4)..];
-    tail.utf8_chunks()
-        .last()
-        .filter(|chunk| chunk.invalid().is_empty())?
-        .valid()
-        .chars()
-        .last()
-}
-
-fn first_char(text: &[u8]) -> Option<char> {
-    let head = &text[..text.len().min(4)];
-    head.utf8_chunks().next()?.valid().chars().next()
-}
-
-fn ends_with(text: &[u8], is: impl Fn(char) -> bool) -> bool {
-    last_char(text).is_some_and(is)
-}
-
-fn starts_with(text: &[u8], is: impl Fn(char) -> bool) -> bool {
-    first_char(text).is_some_and(is)
-}
-
-/// Where the white space at the end of a text starts.
-fn white_start(mut text: &[u8]) -> usize {
-    while let Some(character) = last_char(text).filter(|character| character.is_whitespace()) {
-        text = &text[..text.len() - character.len_utf8()];
-    }
-    text.len()
-}
-
-/// How long the white space at the start of a text is.
-fn white_end(text: &[u8]) -> usize {
-    let mut end = 0;
-    while let Some(character) = first_char(&text[end..]).filter(|c| c.is_whitespace()) {
-        end += character.len_utf8();
-    }
-    end
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn token(content: &str, flags: &[&str]) -> Value {
@@ -470,6 +479,25 @@ mod tests {
     }
 
     #[test]
+    fn white_space_is_taken_once() {
+        // As `tokenizers` does it: matches inside white space that was taken already may overlap
+        // it, and count for nothing where nothing is left of them.
+        let both = added(&[
+            token(" ", &["lstrip", "rstrip"]),
+            token("a", &["rstrip"]),
+            token(" b", &[]),
+        ]);
+        assert_eq!(
+            cut(&both, "   x  ", &Allowed::None),
+            ["[100:   ]", "x", "[100:  ]"]
+        );
+        assert_eq!(
+            cut(&both, "a  b", &Allowed::None),
+            ["[101:a  ]", "[102: b]"]
+        );
+    }
+
+    #[test]
     fn ids_are_those_of_stock_tokenizers() {
         let entries = json!([token("a", &[]), token("b", &[]), token("a", &["special"])]);
         let model = |content: &str| (content == "b").then_some(7);
@@ -499,5 +527,113 @@ mod tests {
             token("é", &["normalized"])
         ]);
         assert!(AddedTokens::from_json(&twice, &|_| None, 9, nfc.as_ref()).is_err());
+        let drop = json!({"type": "Replace", "pattern": {"String": "x"}, "content": ""});
+        let drop = Normalizer::from_json(&drop).unwrap();
+        let nothing = json!([token("x", &["normalized"])]);
+        assert!(AddedTokens::from_json(&nothing, &|_| None, 9, drop.as_ref()).is_err());
+    }
+
+    #[test]
+    fn malformed_entries_are_named() {
+        for (entries, part) in [
+            (json!({}), "added_tokens"),
+            (json!([token("a", &[]), {"id": 1}]), "added_tokens[1]"),
+            (json!([{"id": "1", "content": "a"}]), "added_tokens[0]"),
+        ] {
+            let error = AddedTokens::from_json(&entries, &|_| None, 9, None)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        for twice in [
+            [("a", 1), ("a", 2)],
+            [("a", 1), ("b", 1)],
+            [("", 1), ("b", 2)],
+        ] {
+            let specials = twice.map(|(content, id)| (content.to_owned(), id));
+            assert!(AddedTokens::from_specials(specials).is_err());
+        }
+    }
+
+    /// From the definition: at each place the longest token that starts there, allowed or not.
+    fn cut_slowly(added: &AddedTokens, text: &[u8], allowed: &Allowed) -> Vec<Section> {
+        let is_space = |found: (Option<char>, usize)| found.0.is_some_and(char::is_whitespace);
+        let is_beside = |found: (Option<char>, usize)| found.0.is_some_and(is_word);
+        let (mut sections, mut place, mut last) = (Vec::new(), 0, 0);
+        while place < text.len() {
+            let longest = added
+                .tokens()
+                .iter()
+                .filter(|token| text[place..].starts_with(token.content.as_bytes()))
+                .max_by_key(|token| token.content.len());
+            let Some(token) = longest else {
+                place += 1;
+                continue;
+            };
+            let (mut start, mut end) = (place, place + token.content.len());
+            place = end;
+            let alone = !is_beside(characters::before(text, start))
+                && !is_beside(characters::after(text, end));
+            if (token.special && !allowed.has(token.id)) || (token.single_word && !alone) {
+                continue;
+            }
+            while token.lstrip && is_space(characters::before(text, start)) {
+                start -= characters::before(text, start).1;
+            }
+            if token.lstrip {
+                start = start.max(last);
+            }
+            while token.rstrip && is_space(characters::after(text, end)) {
+                end += characters::after(text, end).1;
+            }
+            if last < start {
+                sections.push(Section::Text(last..start));
+            }
+            if start < end {
+                sections.push(Section::Token {
+                    id: token.id,
+                    range: start..end,
+                });
+            }
+            last = end;
+        }
+        if last < text.len() {
+            sections.push(Section::Text(last..text.len()));
+        }
+        sections
+    }
+
+    proptest! {
+        #[test]
+        fn sections_follow_the_definition(
+            tokens in prop::collection::hash_map(
+                prop::sample::select(vec!["a", "ab", "abc", "bc", "b ", " ", "  ", "é", "<s>", "s>"]),
+                prop::sample::subsequence(vec!["special", "lstrip", "rstrip", "single_word"], 0..4),
+                0..6,
+            ),
+            text in prop::collection::vec(
+                prop::sample::select(vec!["a", "b", "c", " ", "\u{3000}", "é", "<s>", "_", "x"]),
+                0..14,
+            ),
+            bad in any::<bool>(),
+        ) {
+            let entries: Vec<Value> = tokens.iter().map(|(text, flags)| token(text, flags)).collect();
+            let added = added(&entries);
+            let mut text = text.concat().into_bytes();
+            if bad && !text.is_empty() {
+                let middle = text.len() / 2;
+                text[middle] = 0xE2;
+            }
+            let some = FxHashSet::from_iter([100, 102]);
+            for allowed in [Allowed::None, Allowed::All, Allowed::Some(&some)] {
+                let expected = cut_slowly(&added, &text, &allowed);
+                let mut sections = Vec::new();
+                added.cut_raw(&text, &allowed, &mut sections);
+                if !added.must_scan(&allowed) {
+                    prop_assert!(sections.len() <= 1);
+                }
+                prop_assert_eq!(sections, expected);
+            }
+        }
     }
 }

@@ -1,46 +1,58 @@
 //! A text together with the original bytes that each of its bytes stands for.
 //!
-//! Normalizers and some pre-tokenizers rewrite a text; offsets still speak of the original one. As
-//! long as nothing has changed, a byte stands for itself. After a change each byte has the range
-//! of the original characters it came from: an inserted character has that of the one before it.
-//! These are the alignments of `NormalizedString` in `tokenizers`. Where offsets are not wanted
-//! nothing is tracked.
+//! A new text stands for itself. Each change gives every new character the span of one character
+//! of the text before the change, so spans rise along the text. Text that nobody changed stands
+//! for itself byte by byte; behind a normalizer it stands for whole characters
+//! ([`Aligned::round`]). The span of a range reaches from the start of its first byte's span to
+//! the end of its last byte's.
+//!
+//! Cost: nothing until the first change. A change copies the text, and if spans are tracked, two
+//! words a byte. Without tracking it is only remembered how much of the text stands for the first
+//! character of the original, which some pre-tokenizers ask for.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// A text and what its bytes stand for.
+use crate::characters;
+
+/// A text with the spans of its bytes. See the module.
 #[derive(Debug, Clone)]
 pub struct Aligned<'t> {
     text: Cow<'t, [u8]>,
-    spans: Spans,
     /// Where the text starts in the original.
     origin: usize,
+    spans: Spans<'t>,
 }
 
 #[derive(Debug, Clone)]
-enum Spans {
-    /// Byte `i` stands for the original byte `base + i`.
-    Identity(usize),
-    /// Nobody will ask.
-    Untracked,
-    /// The original range of each byte.
-    Each(Vec<(usize, usize)>),
+enum Spans<'t> {
+    /// Not kept, but that so many bytes at the start stand for a place that starts at 0.
+    Untracked { zero: usize },
+    /// Byte `i` stands for byte `base + i`, or if `whole`, for the character that it is in.
+    Itself { base: usize, whole: bool },
+    /// One span for each byte.
+    Each(Cow<'t, [(usize, usize)]>),
 }
 
 impl<'t> Aligned<'t> {
-    /// A part of the original that starts at `base`. Without `track`, [`Aligned::span`] means
-    /// nothing once the text has changed.
+    /// A text that stands for itself; `base` is its place in the whole original. With `track` off
+    /// spans are never asked for.
     #[must_use]
     pub fn new(text: &'t [u8], base: usize, track: bool) -> Self {
+        let spans = if track {
+            Spans::Itself { base, whole: false }
+        } else {
+            let zero = if base == 0 {
+                characters::after(text, 0).1
+            } else {
+                0
+            };
+            Spans::Untracked { zero }
+        };
         Self {
             text: Cow::Borrowed(text),
-            spans: if track {
-                Spans::Identity(base)
-            } else {
-                Spans::Untracked
-            },
             origin: base,
+            spans,
         }
     }
 
@@ -50,193 +62,191 @@ impl<'t> Aligned<'t> {
         &self.text
     }
 
-    /// Where the text starts in the original.
+    /// Where the text starts in the whole original.
     #[must_use]
     pub fn origin(&self) -> usize {
         self.origin
     }
 
-    /// The original bytes that a range of the text stands for.
+    /// The range of the original that `text[start..end]` stands for. Empty ranges, ranges outside
+    /// the text and untracked texts have the empty range at the origin.
     #[must_use]
     pub fn span(&self, start: usize, end: usize) -> (usize, usize) {
+        if start >= end || end > self.text.len() {
+            return (self.origin, self.origin);
+        }
         match &self.spans {
-            Spans::Identity(base) => (base + start, base + end),
-            Spans::Untracked => (self.origin + start, self.origin + end),
-            Spans::Each(spans) => match spans.get(start..end) {
-                Some([only]) => *only,
-                Some([first, .., last]) => (first.0, last.1),
-                _ => (start, end),
-            },
+            Spans::Untracked { .. } => (self.origin, self.origin),
+            Spans::Itself { base, whole: false } => (base + start, base + end),
+            Spans::Itself { base, whole: true } => {
+                let first = characters::around(&self.text, start);
+                let last = characters::around(&self.text, end - 1);
+                (base + first.start, base + last.end)
+            }
+            Spans::Each(spans) => (spans[start].0, spans[end - 1].1),
         }
     }
 
-    /// A part of the text.
+    /// Whether the character at `place` stands for the start of the original.
+    #[must_use]
+    pub fn starts_original(&self, place: usize) -> bool {
+        match &self.spans {
+            Spans::Untracked { zero } => place < *zero,
+            _ => place < self.text.len() && self.span(place, place + 1).0 == 0,
+        }
+    }
+
+    /// Lets unchanged text stand for whole characters from here on.
+    pub fn round(&mut self) {
+        if let Spans::Itself { whole, .. } = &mut self.spans {
+            *whole = true;
+        }
+    }
+
+    /// A part of the text, as a text of its own.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Aligned<'_> {
-        Aligned {
-            origin: self.span(range.start, range.end).0,
-            spans: match &self.spans {
-                Spans::Identity(base) => Spans::Identity(base + range.start),
-                Spans::Untracked => Spans::Untracked,
-                Spans::Each(spans) => Spans::Each(spans[range.clone()].to_vec()),
+        let end = range.end.min(self.text.len());
+        let start = range.start.min(end);
+        let spans = match &self.spans {
+            Spans::Untracked { zero } => Spans::Untracked {
+                zero: (*zero).clamp(start, end) - start,
             },
-            text: Cow::Borrowed(&self.text[range]),
-        }
-    }
-
-    /// Rewrites the text as a list of characters, each with a change: 0 for a character that
-    /// replaces the next one, 1 for a new one, `-n` for one that replaces the next one and takes
-    /// the `n` behind it away.
-    ///
-    /// The text must be UTF-8.
-    pub fn transform(&mut self, changes: impl Iterator<Item = (char, isize)>) {
-        let old = std::str::from_utf8(&self.text).unwrap_or_default();
-        let mut characters = old.chars();
-        let mut text = String::with_capacity(old.len());
-        if matches!(self.spans, Spans::Untracked) {
-            text.extend(changes.map(|(character, _)| character));
-            self.text = Cow::Owned(text.into_bytes());
-            return;
-        }
-        let mut spans = Vec::with_capacity(old.len());
-        // The place in the old text, and the span of the character before it.
-        let mut place = 0;
-        let mut before = (self.origin, self.origin);
-        for (character, change) in changes {
-            let mut span = before;
-            if change <= 0
-                && let Some(replaced) = characters.next()
-            {
-                let end = place + replaced.len_utf8();
-                span = self.char_span(place, end);
-                before = span;
-                place = end;
-                for removed in characters.by_ref().take(change.unsigned_abs()) {
-                    let end = place + removed.len_utf8();
-                    before = self.char_span(place, end);
-                    place = end;
-                }
-            }
-            text.push(character);
-            spans.resize(text.len(), span);
-        }
-        self.text = Cow::Owned(text.into_bytes());
-        self.spans = Spans::Each(spans);
-    }
-
-    /// What each byte of a character stands for.
-    fn char_span(&self, start: usize, end: usize) -> (usize, usize) {
-        match &self.spans {
-            Spans::Each(spans) => spans[start],
-            _ => self.span(start, end),
-        }
-    }
-
-    /// Puts a string before a text that is not empty; it stands for the first character.
-    pub fn prepend(&mut self, string: &str) {
-        let first = self.text.utf8_chunks().next().map_or(0, |chunk| {
-            chunk
-                .valid()
-                .chars()
-                .next()
-                .map_or(chunk.invalid().len(), char::len_utf8)
-        });
-        if first == 0 {
-            return;
-        }
-        let mut spans = self.take_spans();
-        if let Some(spans) = &mut spans {
-            let span = spans[0];
-            spans.splice(0..0, std::iter::repeat_n(span, string.len()));
-        }
-        let text = [string.as_bytes(), &self.text].concat();
-        self.put(text, spans);
-    }
-
-    /// Replaces ranges of the text, in order and apart, by a string; each copy stands for the
-    /// last character it replaces.
-    pub fn replace(&mut self, ranges: &[(usize, usize)], string: &str) {
-        if ranges.is_empty() {
-            return;
-        }
-        let old_spans = self.take_spans();
-        let mut text = Vec::with_capacity(self.text.len());
-        let mut spans = old_spans.as_ref().map(|old| Vec::with_capacity(old.len()));
-        let mut done = 0;
-        for &(start, end) in ranges {
-            text.extend_from_slice(&self.text[done..start]);
-            text.extend_from_slice(string.as_bytes());
-            if let (Some(spans), Some(old)) = (&mut spans, &old_spans) {
-                spans.extend_from_slice(&old[done..start]);
-                let span = match end.checked_sub(1) {
-                    Some(last) => old[last],
-                    None => (self.origin, self.origin),
-                };
-                spans.resize(text.len(), span);
-            }
-            done = end;
-        }
-        text.extend_from_slice(&self.text[done..]);
-        if let (Some(spans), Some(old)) = (&mut spans, &old_spans) {
-            spans.extend_from_slice(&old[done..]);
-        }
-        self.put(text, spans);
-    }
-
-    /// Texts one behind the other, and the range of each.
-    #[must_use]
-    pub fn join(parts: Vec<Aligned>, origin: usize, track: bool) -> (Self, Vec<Range<usize>>) {
-        let mut text = Vec::new();
-        let mut spans = track.then(Vec::new);
-        let mut ranges = Vec::with_capacity(parts.len());
-        for mut part in parts {
-            let start = text.len();
-            text.extend_from_slice(&part.text);
-            if let Some(spans) = &mut spans {
-                spans.extend(part.take_spans().unwrap_or_default());
-            }
-            ranges.push(start..text.len());
-        }
-        let joined = Self {
-            text: Cow::Owned(text),
-            spans: spans.map_or(Spans::Untracked, Spans::Each),
-            origin,
+            Spans::Itself { base, whole } => Spans::Itself {
+                base: base + start,
+                whole: *whole,
+            },
+            Spans::Each(spans) => Spans::Each(Cow::Borrowed(&spans[start..end])),
         };
-        (joined, ranges)
-    }
-
-    /// Whether spans are kept.
-    #[must_use]
-    pub fn is_tracked(&self) -> bool {
-        !matches!(self.spans, Spans::Untracked)
-    }
-
-    /// The span of each byte, if spans are kept: for a byte of the original, its character.
-    fn take_spans(&mut self) -> Option<Vec<(usize, usize)>> {
-        match std::mem::replace(&mut self.spans, Spans::Untracked) {
-            Spans::Untracked => None,
-            Spans::Each(spans) => Some(spans),
-            Spans::Identity(base) => {
-                let mut spans = Vec::with_capacity(self.text.len());
-                let mut push = |len: usize| {
-                    let start = base + spans.len();
-                    spans.extend(std::iter::repeat_n((start, start + len), len));
-                };
-                for chunk in self.text.utf8_chunks() {
-                    chunk
-                        .valid()
-                        .chars()
-                        .for_each(|character| push(character.len_utf8()));
-                    chunk.invalid().iter().for_each(|_| push(1));
-                }
-                Some(spans)
-            }
+        Aligned {
+            text: Cow::Borrowed(&self.text[start..end]),
+            origin: if start < end {
+                self.span(start, start + 1).0
+            } else {
+                self.origin
+            },
+            spans,
         }
     }
 
-    fn put(&mut self, text: Vec<u8>, spans: Option<Vec<(usize, usize)>>) {
-        self.text = Cow::Owned(text);
-        self.spans = spans.map_or(Spans::Untracked, Spans::Each);
+    /// Puts a prefix, which stands for the first character, before a text that is not empty.
+    pub fn prepend(&mut self, prefix: &str) {
+        if self.text.is_empty() {
+            return;
+        }
+        let mut rewrite = self.rewrite();
+        rewrite.put(prefix.as_bytes(), 0);
+        rewrite.keep(0..self.text.len());
+        let rewritten = rewrite.finish();
+        self.become_rewritten(rewritten);
+    }
+
+    /// Begins a change of the text.
+    #[must_use]
+    pub fn rewrite(&self) -> Rewrite<'_, 't> {
+        let spans = match &self.spans {
+            Spans::Untracked { .. } => None,
+            _ => Some(Vec::with_capacity(self.text.len())),
+        };
+        Rewrite {
+            old: self,
+            text: Vec::with_capacity(self.text.len()),
+            spans,
+            zero: 0,
+        }
+    }
+
+    /// Takes the result of a change.
+    pub fn become_rewritten(&mut self, rewritten: Rewritten) {
+        self.text = Cow::Owned(rewritten.text);
+        self.spans = match rewritten.spans {
+            Some(spans) => Spans::Each(Cow::Owned(spans)),
+            None => Spans::Untracked {
+                zero: rewritten.zero,
+            },
+        };
+    }
+}
+
+/// A change of a text, built from its start to its end.
+pub struct Rewrite<'a, 't> {
+    old: &'a Aligned<'t>,
+    text: Vec<u8>,
+    spans: Option<Vec<(usize, usize)>>,
+    zero: usize,
+}
+
+/// A finished [`Rewrite`].
+pub struct Rewritten {
+    text: Vec<u8>,
+    spans: Option<Vec<(usize, usize)>>,
+    zero: usize,
+}
+
+impl Rewrite<'_, '_> {
+    /// The length of the new text so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether there is no new text yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Takes over a part of the text as it is; it begins and ends between characters.
+    pub fn keep(&mut self, range: Range<usize>) {
+        let bytes = &self.old.text[range.clone()];
+        if let Some(spans) = &mut self.spans {
+            match &self.old.spans {
+                Spans::Untracked { .. } => {}
+                Spans::Itself { base, whole: false } => {
+                    spans.extend(range.map(|place| (base + place, base + place + 1)));
+                }
+                Spans::Itself { base, whole: true } => {
+                    let mut place = range.start;
+                    while place < range.end {
+                        let (_, length) = characters::after(&self.old.text, place);
+                        let length = length.clamp(1, range.end - place);
+                        let span = (base + place, base + place + length);
+                        spans.extend(std::iter::repeat_n(span, length));
+                        place += length;
+                    }
+                }
+                Spans::Each(old) => spans.extend_from_slice(&old[range]),
+            }
+        } else if let Spans::Untracked { zero } = self.old.spans
+            && self.zero == self.text.len()
+        {
+            self.zero += zero.clamp(range.start, range.end) - range.start;
+        }
+        self.text.extend_from_slice(bytes);
+    }
+
+    /// Appends new text that stands for what the character at `source` stood for.
+    pub fn put(&mut self, bytes: &[u8], source: usize) {
+        if let Some(spans) = &mut self.spans {
+            let character = characters::around(&self.old.text, source);
+            let span = self.old.span(character.start, character.end);
+            spans.extend(std::iter::repeat_n(span, bytes.len()));
+        } else if let Spans::Untracked { zero } = self.old.spans
+            && self.zero == self.text.len()
+        {
+            self.zero += if source < zero { bytes.len() } else { 0 };
+        }
+        self.text.extend_from_slice(bytes);
+    }
+
+    /// Ends the change.
+    #[must_use]
+    pub fn finish(self) -> Rewritten {
+        Rewritten {
+            text: self.text,
+            spans: self.spans,
+            zero: self.zero,
+        }
     }
 }
 
@@ -252,14 +262,21 @@ mod tests {
 
     #[test]
     fn unchanged_text_stands_for_itself() {
-        let text = Aligned::new("aé".as_bytes(), 7, true);
+        let mut text = Aligned::new("aé".as_bytes(), 7, true);
         assert_eq!(spans(&text), [(7, 8), (8, 9), (9, 10)]);
         assert_eq!(text.slice(1..3).span(0, 2), (8, 10));
+        text.round();
+        assert_eq!(spans(&text), [(7, 8), (8, 10), (8, 10)]);
+        assert_eq!(spans(&text.slice(1..3)), [(8, 10), (8, 10)]);
+        assert_eq!(text.slice(1..3).origin(), 8);
+        assert_eq!(text.span(2, 2), (7, 7));
+        assert_eq!(text.span(2, 9), (7, 7));
     }
 
     #[test]
-    fn prepended_text_stands_for_the_first_character() {
+    fn a_prefix_stands_for_the_first_character() {
         let mut text = Aligned::new("éa".as_bytes(), 0, true);
+        text.round();
         text.prepend("__");
         assert_eq!(text.text(), "__éa".as_bytes());
         assert_eq!(spans(&text), [(0, 2), (0, 2), (0, 2), (0, 2), (2, 3)]);
@@ -269,31 +286,38 @@ mod tests {
     }
 
     #[test]
-    fn replaced_text_stands_for_the_last_character() {
-        let mut text = Aligned::new(b"a  b", 5, true);
-        text.replace(&[(1, 3)], "xy");
-        assert_eq!(text.text(), b"axyb");
-        assert_eq!(spans(&text), [(5, 6), (7, 8), (7, 8), (8, 9)]);
-        let mut text = Aligned::new(b"ab", 5, true);
-        text.replace(&[(0, 0), (2, 2)], "_");
-        assert_eq!(spans(&text), [(5, 5), (5, 6), (6, 7), (6, 7)]);
-    }
-
-    #[test]
-    fn transformed_characters() {
-        // "e" and a combining accent become one character, a ligature becomes two.
-        let mut text = Aligned::new("e\u{301}ﬁ".as_bytes(), 0, true);
-        text.transform([('é', -1), ('f', 0), ('i', 1)].into_iter());
-        assert_eq!(text.text(), "éfi".as_bytes());
-        assert_eq!(spans(&text), [(0, 1), (0, 1), (3, 6), (3, 6)]);
-    }
-
-    #[test]
-    fn untracked_text_has_the_same_bytes() {
-        let mut text = Aligned::new(b"a b", 0, false);
-        text.replace(&[(1, 2)], "_");
+    fn changes_add_up() {
+        let mut text = Aligned::new("aéb".as_bytes(), 5, true);
+        let mut rewrite = text.rewrite();
+        assert!(rewrite.is_empty());
+        rewrite.keep(1..3);
+        rewrite.put("猫".as_bytes(), 1);
+        assert_eq!(rewrite.len(), 5);
+        rewrite.keep(3..4);
+        let rewritten = rewrite.finish();
+        text.become_rewritten(rewritten);
+        assert_eq!(text.text(), "é猫b".as_bytes());
+        assert_eq!(
+            spans(&text),
+            [(6, 7), (7, 8), (6, 8), (6, 8), (6, 8), (8, 9)]
+        );
         text.prepend("_");
-        assert_eq!(text.text(), b"_a_b");
-        assert!(!text.is_tracked());
+        assert_eq!(text.span(0, 1), (6, 8));
+        assert_eq!(text.span(0, 7), (6, 9));
+    }
+
+    #[test]
+    fn the_start_is_known_without_spans() {
+        for track in [true, false] {
+            let mut text = Aligned::new("éa".as_bytes(), 0, track);
+            text.prepend("__");
+            let starts: Vec<bool> = [0, 1, 2, 4, 5]
+                .map(|place| text.starts_original(place))
+                .into();
+            assert_eq!(starts, [true, true, true, false, false], "{track}");
+            assert!(!text.slice(4..5).starts_original(0));
+            assert!(text.slice(1..5).starts_original(0));
+            assert!(!Aligned::new(b"a", 3, track).starts_original(0));
+        }
     }
 }

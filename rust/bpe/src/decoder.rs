@@ -1,461 +1,635 @@
-//! Tokens to text.
+//! From the bytes of tokens back to text.
 //!
-//! A decoder is a chain of steps over a list of tokens, whose results are joined. With a byte-level
-//! vocabulary tokens are bytes already, and the chain is their concatenation. With one of
-//! characters a token is its UTF-8, and steps change it: `Replace` and `Metaspace` bring spaces
-//! back, `ByteFallback` turns a run of `<0x..>` into the characters it spells, or into one U+FFFD a
-//! byte if it spells none; `Fuse` joins everything, and `Strip` takes spaces from the ends.
+//! A decoder is a chain of steps over a list of tokens. Those before the tokens are joined change
+//! each token: they replace a pattern, turn runs of `<0xNN>` into bytes, or strip characters. Then
+//! all tokens are joined, and the steps behind that see one token. Bytes of a byte-level decoder
+//! that are not UTF-8 become U+FFFD as they do for `String::from_utf8_lossy`; a run of byte tokens
+//! that is not UTF-8 becomes one U+FFFD a byte.
 //!
-//! A stream gives the same text piece by piece. It holds back what more tokens could change: half
-//! a character, a run of fallback bytes, spaces that may be the stripped end.
+//! Invariant: a stream that is given the tokens one by one gives the same text in total. It keeps
+//! back what a later token can change: half a character, a run of byte tokens, white space that
+//! would be stripped at the end, or everything where a step behind the joining needs it.
+//!
+//! Cost: one copy a step; the plain byte-level decoder is the concatenation of the tokens.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::Error;
 use crate::byte_alphabet;
-use crate::json::{Component, pattern};
+use crate::component::Component;
 use crate::pattern::Pattern;
+use crate::pretokenizer::Scheme;
 
-/// A decoder of `tokenizer.json`.
+/// A decoder. See the module.
 #[derive(Debug, Clone)]
 pub struct Decoder {
-    /// Steps that see tokens.
+    chain: Arc<Chain>,
+}
+
+#[derive(Debug)]
+struct Chain {
+    /// The steps on each token.
     each: Vec<Step>,
-    /// Steps behind `Fuse` or `ByteLevel`, which see one text.
+    join: Join,
+    /// The steps on the joined token.
     whole: Vec<Step>,
-    is_concat: bool,
 }
 
 #[derive(Debug, Clone)]
 enum Step {
+    /// Spells bytes in the byte-level alphabet.
+    Spell,
+    /// Turns a token that is all of the byte-level alphabet into bytes.
+    Unspell,
+    /// Puts U+FFFD for what is not UTF-8.
+    Lossy,
     Replace {
         pattern: Pattern,
         content: String,
     },
+    /// Turns runs of `<0xNN>` into bytes.
     ByteFallback,
-    /// The byte-level alphabet, for a vocabulary of characters.
-    ByteLevel,
-    Fuse,
+    /// Takes up to so many of a character from the start and the end.
     Strip {
         content: char,
         start: usize,
         stop: usize,
     },
+    /// Puts spaces in the place of a character; drops it in the first token if `drop_first`.
     Metaspace {
         replacement: char,
-        drops_first: bool,
+        drop_first: bool,
     },
 }
 
-/// What a run of fallback bytes that spells nothing becomes.
+/// How tokens become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Invalid {
-    /// One U+FFFD a byte.
-    Replaced,
-    /// The bytes.
-    Kept,
+enum Join {
+    /// As they are.
+    Plain,
+    /// With U+FFFD for what is not UTF-8.
+    Lossy,
+    /// With spaces between them.
+    Spaced,
 }
 
-const REPLACEMENT: &[u8] = "\u{FFFD}".as_bytes();
+/// Whether the result is text or bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Text,
+    Bytes,
+}
 
 impl Decoder {
-    /// Reads the `decoder` of a file. With a byte-level pre-tokenizer the only chain is that of
-    /// `ByteLevel`, and no decoder means that too.
+    /// Reads the `decoder` of a file. Null joins the tokens with spaces, as in `tokenizers`, but
+    /// under a byte-level pre-tokenizer it means the byte-level decoder. Under such a
+    /// pre-tokenizer tokens come as bytes, else as they are spelled in the file.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a component that is not applied here, [`Error::Vocab`] for a
-    /// broken one.
-    pub fn from_json(value: &Value, byte_level: bool) -> Result<Self, Error> {
-        let mut steps = Vec::new();
-        if !value.is_null() {
-            read(&Component::new(value, "decoder")?, byte_level, &mut steps)?;
+    /// [`Error::Unsupported`] for another kind of decoder, [`Error::Vocab`] for fields that are
+    /// not understood.
+    pub fn from_json(value: &Value, byte_level_pretokenizer: bool) -> Result<Self, Error> {
+        let mut chain = Chain {
+            each: Vec::new(),
+            join: Join::Plain,
+            whole: Vec::new(),
+        };
+        let mut joined = false;
+        if value.is_null() {
+            chain.join = if byte_level_pretokenizer {
+                Join::Lossy
+            } else {
+                Join::Spaced
+            };
+        } else {
+            if byte_level_pretokenizer {
+                chain.each.push(Step::Spell);
+            }
+            chain.read(&Component::new(value, "decoder".into())?, &mut joined)?;
         }
-        let joined = steps
-            .iter()
-            .position(|step| matches!(step, Step::Fuse | Step::ByteLevel))
-            .map_or(steps.len(), |place| place + 1);
-        let whole = steps.split_off(joined);
+        if let [Step::Spell, Step::Unspell] = chain.each[..] {
+            chain.each.clear();
+        }
         Ok(Self {
-            each: steps,
-            whole,
-            is_concat: byte_level,
+            chain: Arc::new(chain),
         })
     }
 
-    /// Whether the bytes of ids are simply those of their tokens.
+    /// Whether the bytes of ids are the bytes of their tokens, one after the other.
     #[must_use]
     pub fn is_concat(&self) -> bool {
-        self.is_concat
+        self.chain.each.is_empty() && self.chain.join == Join::Lossy && self.chain.whole.is_empty()
     }
 
-    /// The text of tokens, as stock `tokenizers` gives it.
+    /// The text of tokens.
     ///
     /// # Errors
-    /// [`Error::Pretokenize`] where a pattern gives up.
+    /// [`Error::Pretokenize`] where a pattern reaches its limit.
     pub fn decode_text(&self, tokens: &mut dyn Iterator<Item = &[u8]>) -> Result<String, Error> {
-        let bytes = self.decode(tokens, Invalid::Replaced)?;
-        Ok(String::from_utf8(bytes)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+        // U+FFFD is put once for all where nothing else is to do.
+        let target = if self.is_concat() {
+            Target::Bytes
+        } else {
+            Target::Text
+        };
+        Ok(into_text(self.decode(tokens, target)?))
     }
 
-    /// The bytes of tokens, those that are no text included.
+    /// The bytes of tokens: the text before any U+FFFD.
     ///
     /// # Errors
-    /// As [`Decoder::decode_text`].
+    /// [`Error::Pretokenize`] where a pattern reaches its limit.
     pub fn decode_bytes(&self, tokens: &mut dyn Iterator<Item = &[u8]>) -> Result<Vec<u8>, Error> {
-        self.decode(tokens, Invalid::Kept)
+        self.decode(tokens, Target::Bytes)
     }
 
     fn decode(
         &self,
         tokens: &mut dyn Iterator<Item = &[u8]>,
-        invalid: Invalid,
+        target: Target,
     ) -> Result<Vec<u8>, Error> {
-        let mut list: Vec<Vec<u8>> = tokens.map(<[u8]>::to_vec).collect();
-        for step in self.each.iter().chain(&self.whole) {
-            list = step.apply(list, invalid)?;
+        let mut run = Run::new(&self.chain, target);
+        let mut out = Vec::new();
+        for token in tokens {
+            run.push(&self.chain, token, &mut out)?;
         }
-        Ok(list.concat())
+        run.finish(&self.chain, &mut out)?;
+        Ok(out)
     }
 
     /// A decoder that takes one token at a time.
     #[must_use]
     pub fn stream(&self) -> DecoderStream {
         DecoderStream {
-            decoder: self.clone(),
-            index: 0,
-            fallback: Vec::new(),
-            bytes: Vec::new(),
-            held: VecDeque::new(),
-            leading: self.strip().map_or(0, |(_, start, _)| start),
-            text: String::new(),
-        }
-    }
-
-    /// The `Strip` behind `Fuse`, if that is all there is.
-    fn strip(&self) -> Option<(char, usize, usize)> {
-        match self.whole[..] {
-            [
-                Step::Strip {
-                    content,
-                    start,
-                    stop,
-                },
-            ] => Some((content, start, stop)),
-            _ => None,
+            chain: Arc::clone(&self.chain),
+            run: Run::new(&self.chain, Target::Text),
         }
     }
 }
 
-fn read(component: &Component, byte_level: bool, steps: &mut Vec<Step>) -> Result<(), Error> {
-    if byte_level && !matches!(component.kind(), "Sequence" | "ByteLevel" | "Fuse") {
-        return Err(component
-            .refuse("the vocabulary is byte-level, and only a ByteLevel decoder gives its text"));
-    }
-    match component.kind() {
-        "Sequence" => {
-            for inner in component.components("decoders")? {
-                read(&inner, byte_level, steps)?;
-            }
-        }
-        // Tokens of a byte-level vocabulary are bytes here already.
-        "ByteLevel" | "Fuse" if byte_level => {}
-        "ByteLevel" => steps.push(Step::ByteLevel),
-        "Fuse" => steps.push(Step::Fuse),
-        "ByteFallback" => steps.push(Step::ByteFallback),
-        "Replace" => steps.push(Step::Replace {
-            pattern: pattern(component, "pattern")?,
-            content: component.string("content")?.to_owned(),
-        }),
-        "Strip" => steps.push(Step::Strip {
-            content: component.character("content")?,
-            start: component.count("start")?,
-            stop: component.count("stop")?,
-        }),
-        "Metaspace" => {
-            let schemes = [("first", true), ("never", false), ("always", true)];
-            let mut drops_first = match component.get("prepend_scheme") {
-                Some(_) => component.choice("prepend_scheme", &schemes)?,
-                None => true,
-            };
-            if !component.flag("add_prefix_space", Some(true))? {
-                drops_first = false;
-            }
-            steps.push(Step::Metaspace {
-                replacement: component.character("replacement")?,
-                drops_first,
-            });
-        }
-        _ => return Err(component.unsupported()),
-    }
-    Ok(())
+fn into_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-impl Step {
-    fn apply(&self, tokens: Vec<Vec<u8>>, invalid: Invalid) -> Result<Vec<Vec<u8>>, Error> {
-        match self {
-            Self::Fuse => Ok(vec![tokens.concat()]),
-            Self::ByteFallback => {
-                let mut out = Vec::with_capacity(tokens.len());
-                let mut run = Vec::new();
-                for token in tokens {
-                    match fallback_byte(&token) {
-                        Some(byte) => run.push(byte),
-                        None => {
-                            end_run(&mut run, invalid, &mut out);
-                            out.push(token);
-                        }
-                    }
-                }
-                end_run(&mut run, invalid, &mut out);
-                Ok(out)
-            }
-            Self::ByteLevel => {
-                let bytes = tokens
-                    .iter()
-                    .flat_map(|token| alphabet_bytes(token))
-                    .collect();
-                Ok(vec![match invalid {
-                    Invalid::Kept => bytes,
-                    Invalid::Replaced => String::from_utf8_lossy(&bytes).into_owned().into_bytes(),
-                }])
-            }
-            _ => tokens
-                .into_iter()
-                .enumerate()
-                .map(|(index, token)| self.apply_each(index, token))
-                .collect(),
-        }
-    }
-
-    /// The step on the token at an index, for steps that look at one token alone.
-    fn apply_each(&self, index: usize, token: Vec<u8>) -> Result<Vec<u8>, Error> {
-        match self {
-            Self::Replace { pattern, content } => {
-                let mut out = Vec::with_capacity(token.len());
-                let mut done = 0;
-                pattern.for_each_match(&token, 0, token.len(), &mut |start, end| {
-                    out.extend_from_slice(&token[done..start]);
-                    out.extend_from_slice(content.as_bytes());
-                    done = end;
-                })?;
-                out.extend_from_slice(&token[done..]);
-                Ok(out)
-            }
-            &Self::Strip {
-                content,
-                start,
-                stop,
-            } => {
-                let mut utf8 = [0; 4];
-                let content = content.encode_utf8(&mut utf8).as_bytes();
-                let mut rest = &token[..];
-                // The counts are a file's, and may be any number.
-                for _ in 0..start {
-                    let Some(shorter) = rest.strip_prefix(content) else { break };
-                    rest = shorter;
-                }
-                for _ in 0..stop {
-                    let Some(shorter) = rest.strip_suffix(content) else { break };
-                    rest = shorter;
-                }
-                Ok(rest.to_vec())
-            }
-            &Self::Metaspace {
-                replacement,
-                drops_first,
-            } => {
-                let mut utf8 = [0; 4];
-                let sign = replacement.encode_utf8(&mut utf8).as_bytes();
-                let space: &[u8] = if index == 0 && drops_first { b"" } else { b" " };
-                let mut out = Vec::with_capacity(token.len());
-                let mut done = 0;
-                for place in memchr::memmem::find_iter(&token, sign) {
-                    out.extend_from_slice(&token[done..place]);
-                    out.extend_from_slice(space);
-                    done = place + sign.len();
-                }
-                out.extend_from_slice(&token[done..]);
-                Ok(out)
-            }
-            Self::Fuse | Self::ByteFallback | Self::ByteLevel => Ok(token),
-        }
-    }
-}
-
-/// The byte of a token `<0x00>` to `<0xFF>`.
-fn fallback_byte(token: &[u8]) -> Option<u8> {
-    let digits = token.strip_prefix(b"<0x")?.strip_suffix(b">")?;
-    let digits = std::str::from_utf8(digits)
-        .ok()
-        .filter(|digits| digits.len() == 2)?;
-    u8::from_str_radix(digits, 16).ok()
-}
-
-fn end_run(run: &mut Vec<u8>, invalid: Invalid, out: &mut Vec<Vec<u8>>) {
-    if run.is_empty() {
-        return;
-    }
-    let run = std::mem::take(run);
-    if invalid == Invalid::Kept || std::str::from_utf8(&run).is_ok() {
-        out.push(run);
-    } else {
-        out.push(REPLACEMENT.repeat(run.len()));
-    }
-}
-
-/// A token as the byte-level alphabet spells it, or as it is if it has other characters.
-fn alphabet_bytes(token: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(token.len());
-    match std::str::from_utf8(token) {
-        Ok(text) if byte_alphabet::spell(text, &mut bytes) => bytes,
-        _ => token.to_vec(),
-    }
-}
-
-/// Decoding one token at a time.
+/// A decoder in the middle of its tokens.
 #[derive(Debug, Clone)]
 pub struct DecoderStream {
-    decoder: Decoder,
-    /// How many tokens came.
-    index: usize,
-    /// A run of fallback bytes that goes on.
-    fallback: Vec<u8>,
-    /// The end of the text, less than a character.
-    bytes: Vec<u8>,
-    /// Characters that may be a stripped end.
-    held: VecDeque<char>,
-    /// How many more characters may be stripped from the start.
-    leading: usize,
-    /// The whole text, for steps that must see all of it.
-    text: String,
+    chain: Arc<Chain>,
+    run: Run,
 }
 
 impl DecoderStream {
     /// Takes a token and appends the text that is certain now.
     ///
     /// # Errors
-    /// [`Error::Pretokenize`] where a pattern gives up.
+    /// [`Error::Pretokenize`] where a pattern reaches its limit; the stream is then of no use.
     pub fn push(&mut self, token: &[u8], out: &mut String) -> Result<(), Error> {
-        let steps = std::mem::take(&mut self.decoder.each);
-        let result = self.push_through(&steps, token.to_vec(), out);
-        self.decoder.each = steps;
-        self.index += 1;
-        result
-    }
-
-    /// Gives a token to the steps that are left.
-    fn push_through(
-        &mut self,
-        steps: &[Step],
-        token: Vec<u8>,
-        out: &mut String,
-    ) -> Result<(), Error> {
-        let mut token = token;
-        for (place, step) in steps.iter().enumerate() {
-            match step {
-                Step::ByteFallback => {
-                    if let Some(byte) = fallback_byte(&token) {
-                        self.fallback.push(byte);
-                        return Ok(());
-                    }
-                    if let Some(run) = self.take_fallback() {
-                        self.push_through(&steps[place + 1..], run, out)?;
-                    }
-                }
-                Step::ByteLevel => token = alphabet_bytes(&token),
-                step => token = step.apply_each(self.index, token)?,
-            }
-        }
-        self.push_bytes(&token, out);
+        let mut bytes = Vec::new();
+        self.run.push(&self.chain, token, &mut bytes)?;
+        out.push_str(&into_text(bytes));
         Ok(())
     }
 
-    fn take_fallback(&mut self) -> Option<Vec<u8>> {
-        let mut list = Vec::new();
-        end_run(&mut self.fallback, Invalid::Replaced, &mut list);
-        list.pop()
-    }
-
-    /// Takes bytes of the joined text; all but half a character at the end goes on.
-    fn push_bytes(&mut self, bytes: &[u8], out: &mut String) {
-        self.bytes.extend_from_slice(bytes);
-        let bytes = std::mem::take(&mut self.bytes);
-        let mut done = 0;
-        for chunk in bytes.utf8_chunks() {
-            self.push_text(chunk.valid(), out);
-            done += chunk.valid().len();
-            let invalid = chunk.invalid();
-            if invalid.is_empty() {
-                continue;
-            }
-            let at_end = done + invalid.len() == bytes.len();
-            let open = at_end
-                && std::str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none());
-            if open {
-                self.bytes = invalid.to_vec();
-                return;
-            }
-            self.push_text("\u{FFFD}", out);
-            done += invalid.len();
-        }
-    }
-
-    /// Takes characters of the joined text.
-    fn push_text(&mut self, text: &str, out: &mut String) {
-        if self.decoder.whole.is_empty() {
-            out.push_str(text);
-            return;
-        }
-        let Some((content, _, stop)) = self.decoder.strip() else {
-            self.text.push_str(text);
-            return;
-        };
-        for character in text.chars() {
-            if self.leading > 0 {
-                if character == content {
-                    self.leading -= 1;
-                    continue;
-                }
-                self.leading = 0;
-            }
-            self.held.push_back(character);
-            if character != content {
-                out.extend(self.held.drain(..));
-            } else if self.held.len() > stop {
-                out.extend(self.held.pop_front());
-            }
-        }
-    }
-
-    /// The rest of the text.
+    /// The text that was kept back.
     ///
     /// # Errors
-    /// [`Error::Pretokenize`] where a pattern gives up.
-    pub fn finish(mut self) -> Result<String, Error> {
-        let mut out = String::new();
-        if let Some(run) = self.take_fallback() {
-            let steps = std::mem::take(&mut self.decoder.each);
-            let behind = steps
-                .iter()
-                .position(|step| matches!(step, Step::ByteFallback))
-                .map_or(steps.len(), |place| place + 1);
-            self.push_through(&steps[behind..], run, &mut out)?;
-        }
-        if !self.bytes.is_empty() {
-            self.bytes.clear();
-            self.push_text("\u{FFFD}", &mut out);
-        }
-        if self.decoder.strip().is_none() && !self.decoder.whole.is_empty() {
-            let mut list = vec![std::mem::take(&mut self.text).into_bytes()];
-            for step in &self.decoder.whole {
-                list = step.apply(list, Invalid::Replaced)?;
+    /// [`Error::Pretokenize`] where a pattern reaches its limit.
+    pub fn finish(self) -> Result<String, Error> {
+        let mut bytes = Vec::new();
+        self.run.finish(&self.chain, &mut bytes)?;
+        Ok(into_text(bytes))
+    }
+}
+
+impl Chain {
+    fn read(&mut self, component: &Component, joined: &mut bool) -> Result<(), Error> {
+        let step = match component.kind() {
+            "Sequence" => {
+                component.has_only(&["decoders"])?;
+                for part in component.list("decoders")? {
+                    self.read(&part, joined)?;
+                }
+                return Ok(());
             }
-            out.push_str(&String::from_utf8_lossy(&list.concat()));
+            "ByteLevel" => {
+                component.has_only(&["add_prefix_space", "trim_offsets", "use_regex"])?;
+                component.flag("add_prefix_space", Some(true))?;
+                component.flag("trim_offsets", Some(true))?;
+                component.flag("use_regex", Some(true))?;
+                self.push(Step::Unspell, *joined);
+                if *joined {
+                    self.whole.push(Step::Lossy);
+                } else {
+                    self.join = Join::Lossy;
+                }
+                *joined = true;
+                return Ok(());
+            }
+            "Fuse" => {
+                component.has_only(&[])?;
+                *joined = true;
+                return Ok(());
+            }
+            "Replace" => {
+                component.has_only(&["pattern", "content"])?;
+                Step::Replace {
+                    pattern: component.pattern("pattern")?,
+                    content: component.text("content")?.to_owned(),
+                }
+            }
+            "ByteFallback" => {
+                component.has_only(&[])?;
+                Step::ByteFallback
+            }
+            "Strip" => {
+                component.has_only(&["content", "start", "stop"])?;
+                Step::Strip {
+                    content: component.character("content")?,
+                    start: component.count("start")?,
+                    stop: component.count("stop")?,
+                }
+            }
+            "Metaspace" => {
+                component.has_only(&[
+                    "replacement",
+                    "add_prefix_space",
+                    "prepend_scheme",
+                    "split",
+                    "str_rep",
+                ])?;
+                Step::Metaspace {
+                    replacement: component.character("replacement")?,
+                    drop_first: Scheme::read(component)? != Scheme::Never,
+                }
+            }
+            _ => {
+                return Err(component.unsupported(
+                    "the decoders ByteLevel, Replace, ByteFallback, Fuse, Strip, Metaspace and \
+                     Sequence are supported",
+                ));
+            }
+        };
+        self.push(step, *joined);
+        Ok(())
+    }
+
+    fn push(&mut self, step: Step, joined: bool) {
+        if joined {
+            self.whole.push(step);
+        } else {
+            self.each.push(step);
         }
-        Ok(out)
+    }
+}
+
+/// The state of a chain of steps, each of which hands its tokens to the next.
+#[derive(Debug, Clone)]
+struct Steps {
+    target: Target,
+    /// One buffer a step.
+    buffers: Vec<Vec<u8>>,
+    /// The bytes of the run of byte tokens so far, for each step.
+    pending: Vec<Vec<u8>>,
+    /// Whether a step has seen a token.
+    begun: Vec<bool>,
+}
+
+impl Steps {
+    fn new(steps: &[Step], target: Target) -> Self {
+        Self {
+            target,
+            buffers: vec![Vec::new(); steps.len()],
+            pending: vec![Vec::new(); steps.len()],
+            begun: vec![false; steps.len()],
+        }
+    }
+
+    /// Gives a token to step `at`; tokens that leave the last one go to `emit`.
+    fn push(
+        &mut self,
+        steps: &[Step],
+        at: usize,
+        token: &[u8],
+        emit: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), Error> {
+        let Some(step) = steps.get(at) else {
+            emit(token);
+            return Ok(());
+        };
+        if let Step::ByteFallback = step {
+            if let Some(byte) = byte_token(token) {
+                self.pending[at].push(byte);
+                return Ok(());
+            }
+            self.flush(steps, at, emit)?;
+            return self.push(steps, at + 1, token, emit);
+        }
+        let mut changed = std::mem::take(&mut self.buffers[at]);
+        changed.clear();
+        let first = !std::mem::replace(&mut self.begun[at], true);
+        step.apply(token, first, self.target, &mut changed)?;
+        let result = self.push(steps, at + 1, &changed, emit);
+        self.buffers[at] = changed;
+        result
+    }
+
+    /// Ends the run of byte tokens at step `at`.
+    fn flush(
+        &mut self,
+        steps: &[Step],
+        at: usize,
+        emit: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), Error> {
+        let mut run = std::mem::take(&mut self.pending[at]);
+        let mut result = Ok(());
+        if std::str::from_utf8(&run).is_ok() {
+            if !run.is_empty() {
+                result = self.push(steps, at + 1, &run, emit);
+            }
+        } else {
+            for byte in &run {
+                let token = match self.target {
+                    Target::Text => "\u{FFFD}".as_bytes(),
+                    Target::Bytes => std::slice::from_ref(byte),
+                };
+                self.push(steps, at + 1, token, emit)?;
+            }
+        }
+        run.clear();
+        self.pending[at] = run;
+        result
+    }
+
+    fn finish(&mut self, steps: &[Step], emit: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+        for at in 0..steps.len() {
+            self.flush(steps, at, emit)?;
+        }
+        Ok(())
+    }
+}
+
+/// The byte of a token like `<0x0A>`.
+fn byte_token(token: &[u8]) -> Option<u8> {
+    let digits = token.strip_prefix(b"<0x")?.strip_suffix(b">")?;
+    // As the reference parses it, a sign may stand for the first digit.
+    (digits.len() == 2).then(|| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())?
+}
+
+impl Step {
+    /// Appends what becomes of a token; `first` says that it is the first one.
+    fn apply(
+        &self,
+        token: &[u8],
+        first: bool,
+        target: Target,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        match self {
+            Self::Spell => {
+                let mut buffer = [0; 4];
+                for &byte in token {
+                    let spelled = byte_alphabet::char_of(byte).encode_utf8(&mut buffer);
+                    out.extend_from_slice(spelled.as_bytes());
+                }
+            }
+            Self::Unspell => {
+                if !std::str::from_utf8(token).is_ok_and(|token| byte_alphabet::spell(token, out)) {
+                    out.clear();
+                    out.extend_from_slice(token);
+                }
+            }
+            Self::Replace { pattern, content } => {
+                // An empty token has no matches, not even empty ones.
+                let mut copied = 0;
+                if !token.is_empty() {
+                    pattern.for_each_match(token, 0, token.len(), &mut |start, end| {
+                        out.extend_from_slice(&token[copied..start]);
+                        out.extend_from_slice(content.as_bytes());
+                        copied = end;
+                    })?;
+                }
+                out.extend_from_slice(&token[copied..]);
+            }
+            Self::Lossy if target == Target::Text => {
+                out.extend_from_slice(String::from_utf8_lossy(token).as_bytes());
+            }
+            // Runs of byte tokens are kept by `Steps`, which sees more than one token.
+            Self::Lossy | Self::ByteFallback => out.extend_from_slice(token),
+            Self::Strip {
+                content,
+                start,
+                stop,
+            } => {
+                let mut buffer = [0; 4];
+                let content = content.encode_utf8(&mut buffer).as_bytes();
+                let mut rest = token;
+                for _ in 0..*start {
+                    let Some(shorter) = rest.strip_prefix(content) else {
+                        break;
+                    };
+                    rest = shorter;
+                }
+                for _ in 0..*stop {
+                    let Some(shorter) = rest.strip_suffix(content) else {
+                        break;
+                    };
+                    rest = shorter;
+                }
+                out.extend_from_slice(rest);
+            }
+            Self::Metaspace {
+                replacement,
+                drop_first,
+            } => {
+                let mut buffer = [0; 4];
+                let replacement = replacement.encode_utf8(&mut buffer).as_bytes();
+                let space: &[u8] = if first && *drop_first { b"" } else { b" " };
+                let mut copied = 0;
+                for place in memchr::memmem::find_iter(token, replacement) {
+                    out.extend_from_slice(&token[copied..place]);
+                    out.extend_from_slice(space);
+                    copied = place + replacement.len();
+                }
+                out.extend_from_slice(&token[copied..]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A decoder in the middle of its tokens.
+#[derive(Debug, Clone)]
+struct Run {
+    each: Steps,
+    joined: Joined,
+}
+
+/// What happens to joined bytes.
+#[derive(Debug, Clone)]
+struct Joined {
+    target: Target,
+    begun: bool,
+    /// The start of a character that is not whole yet.
+    partial: Vec<u8>,
+    rest: Rest,
+}
+
+/// The steps behind the joining.
+#[derive(Debug, Clone)]
+enum Rest {
+    /// There are none.
+    Nothing,
+    /// A strip, which can be done as bytes come: how many characters may yet be taken from the
+    /// start, and how many are kept back since they may be the end.
+    Strip {
+        content: char,
+        start: usize,
+        stop: usize,
+        held: usize,
+    },
+    /// All is kept until the end.
+    Whole(Vec<u8>),
+}
+
+impl Run {
+    fn new(chain: &Chain, target: Target) -> Self {
+        let rest = match chain.whole[..] {
+            [] => Rest::Nothing,
+            [
+                Step::Strip {
+                    content,
+                    start,
+                    stop,
+                },
+            ] if target == Target::Text => Rest::Strip {
+                content,
+                start,
+                stop,
+                held: 0,
+            },
+            _ => Rest::Whole(Vec::new()),
+        };
+        Self {
+            each: Steps::new(&chain.each, target),
+            joined: Joined {
+                target,
+                begun: false,
+                partial: Vec::new(),
+                rest,
+            },
+        }
+    }
+
+    fn push(&mut self, chain: &Chain, token: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        let Self { each, joined } = self;
+        each.push(&chain.each, 0, token, &mut |token| {
+            joined.push(chain.join, token, out);
+        })
+    }
+
+    fn finish(mut self, chain: &Chain, out: &mut Vec<u8>) -> Result<(), Error> {
+        let Self { each, joined } = &mut self;
+        each.finish(&chain.each, &mut |token| {
+            joined.push(chain.join, token, out);
+        })?;
+        if !joined.partial.is_empty() {
+            joined.partial.clear();
+            joined.rest.push("\u{FFFD}".as_bytes(), out);
+        }
+        if let Rest::Whole(whole) = &joined.rest {
+            // Without any token there is still one to join, an empty one.
+            let mut steps = Steps::new(&chain.whole, joined.target);
+            let mut emit = |token: &[u8]| out.extend_from_slice(token);
+            steps.push(&chain.whole, 0, whole, &mut emit)?;
+            steps.finish(&chain.whole, &mut emit)?;
+        }
+        Ok(())
+    }
+}
+
+impl Joined {
+    fn push(&mut self, join: Join, token: &[u8], out: &mut Vec<u8>) {
+        if join == Join::Spaced && self.begun {
+            self.rest.push(b" ", out);
+        }
+        self.begun = true;
+        if join != Join::Lossy || self.target == Target::Bytes {
+            self.rest.push(token, out);
+            return;
+        }
+        let mut joined = Vec::new();
+        let bytes = if self.partial.is_empty() {
+            token
+        } else {
+            joined.append(&mut self.partial);
+            joined.extend_from_slice(token);
+            &joined
+        };
+        let mut chunks = bytes.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            self.rest.push(chunk.valid().as_bytes(), out);
+            if chunk.invalid().is_empty() {
+                continue;
+            }
+            let unfinished = std::str::from_utf8(chunk.invalid())
+                .is_err_and(|error| error.error_len().is_none());
+            if chunks.peek().is_none() && unfinished {
+                self.partial.extend_from_slice(chunk.invalid());
+            } else {
+                self.rest.push("\u{FFFD}".as_bytes(), out);
+            }
+        }
+    }
+}
+
+impl Rest {
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Nothing => out.extend_from_slice(bytes),
+            Self::Whole(whole) => whole.extend_from_slice(bytes),
+            Self::Strip {
+                content,
+                start,
+                stop,
+                held,
+            } => {
+                let mut buffer = [0; 4];
+                let content = content.encode_utf8(&mut buffer).as_bytes();
+                let mut rest = bytes;
+                while *start > 0 && !rest.is_empty() {
+                    if let Some(shorter) = rest.strip_prefix(content) {
+                        rest = shorter;
+                        *start -= 1;
+                    } else {
+                        *start = 0;
+                    }
+                }
+                if rest.is_empty() {
+                    return;
+                }
+                // The characters at the end that may be stripped, of these bytes alone.
+                let mut kept = rest;
+                let mut tail = 0;
+                while tail < *stop
+                    && let Some(shorter) = kept.strip_suffix(content)
+                {
+                    kept = shorter;
+                    tail += 1;
+                }
+                if kept.is_empty() {
+                    let over = (*held + tail).saturating_sub(*stop);
+                    (0..over).for_each(|_| out.extend_from_slice(content));
+                    *held = *held + tail - over;
+                } else {
+                    (0..*held).for_each(|_| out.extend_from_slice(content));
+                    out.extend_from_slice(kept);
+                    *held = tail;
+                }
+            }
+        }
     }
 }
 
@@ -510,6 +684,14 @@ mod tests {
                 false,
             ),
             (
+                json!({"type": "Sequence", "decoders": [fuse, {"type": "ByteLevel"}, strip]}),
+                false,
+            ),
+            (
+                json!({"type": "Sequence", "decoders": [replace, {"type": "ByteLevel"}, strip]}),
+                true,
+            ),
+            (
                 json!({"type": "Sequence", "decoders": [replace, {"type": "ByteFallback"}]}),
                 false,
             ),
@@ -559,7 +741,7 @@ mod tests {
                 false,
                 "decoder (WordPiece)",
             ),
-            (json!({"type": "ByteFallback"}), true, "byte-level"),
+            (json!({"type": "Fuse", "with": " "}), false, "with"),
             (
                 json!({"type": "Strip", "content": " ", "start": -1, "stop": 0}),
                 false,
@@ -572,6 +754,120 @@ mod tests {
                 .to_string();
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn tokens_of_a_byte_level_vocabulary_are_spelled_for_other_steps() {
+        assert_eq!(text(&json!({"type": "Fuse"}), true, &[" a", "b"]), "Ġab");
+        let replace = json!({"type": "Sequence", "decoders": [
+            {"type": "Replace", "pattern": {"String": "Ġ"}, "content": "_"},
+            {"type": "ByteLevel"},
+        ]});
+        assert_eq!(text(&replace, true, &[" a", " b"]), "_a_b");
+        assert_eq!(text(&Value::Null, false, &["a", "b"]), "a b");
+    }
+
+    /// The definition: every step on the whole list of tokens, as texts.
+    fn decode_slowly(value: &Value, byte_level: bool, tokens: &[&[u8]]) -> String {
+        fn run(value: &Value, tokens: Vec<String>) -> Vec<String> {
+            match value["type"].as_str().unwrap() {
+                "Sequence" => value["decoders"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .fold(tokens, |tokens, part| run(part, tokens)),
+                "ByteLevel" => {
+                    let mut bytes = Vec::new();
+                    for token in tokens {
+                        match token
+                            .chars()
+                            .map(byte_alphabet::byte_of)
+                            .collect::<Option<Vec<u8>>>()
+                        {
+                            Some(spelled) => bytes.extend(spelled),
+                            None => bytes.extend(token.into_bytes()),
+                        }
+                    }
+                    vec![String::from_utf8_lossy(&bytes).into_owned()]
+                }
+                "Fuse" => vec![tokens.concat()],
+                "ByteFallback" => {
+                    let mut out = Vec::new();
+                    let byte = |token: &String| {
+                        let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
+                        (digits.len() == 2).then(|| u8::from_str_radix(digits, 16).ok())?
+                    };
+                    for group in
+                        tokens.chunk_by(|left, right| byte(left).is_some() == byte(right).is_some())
+                    {
+                        let bytes: Vec<u8> = group.iter().filter_map(byte).collect();
+                        if bytes.is_empty() {
+                            out.extend_from_slice(group);
+                        } else {
+                            let lost = vec!["\u{FFFD}".to_owned(); bytes.len()];
+                            out.extend(String::from_utf8(bytes).map_or(lost, |text| vec![text]));
+                        }
+                    }
+                    out
+                }
+                "Strip" => {
+                    let count = |name: &str| value[name].as_u64().unwrap();
+                    let content = value["content"].as_str().unwrap();
+                    let strip = |mut token: &str| {
+                        for _ in 0..count("start") {
+                            token = token.strip_prefix(content).unwrap_or(token);
+                        }
+                        for _ in 0..count("stop") {
+                            token = token.strip_suffix(content).unwrap_or(token);
+                        }
+                        token.to_owned()
+                    };
+                    tokens.iter().map(|token| strip(token)).collect()
+                }
+                "Replace" => {
+                    let pattern = &value["pattern"];
+                    let source = match pattern["String"].as_str() {
+                        Some(text) => regex_syntax::escape(text),
+                        None => pattern["Regex"].as_str().unwrap().to_owned(),
+                    };
+                    let regex = fancy_regex::Regex::new(&source).unwrap();
+                    let content = value["content"].as_str().unwrap();
+                    tokens
+                        .iter()
+                        .map(|token| regex.replace_all(token, content).into_owned())
+                        .collect()
+                }
+                "Metaspace" => {
+                    let never =
+                        value["prepend_scheme"] == "never" || value["add_prefix_space"] == false;
+                    let replacement = value["replacement"].as_str().unwrap();
+                    let space = |place: usize| if place == 0 && !never { "" } else { " " };
+                    tokens
+                        .iter()
+                        .enumerate()
+                        .map(|(place, token)| token.replace(replacement, space(place)))
+                        .collect()
+                }
+                other => panic!("{other}"),
+            }
+        }
+        if byte_level && (value.is_null() || value["type"] == "ByteLevel") {
+            return String::from_utf8_lossy(&tokens.concat()).into_owned();
+        }
+        let tokens = tokens.iter().map(|&token| {
+            if byte_level {
+                token
+                    .iter()
+                    .map(|&byte| byte_alphabet::char_of(byte))
+                    .collect()
+            } else {
+                String::from_utf8(token.to_vec()).unwrap()
+            }
+        });
+        if value.is_null() {
+            return tokens.collect::<Vec<String>>().join(" ");
+        }
+        run(value, tokens.collect()).concat()
     }
 
     proptest! {
@@ -592,6 +888,11 @@ mod tests {
                 let tokens: Vec<&[u8]> = tokens.iter().filter(text).copied().collect();
                 let decoder = Decoder::from_json(&value, byte_level).unwrap();
                 let expected = decoder.decode_text(&mut tokens.iter().copied()).unwrap();
+                prop_assert_eq!(&decode_slowly(&value, byte_level, &tokens), &expected, "{}", value);
+                let bytes = decoder.decode_bytes(&mut tokens.iter().copied()).unwrap();
+                if !expected.contains('\u{FFFD}') {
+                    prop_assert_eq!(bytes, expected.as_bytes(), "{}", value);
+                }
                 let mut stream = decoder.stream();
                 let mut streamed = String::new();
                 for token in &tokens {

@@ -1,544 +1,845 @@
-//! The pre-tokenizer: a text cut into pretokens by steps, each inside the pieces of the one before.
+//! Cutting of text into the pieces that are encoded alone.
 //!
-//! Most files have steps that only cut. Then pretokens are a bitmap over the text
-//! ([`Pretokenizer::cut`]), made without an allocation for a piece. Steps that drop text
-//! (`Removed`, `Whitespace`) or add some (`add_prefix_space`, `Metaspace`) need the general way
-//! ([`Pretokenizer::split`]), which gives ranges over a rewritten text.
+//! A pre-tokenizer is a list of steps. Each step takes every piece of the step before as a text of
+//! its own. Most cut it: a pattern or a class of characters divides the piece into matches and the
+//! gaps between them, and a [`Behavior`] says which neighbours stay together and whether matches
+//! are dropped. A few change it: a prefix space, or another character for the space. Empty pieces
+//! are dropped.
 //!
-//! `ByteLevel` maps bytes to the characters of its alphabet. The text stays in real bytes here; but
-//! steps behind a `ByteLevel` step see the mapped characters, as the numeral `²` for byte `0xB2`,
-//! and are applied to those.
+//! The text stays in real bytes. The byte-level step, which spells each byte as one character of
+//! the [`byte_alphabet`], is only remembered: steps behind it see that spelling, so byte 0xB2 is
+//! there the number `²`.
+//!
+//! Where every step keeps all text in place, [`Pretokenizer::cut`] sets one bit for each place
+//! where a piece starts, without allocating. Its cost is that of the patterns; classes cost about
+//! a nanosecond for each kilobyte without such characters. [`Pretokenizer::split`] runs any steps,
+//! and takes memory for each piece.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use serde_json::Value;
+use unicode_categories::UnicodeCategories;
 
 use crate::Error;
 use crate::aligned::Aligned;
 use crate::byte_alphabet;
-use crate::json::{Component, pattern};
+use crate::characters;
+use crate::component::Component;
 use crate::pattern::{Dialect, Pattern};
 
-/// GPT-2's pattern, which `ByteLevel` has built in.
-const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+/// The pattern of the byte-level step: contractions, letters, numbers, others, white space.
+const BYTE_LEVEL: &str =
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
-/// A pre-tokenizer of `tokenizer.json`, or the pattern of a tiktoken encoding.
+/// A pre-tokenizer. See the module.
 #[derive(Debug, Clone)]
 pub struct Pretokenizer {
     steps: Vec<Step>,
-    is_byte_level: bool,
+    /// The type of each component, and of patterns the family, for people.
+    kinds: Vec<String>,
+    /// The first component that drops or adds text.
+    lossy: Option<String>,
+    byte_level: bool,
 }
 
-/// Pretokens as ranges of a text, in order, none of them empty.
-#[derive(Debug, Clone)]
+/// Pieces of a text that its pre-tokenizer may have rewritten.
+#[derive(Debug)]
 pub struct Pieces<'t> {
-    /// The text, rewritten where a step does that.
+    /// The text.
     pub text: Aligned<'t>,
-    /// The pretokens.
+    /// The pieces in order, none of them empty. Text between them was dropped.
     pub ranges: Vec<Range<usize>>,
 }
 
 #[derive(Debug, Clone)]
 enum Step {
-    Split(Split),
-    /// `add_prefix_space`: a space before every piece without one.
-    Prefix,
+    Cut(Cut),
+    /// A space before every piece that does not start with one.
+    PrefixSpace,
+    /// Another character for the space, and a prefix of it.
     Metaspace {
-        replacement: char,
+        replacement: String,
         scheme: Scheme,
-        split: bool,
     },
 }
 
-/// A step that cuts: matches of a pattern, and what becomes of them.
+/// A step that divides pieces.
 #[derive(Debug, Clone)]
-struct Split {
-    name: &'static str,
-    pattern: Pattern,
+struct Cut {
+    divider: Divider,
     behavior: Behavior,
-    invert: bool,
-    /// The step is behind a `ByteLevel` step and sees its alphabet.
-    mapped: bool,
+    /// Whether it sees bytes as characters of the byte-level alphabet.
+    spelled: bool,
 }
 
-/// What becomes of a match.
+#[derive(Debug, Clone)]
+enum Divider {
+    /// Matches of a pattern; if inverted, the gaps between them count as the matches.
+    Pattern { pattern: Pattern, invert: bool },
+    /// Each character of the class is a match.
+    Class(Class),
+    /// Runs of white space are matches; runs of word characters, and runs of others, are gaps.
+    Words,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Behavior {
+enum Class {
+    Numeric,
+    Punctuation,
+    WhiteSpace,
+    One(char),
+}
+
+/// What becomes of matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Behavior {
+    /// They are dropped.
     Removed,
+    /// Each is a piece.
     Isolated,
+    /// Each ends the piece before it.
     MergedWithPrevious,
+    /// Each starts the piece behind it.
     MergedWithNext,
+    /// Neighbouring ones are one piece.
     Contiguous,
 }
 
-const BEHAVIORS: [(&str, Behavior); 5] = [
-    ("Removed", Behavior::Removed),
-    ("Isolated", Behavior::Isolated),
-    ("MergedWithPrevious", Behavior::MergedWithPrevious),
-    ("MergedWithNext", Behavior::MergedWithNext),
-    ("Contiguous", Behavior::Contiguous),
-];
-
-/// Where `Metaspace` puts its sign.
+/// Which pieces Metaspace puts its character before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scheme {
+pub(crate) enum Scheme {
+    /// Those at the start of the original text.
     First,
     Never,
     Always,
 }
 
-const SCHEMES: [(&str, Scheme); 3] = [
-    ("first", Scheme::First),
-    ("never", Scheme::Never),
-    ("always", Scheme::Always),
-];
+/// A match or a gap of a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Item {
+    start: usize,
+    end: usize,
+    is_match: bool,
+}
 
-impl Pretokenizer {
-    /// Reads the `pre_tokenizer` of a file.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] for a component that is not applied here, [`Error::Vocab`] for a
-    /// broken one.
-    pub fn from_json(value: &Value) -> Result<Self, Error> {
-        let mut pretokenizer = Self {
-            steps: Vec::new(),
-            is_byte_level: false,
-        };
-        if !value.is_null() {
-            pretokenizer.read(&Component::new(value, "pre_tokenizer")?)?;
+impl Behavior {
+    fn read(component: &Component) -> Result<Self, Error> {
+        match component.get("behavior").and_then(Value::as_str) {
+            Some("Removed") => Ok(Self::Removed),
+            Some("Isolated") => Ok(Self::Isolated),
+            Some("MergedWithPrevious") => Ok(Self::MergedWithPrevious),
+            Some("MergedWithNext") => Ok(Self::MergedWithNext),
+            Some("Contiguous") => Ok(Self::Contiguous),
+            _ => Err(component.malformed(
+                "behavior",
+                "Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous",
+            )),
         }
-        Ok(pretokenizer)
     }
 
-    /// The pretokens of tiktoken: the matches of one pattern.
+    /// Whether two neighbours are in one piece.
+    fn joins(self, left: bool, right: bool) -> bool {
+        match self {
+            Self::Removed | Self::Isolated => false,
+            Self::MergedWithPrevious => !left && right,
+            Self::MergedWithNext => left && !right,
+            Self::Contiguous => left == right,
+        }
+    }
+}
+
+impl Scheme {
+    /// Reads the scheme of Metaspace, given now or in the older field.
+    pub(crate) fn read(component: &Component) -> Result<Self, Error> {
+        let scheme = match component.get("prepend_scheme").map(Value::as_str) {
+            None | Some(Some("always")) => Self::Always,
+            Some(Some("first")) => Self::First,
+            Some(Some("never")) => Self::Never,
+            _ => return Err(component.malformed("prepend_scheme", "first, never or always")),
+        };
+        match component.get("add_prefix_space") {
+            None | Some(Value::Null | Value::Bool(true)) => Ok(scheme),
+            Some(Value::Bool(false))
+                if scheme == Self::Never || component.get("prepend_scheme").is_none() =>
+            {
+                Ok(Self::Never)
+            }
+            _ => {
+                Err(component
+                    .malformed("add_prefix_space", "true or in keeping with prepend_scheme"))
+            }
+        }
+    }
+}
+
+impl Class {
+    fn has(self, character: char) -> bool {
+        match self {
+            Self::Numeric => character.is_numeric(),
+            Self::Punctuation => is_punctuation(character),
+            Self::WhiteSpace => character.is_whitespace(),
+            Self::One(one) => character == one,
+        }
+    }
+
+    /// Whether a character of the class may start with this byte.
+    fn may_start(self, byte: u8) -> bool {
+        byte >= 0x80 || self.has(byte as char)
+    }
+
+    /// The first character of the class that starts in `text[from..to]`, and its end.
+    fn find(self, text: &[u8], from: usize, to: usize) -> Option<(usize, usize)> {
+        let mut place = from;
+        while place < to {
+            let rest = &text[place..to];
+            // Whole blocks without a candidate are left behind without a branch a byte.
+            place += match self {
+                Self::Numeric => skip(rest, |byte| byte >= 0xC2 || byte.wrapping_sub(b'0') < 10),
+                Self::One(' ') => skip(rest, |byte| byte == b' '),
+                Self::Punctuation => skip(rest, |byte| byte >= 0x80 || byte.is_ascii_punctuation()),
+                _ => skip(rest, |byte| self.may_start(byte)),
+            };
+            let (character, length) = characters::after(&text[..to], place);
+            if character.is_some_and(|character| self.has(character)) {
+                return Some((place, place + length));
+            }
+            place += length.max(1);
+        }
+        None
+    }
+}
+
+/// Whether a character is punctuation: any such category, or an ASCII symbol.
+fn is_punctuation(character: char) -> bool {
+    // The categories are searched for, so those of the Basic Multilingual Plane are kept as bits.
+    static PLANE: LazyLock<Box<[u64; 1024]>> = LazyLock::new(|| {
+        let mut bits = Box::new([0; 1024]);
+        let punctuation =
+            ('\0'..='\u{FFFF}').filter(|one| one.is_ascii_punctuation() || one.is_punctuation());
+        for character in punctuation {
+            bits[character as usize / 64] |= 1 << (character as usize % 64);
+        }
+        bits
+    });
+    match PLANE.get(character as usize / 64) {
+        Some(bits) => (bits >> (character as usize % 64)) & 1 == 1,
+        None => character.is_punctuation(),
+    }
+}
+
+/// The length of the start of `text` without a candidate.
+fn skip(text: &[u8], is_candidate: impl Fn(u8) -> bool) -> usize {
+    // Candidates come in runs.
+    if text.first().is_some_and(|&byte| is_candidate(byte)) {
+        return 0;
+    }
+    let mut place = 0;
+    for block in text.chunks_exact(32) {
+        if block
+            .iter()
+            .fold(false, |any, &byte| any | is_candidate(byte))
+        {
+            break;
+        }
+        place += 32;
+    }
+    place
+        + text[place..]
+            .iter()
+            .take_while(|&&byte| !is_candidate(byte))
+            .count()
+}
+
+impl Divider {
+    /// Calls `emit` for each match and each gap of `text[from..to]` in order; together they are
+    /// the whole. Only a match of a pattern can be empty.
+    fn divide(
+        &self,
+        text: &[u8],
+        from: usize,
+        to: usize,
+        emit: &mut dyn FnMut(Item),
+    ) -> Result<(), Error> {
+        if let Self::Words = self {
+            divide_words(text, from, to, emit);
+            return Ok(());
+        }
+        let inverted = matches!(self, Self::Pattern { invert: true, .. });
+        let mut last = from;
+        let mut found = |start: usize, end: usize| {
+            if last < start {
+                emit(Item {
+                    start: last,
+                    end: start,
+                    is_match: inverted,
+                });
+            }
+            emit(Item {
+                start,
+                end,
+                is_match: !inverted,
+            });
+            last = end;
+        };
+        match self {
+            Self::Pattern { pattern, .. } => pattern.for_each_match(text, from, to, &mut found)?,
+            Self::Class(class) => {
+                let mut place = from;
+                while let Some((start, end)) = class.find(text, place, to) {
+                    found(start, end);
+                    place = end;
+                }
+            }
+            Self::Words => {}
+        }
+        if last < to {
+            emit(Item {
+                start: last,
+                end: to,
+                is_match: inverted,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Runs of word characters, and runs of others, as gaps; white space as matches.
+fn divide_words(text: &[u8], from: usize, to: usize, emit: &mut dyn FnMut(Item)) {
+    let mut open: Option<(Word, usize)> = None;
+    let mut place = from;
+    while place < to {
+        let (character, length) = characters::after(&text[..to], place);
+        let kind = Word::of(character);
+        if open.is_none_or(|(last, _)| last != kind) {
+            if let Some((last, start)) = open {
+                emit(Item {
+                    start,
+                    end: place,
+                    is_match: last == Word::Space,
+                });
+            }
+            open = Some((kind, place));
+        }
+        place += length.max(1);
+    }
+    if let Some((last, start)) = open {
+        emit(Item {
+            start,
+            end: to,
+            is_match: last == Word::Space,
+        });
+    }
+}
+
+impl Cut {
+    /// Calls `emit` for each piece of `text[from..to]`, empty ones left out.
+    fn pieces(
+        &self,
+        text: &[u8],
+        from: usize,
+        to: usize,
+        spelling: &mut Spelling,
+        emit: &mut dyn FnMut(usize, usize),
+    ) -> Result<(), Error> {
+        let mut open: Option<Item> = None;
+        let behavior = self.behavior;
+        let mut close = |piece: Item| {
+            if piece.start < piece.end && !(behavior == Behavior::Removed && piece.is_match) {
+                emit(piece.start, piece.end);
+            }
+        };
+        let mut take = |item: Item| {
+            open = Some(match open {
+                Some(piece) if behavior.joins(piece.is_match, item.is_match) => Item {
+                    start: piece.start,
+                    ..item
+                },
+                before => {
+                    if let Some(piece) = before {
+                        close(piece);
+                    }
+                    item
+                }
+            });
+        };
+        if self.spelled {
+            spelling.spell(&text[from..to]);
+            let Spelling { text, places } = spelling;
+            let place = |spelled: usize| from + places.get(spelled).copied().unwrap_or(to - from);
+            self.divider.divide(text, 0, text.len(), &mut |item| {
+                take(Item {
+                    start: place(item.start),
+                    end: place(item.end),
+                    ..item
+                });
+            })?;
+        } else {
+            self.divider.divide(text, from, to, &mut take)?;
+        }
+        if let Some(piece) = open {
+            close(piece);
+        }
+        Ok(())
+    }
+
+    /// Sets a bit for each place inside `text[from..to]` where a piece starts.
+    fn cut(
+        &self,
+        text: &[u8],
+        from: usize,
+        to: usize,
+        spelling: &mut Spelling,
+        cuts: &mut [u64],
+    ) -> Result<(), Error> {
+        let mut set = |place: usize| {
+            if from < place && place < to {
+                cuts[place / 64] |= 1 << (place % 64);
+            }
+        };
+        match (&self.divider, self.behavior) {
+            (Divider::Pattern { pattern, .. }, Behavior::Isolated) if !self.spelled => {
+                pattern.cut(text, from, to, cuts)
+            }
+            (Divider::Class(class), Behavior::Isolated) if !self.spelled => {
+                let mut place = from;
+                while let Some((start, end)) = class.find(text, place, to) {
+                    set(start);
+                    set(end);
+                    place = end;
+                }
+                Ok(())
+            }
+            (Divider::Class(class), Behavior::Contiguous) if !self.spelled => {
+                let mut run = from;
+                while let Some((start, end)) = class.find(text, run, to) {
+                    if start != run {
+                        set(run);
+                        set(start);
+                    }
+                    run = end;
+                }
+                set(run);
+                Ok(())
+            }
+            _ => self.pieces(text, from, to, spelling, &mut |start, _| set(start)),
+        }
+    }
+}
+
+/// A piece in the byte-level alphabet, and the byte of the piece for each place in it.
+#[derive(Default)]
+struct Spelling {
+    text: Vec<u8>,
+    places: Vec<usize>,
+}
+
+impl Spelling {
+    fn spell(&mut self, piece: &[u8]) {
+        self.text.clear();
+        self.places.clear();
+        for (place, &byte) in piece.iter().enumerate() {
+            let mut buffer = [0; 4];
+            let spelled = byte_alphabet::char_of(byte).encode_utf8(&mut buffer);
+            self.text.extend_from_slice(spelled.as_bytes());
+            self.places.resize(self.text.len(), place);
+        }
+    }
+}
+
+/// What a character is to the Whitespace step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Inside,
+    Space,
+    Other,
+}
+
+impl Word {
+    fn of(character: Option<char>) -> Self {
+        match character {
+            Some(character) if is_word(character) => Self::Inside,
+            Some(character) if character.is_whitespace() => Self::Space,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Whether a character is one of words: a letter, mark, decimal digit, connector or joiner.
+pub(crate) fn is_word(character: char) -> bool {
+    character.is_ascii_alphanumeric()
+        || character == '_'
+        || (!character.is_ascii()
+            && regex_syntax::try_is_word_character(character).unwrap_or(false))
+}
+
+/// The family of a pattern, or the pattern itself where a general engine runs it.
+fn family(pattern: &Pattern) -> String {
+    pattern
+        .family()
+        .map_or_else(|| format!("general, {:?}", pattern.source()), str::to_owned)
+}
+
+/// The first set bit from `from` on, at most `to`.
+fn next_cut(cuts: &[u64], from: usize, to: usize) -> usize {
+    let mut word = from / 64;
+    let mut bits = cuts.get(word).map_or(0, |bits| bits & (!0 << (from % 64)));
+    while bits == 0 {
+        word += 1;
+        if word * 64 >= to {
+            return to;
+        }
+        bits = cuts.get(word).copied().unwrap_or(0);
+    }
+    to.min(word * 64 + bits.trailing_zeros() as usize)
+}
+
+impl Pretokenizer {
+    /// Reads the `pre_tokenizer` of a file; null cuts nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for another kind of pre-tokenizer, or one behind the byte-level step
+    /// that adds text; [`Error::Vocab`] for fields that are not understood.
+    pub fn from_json(value: &Value) -> Result<Self, Error> {
+        let mut read = Self {
+            steps: Vec::new(),
+            kinds: Vec::new(),
+            lossy: None,
+            byte_level: false,
+        };
+        if !value.is_null() {
+            read.read(&Component::new(value, "pre_tokenizer".into())?)?;
+        }
+        Ok(read)
+    }
+
+    /// The pre-tokenizer of a tiktoken encoding: the pieces are the matches of the pattern, and
+    /// the gaps between them are dropped.
     #[must_use]
     pub fn from_pattern(pattern: Pattern) -> Self {
         let total = pattern.is_total();
-        let split = Split {
-            name: "Split",
+        let behavior = if total {
+            Behavior::Isolated
+        } else {
+            Behavior::Removed
+        };
+        let kinds = vec![format!("Split ({})", family(&pattern)), "ByteLevel".into()];
+        let divider = Divider::Pattern {
             pattern,
-            behavior: if total {
-                Behavior::Isolated
-            } else {
-                Behavior::Removed
-            },
-            invert: !total,
-            mapped: false,
+            invert: true,
         };
         Self {
-            steps: vec![Step::Split(split)],
-            is_byte_level: true,
+            steps: vec![Step::Cut(Cut {
+                divider,
+                behavior,
+                spelled: false,
+            })],
+            kinds,
+            lossy: (!total)
+                .then(|| "pre_tokenizer (Split): text between matches is removed".into()),
+            byte_level: true,
         }
     }
 
     fn read(&mut self, component: &Component) -> Result<(), Error> {
-        let behavior = || component.choice("behavior", &BEHAVIORS);
-        match component.kind() {
+        let kind = component.kind();
+        match kind {
             "Sequence" => {
-                for inner in component.components("pretokenizers")? {
-                    self.read(&inner)?;
+                component.has_only(&["pretokenizers"])?;
+                for part in component.list("pretokenizers")? {
+                    self.read(&part)?;
                 }
+                return Ok(());
             }
-            "ByteLevel" => {
-                if component.flag("add_prefix_space", Some(true))? {
-                    self.refuse_mapped(component)?;
-                    self.steps.push(Step::Prefix);
-                }
-                component.flag("trim_offsets", Some(true))?;
-                if component.flag("use_regex", Some(true))? {
-                    let pattern = Pattern::new(GPT2, Dialect::Oniguruma)?;
-                    self.push("ByteLevel", pattern, Behavior::Isolated, false);
-                }
-                if self.is_byte_level {
-                    return Err(component.refuse("a second ByteLevel step maps bytes twice"));
-                }
-                self.is_byte_level = true;
-            }
+            "ByteLevel" => self.read_byte_level(component)?,
             "Split" => {
-                let pattern = pattern(component, "pattern")?;
+                component.has_only(&["pattern", "behavior", "invert"])?;
+                let pattern = component.pattern("pattern")?;
                 let invert = component.flag("invert", None)?;
-                self.push("Split", pattern, behavior()?, invert);
+                let behavior = match Behavior::read(component)? {
+                    // There are no gaps to drop.
+                    Behavior::Removed if invert && pattern.is_total() && !self.byte_level => {
+                        Behavior::Isolated
+                    }
+                    behavior => behavior,
+                };
+                self.kinds.push(format!("Split ({})", family(&pattern)));
+                self.push_cut(component, Divider::Pattern { pattern, invert }, behavior);
+                return Ok(());
             }
             "Digits" => {
-                let alone = component.flag("individual_digits", None)?;
-                let pattern = if alone { r"\p{N}" } else { r"\p{N}+" };
-                let pattern = Pattern::new(pattern, Dialect::Rust)?;
-                self.push("Digits", pattern, Behavior::Isolated, false);
+                component.has_only(&["individual_digits"])?;
+                let behavior = if component.flag("individual_digits", None)? {
+                    Behavior::Isolated
+                } else {
+                    Behavior::Contiguous
+                };
+                self.push_cut(component, Divider::Class(Class::Numeric), behavior);
             }
             "Punctuation" => {
+                component.has_only(&["behavior"])?;
                 let behavior = match component.get("behavior") {
-                    Some(_) => behavior()?,
                     None => Behavior::Isolated,
+                    Some(_) => Behavior::read(component)?,
                 };
-                let pattern = Pattern::new(r"[!-/:-@\[-`{-~\p{P}]", Dialect::Rust)?;
-                self.push("Punctuation", pattern, behavior, false);
+                self.push_cut(component, Divider::Class(Class::Punctuation), behavior);
             }
             "Whitespace" => {
-                let pattern = Pattern::new(r"\w+|[^\w\s]+", Dialect::Rust)?;
-                self.push("Whitespace", pattern, Behavior::Removed, true);
+                component.has_only(&[])?;
+                self.push_cut(component, Divider::Words, Behavior::Removed);
             }
             "WhitespaceSplit" => {
-                let pattern = Pattern::new(r"\s", Dialect::Rust)?;
-                self.push("WhitespaceSplit", pattern, Behavior::Removed, false);
+                component.has_only(&[])?;
+                self.push_cut(
+                    component,
+                    Divider::Class(Class::WhiteSpace),
+                    Behavior::Removed,
+                );
             }
-            "Metaspace" => {
-                self.refuse_mapped(component)?;
-                let mut scheme = match component.get("prepend_scheme") {
-                    Some(_) => component.choice("prepend_scheme", &SCHEMES)?,
-                    None => Scheme::Always,
-                };
-                // The field of older files.
-                if !component.flag("add_prefix_space", Some(true))? {
-                    if component.get("prepend_scheme").is_some() && scheme != Scheme::Never {
-                        return Err(component.refuse(
-                            "add_prefix_space is false, but prepend_scheme is not \"never\"",
-                        ));
-                    }
-                    scheme = Scheme::Never;
-                }
-                self.steps.push(Step::Metaspace {
-                    replacement: component.character("replacement")?,
-                    scheme,
-                    split: component.flag("split", Some(true))?,
-                });
+            "Metaspace" => self.read_metaspace(component)?,
+            _ => {
+                return Err(component.unsupported(
+                    "the pre-tokenizers ByteLevel, Split, Digits, Punctuation, Whitespace, \
+                     WhitespaceSplit, Metaspace and Sequence are supported",
+                ));
             }
-            _ => return Err(component.unsupported()),
+        }
+        self.kinds.push(kind.into());
+        Ok(())
+    }
+
+    fn read_byte_level(&mut self, component: &Component) -> Result<(), Error> {
+        component.has_only(&["add_prefix_space", "trim_offsets", "use_regex"])?;
+        component.flag("trim_offsets", None)?;
+        if self.byte_level {
+            return Err(
+                component.unsupported("a second byte-level step would spell the text twice")
+            );
+        }
+        if component.flag("add_prefix_space", None)? {
+            self.steps.push(Step::PrefixSpace);
+            self.note_lossy(component, "add_prefix_space adds text");
+        }
+        if component.flag("use_regex", Some(true))? {
+            let pattern = Pattern::new(BYTE_LEVEL, Dialect::Oniguruma)?;
+            let divider = Divider::Pattern {
+                pattern,
+                invert: false,
+            };
+            self.push_cut(component, divider, Behavior::Isolated);
+        }
+        self.byte_level = true;
+        Ok(())
+    }
+
+    fn read_metaspace(&mut self, component: &Component) -> Result<(), Error> {
+        component.has_only(&[
+            "replacement",
+            "add_prefix_space",
+            "prepend_scheme",
+            "split",
+            "str_rep",
+        ])?;
+        if self.byte_level {
+            return Err(component.unsupported("it adds text behind the byte-level step"));
+        }
+        let replacement = component.character("replacement")?;
+        if component.get("str_rep").is_some() {
+            component.text("str_rep")?;
+        }
+        let scheme = Scheme::read(component)?;
+        let split = match component.get("split") {
+            Some(Value::Null) => true,
+            _ => component.flag("split", Some(true))?,
+        };
+        self.steps.push(Step::Metaspace {
+            replacement: replacement.to_string(),
+            scheme,
+        });
+        self.note_lossy(component, "spaces are replaced");
+        if split {
+            let divider = Divider::Class(Class::One(replacement));
+            self.push_cut(component, divider, Behavior::MergedWithNext);
         }
         Ok(())
     }
 
-    fn push(&mut self, name: &'static str, pattern: Pattern, behavior: Behavior, invert: bool) {
-        self.steps.push(Step::Split(Split {
-            name,
-            pattern,
+    fn push_cut(&mut self, component: &Component, divider: Divider, behavior: Behavior) {
+        if behavior == Behavior::Removed {
+            self.note_lossy(component, "text is removed");
+        }
+        self.steps.push(Step::Cut(Cut {
+            divider,
             behavior,
-            invert,
-            mapped: self.is_byte_level,
+            spelled: self.byte_level,
         }));
     }
 
-    fn refuse_mapped(&self, component: &Component) -> Result<(), Error> {
-        if self.is_byte_level {
-            return Err(component.refuse("it adds text behind a ByteLevel step"));
-        }
-        Ok(())
+    fn note_lossy(&mut self, component: &Component, why: &str) {
+        self.lossy
+            .get_or_insert_with(|| format!("{}: {why}", component.name()));
     }
 
-    /// Whether a `ByteLevel` step is there: the model's smallest tokens are bytes.
+    /// Whether the model sees the byte-level alphabet.
     #[must_use]
     pub fn is_byte_level(&self) -> bool {
-        self.is_byte_level
+        self.byte_level
     }
 
-    /// Whether every step keeps all text in its place and adds none.
+    /// Whether every step keeps all text in place and adds none.
     #[must_use]
     pub fn cuts_only(&self) -> bool {
-        self.steps
-            .iter()
-            .all(|step| matches!(step, Step::Split(split) if split.behavior != Behavior::Removed))
+        self.lossy.is_none()
     }
 
-    /// Whether a step looks at where a text starts in the original.
-    #[must_use]
-    pub fn needs_origin(&self) -> bool {
-        self.steps.iter().any(|step| {
-            matches!(
-                step,
-                Step::Metaspace {
-                    scheme: Scheme::First,
-                    ..
-                }
-            )
-        })
-    }
-
-    /// The first step that can drop text or add some.
+    /// The first component that drops, adds or changes text, and how.
     #[must_use]
     pub fn lossy_name(&self) -> Option<String> {
-        self.steps.iter().find_map(|step| match step {
-            Step::Split(split) if split.behavior == Behavior::Removed => {
-                Some(format!("pre_tokenizer ({}: text is removed)", split.name))
-            }
-            Step::Split(_) => None,
-            Step::Prefix => Some("pre_tokenizer (ByteLevel, add_prefix_space)".into()),
-            Step::Metaspace { .. } => Some("pre_tokenizer (Metaspace)".into()),
-        })
+        self.lossy.clone()
     }
 
-    /// The steps for people: names, and of patterns the family or that the general engine has it.
+    /// The components in order, for people.
     #[must_use]
     pub fn describe(&self) -> String {
-        let steps: Vec<String> = self
-            .steps
-            .iter()
-            .map(|step| match step {
-                Step::Split(Split {
-                    name: "Split",
-                    pattern,
-                    ..
-                }) => match pattern.family() {
-                    Some(family) => format!("Split ({family})"),
-                    None => format!("Split (general regex {:?})", pattern.source()),
-                },
-                Step::Split(split) => split.name.into(),
-                Step::Prefix => "add_prefix_space".into(),
-                Step::Metaspace { .. } => "Metaspace".into(),
-            })
-            .chain((self.is_byte_level).then(|| "bytes".into()))
-            .collect();
-        if steps.is_empty() {
-            "none".into()
-        } else {
-            steps.join(", ")
+        if self.kinds.is_empty() {
+            return "none".into();
         }
+        self.kinds.join(", ")
     }
 
-    /// Sets bit `p % 64` of `cuts[p / 64]` for every place `p` inside the text where a pretoken
-    /// starts. Only where [`Pretokenizer::cuts_only`]; `cuts` has a bit for each byte.
+    /// Sets bit `p % 64` of `cuts[p / 64]` for every place `0 < p < text.len()` where a piece
+    /// starts. `cuts` comes with no bit set. Only for a pre-tokenizer that cuts only.
     ///
     /// # Errors
-    /// [`Error::Pretokenize`] where the general engine gives up.
+    /// [`Error::Pretokenize`] where a pattern reaches its limit, `cuts` is shorter than the text,
+    /// or a step drops or adds text.
     pub fn cut(&self, text: &[u8], cuts: &mut [u64]) -> Result<(), Error> {
-        for (index, step) in self.steps.iter().enumerate() {
-            let Step::Split(split) = step else { continue };
-            if index == 0 {
-                split.cut(text, 0, text.len(), cuts)?;
-                continue;
-            }
-            // New cuts lie inside the piece at hand, so the next border stays where it is.
+        if let Some(lossy) = &self.lossy {
+            return Err(Error::Pretokenize(format!(
+                "the text cannot be cut in place: {lossy}"
+            )));
+        }
+        if cuts.len() < text.len().div_ceil(64) {
+            return Err(Error::Pretokenize(
+                "too few bits for the cuts of the text".into(),
+            ));
+        }
+        let mut spelling = Spelling::default();
+        for step in &self.steps {
+            let Step::Cut(step) = step else { continue };
             let mut from = 0;
             while from < text.len() {
-                let to = next_bit(cuts, from + 1)
-                    .unwrap_or(text.len())
-                    .min(text.len());
-                split.cut(text, from, to, cuts)?;
+                // The step sets bits in this piece alone, so the next one is still as it was.
+                let to = next_cut(cuts, from + 1, text.len());
+                step.cut(text, from, to, &mut spelling, cuts)?;
                 from = to;
             }
         }
         Ok(())
     }
 
-    /// The pretokens of a text.
+    /// The pieces of a text.
     ///
     /// # Errors
-    /// [`Error::Pretokenize`] where the general engine gives up.
-    pub fn split<'t>(&self, text: Aligned<'t>) -> Result<Pieces<'t>, Error> {
+    /// [`Error::Pretokenize`] where a pattern reaches its limit.
+    pub fn split<'t>(&self, mut text: Aligned<'t>) -> Result<Pieces<'t>, Error> {
         let whole = 0..text.text().len();
-        let mut pieces = Pieces {
-            text,
-            ranges: if whole.is_empty() {
-                Vec::new()
-            } else {
-                vec![whole]
-            },
+        let mut ranges = if whole.is_empty() {
+            Vec::new()
+        } else {
+            vec![whole]
         };
+        let mut spelling = Spelling::default();
         for step in &self.steps {
-            match step {
-                Step::Split(split) => {
-                    let mut ranges = Vec::with_capacity(pieces.ranges.len());
-                    for range in &pieces.ranges {
-                        split.pieces(pieces.text.text(), range.clone(), &mut ranges)?;
+            ranges = match step {
+                Step::Cut(cut) => {
+                    let mut pieces = Vec::with_capacity(ranges.len());
+                    for range in ranges {
+                        cut.pieces(
+                            text.text(),
+                            range.start,
+                            range.end,
+                            &mut spelling,
+                            &mut |start, end| {
+                                pieces.push(start..end);
+                            },
+                        )?;
                     }
-                    pieces.ranges = ranges;
+                    pieces
                 }
-                Step::Prefix => pieces.rewrite(|piece| {
-                    if !piece.text().starts_with(b" ") {
-                        piece.prepend(" ");
-                    }
+                Step::PrefixSpace => prefix(&mut text, ranges, " ", |text, piece| {
+                    text.text()[piece.start] != b' '
                 }),
-                &Step::Metaspace {
+                Step::Metaspace {
                     replacement,
                     scheme,
-                    split,
                 } => {
-                    pieces.metaspace(replacement, scheme, split);
+                    replace_spaces(&mut text, &mut ranges, replacement);
+                    prefix(&mut text, ranges, replacement, |text, piece| {
+                        let wanted = match scheme {
+                            Scheme::Always => true,
+                            Scheme::First => text.starts_original(piece.start),
+                            Scheme::Never => false,
+                        };
+                        wanted && !text.text()[piece.clone()].starts_with(replacement.as_bytes())
+                    })
                 }
-            }
-        }
-        Ok(pieces)
-    }
-}
-
-impl Pieces<'_> {
-    /// Rewrites each piece.
-    fn rewrite(&mut self, change: impl Fn(&mut Aligned)) {
-        let parts: Vec<Aligned> = self
-            .ranges
-            .iter()
-            .map(|range| {
-                let mut piece = self.text.slice(range.clone());
-                change(&mut piece);
-                piece
-            })
-            .collect();
-        let (text, ranges) = Aligned::join(parts, self.text.origin(), self.text.is_tracked());
-        self.text = text;
-        self.ranges = ranges
-            .into_iter()
-            .filter(|range| !range.is_empty())
-            .collect();
-    }
-
-    fn metaspace(&mut self, replacement: char, scheme: Scheme, split: bool) {
-        let mut sign = [0; 4];
-        let sign = &*replacement.encode_utf8(&mut sign);
-        self.rewrite(|piece| {
-            let spaces: Vec<(usize, usize)> = memchr::memchr_iter(b' ', piece.text())
-                .map(|place| (place, place + 1))
-                .collect();
-            let origin = piece.origin();
-            piece.replace(&spaces, sign);
-            let wanted = match scheme {
-                Scheme::Always => true,
-                Scheme::First => origin == 0,
-                Scheme::Never => false,
             };
-            if wanted && !piece.text().starts_with(sign.as_bytes()) {
-                piece.prepend(sign);
-            }
-        });
-        if !split {
-            return;
         }
-        let text = self.text.text();
-        let mut ranges = Vec::new();
-        for range in &self.ranges {
-            let mut matches = Vec::new();
-            for place in memchr::memmem::find_iter(&text[range.clone()], sign) {
-                let start = range.start + place;
-                matches.push((start, start + sign.len()));
-            }
-            let spans = with_gaps(range.clone(), &matches, false);
-            ranges.extend(Behavior::MergedWithNext.pieces(&spans));
-        }
-        self.ranges = ranges;
+        Ok(Pieces { text, ranges })
     }
 }
 
-impl Split {
-    /// The cuts of the step inside a piece.
-    fn cut(&self, text: &[u8], from: usize, to: usize, cuts: &mut [u64]) -> Result<(), Error> {
-        if self.behavior == Behavior::Isolated && !self.mapped {
-            // Matches and gaps are both pieces, so `invert` changes nothing.
-            return self.pattern.cut(text, from, to, cuts);
-        }
-        let mut ranges = Vec::new();
-        self.pieces(text, from..to, &mut ranges)?;
-        for range in ranges {
-            if range.start > from {
-                cuts[range.start / 64] |= 1 << (range.start % 64);
-            }
-        }
-        Ok(())
+/// Puts a prefix before the pieces that want one.
+fn prefix(
+    text: &mut Aligned,
+    ranges: Vec<Range<usize>>,
+    prefix: &str,
+    wants: impl Fn(&Aligned, &Range<usize>) -> bool,
+) -> Vec<Range<usize>> {
+    if !ranges.iter().any(|range| wants(text, range)) {
+        return ranges;
     }
-
-    /// The pieces of the step inside a piece.
-    fn pieces(
-        &self,
-        text: &[u8],
-        range: Range<usize>,
-        out: &mut Vec<Range<usize>>,
-    ) -> Result<(), Error> {
-        let mut matches = Vec::new();
-        if self.mapped {
-            // One character for each byte: the map of places is the count of characters.
-            let mut mapped = String::with_capacity(2 * range.len());
-            let mut places = Vec::with_capacity(2 * range.len() + 1);
-            for (place, &byte) in text[range.clone()].iter().enumerate() {
-                mapped.push(byte_alphabet::char_of(byte));
-                places.resize(mapped.len(), range.start + place);
-            }
-            places.push(range.end);
-            self.pattern.for_each_match(
-                mapped.as_bytes(),
-                0,
-                mapped.len(),
-                &mut |start, end| {
-                    matches.push((places[start], places[end]));
-                },
-            )?;
-        } else {
-            self.pattern
-                .for_each_match(text, range.start, range.end, &mut |start, end| {
-                    matches.push((start, end));
-                })?;
+    let mut rewrite = text.rewrite();
+    let mut moved = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let start = rewrite.len();
+        if wants(text, &range) {
+            rewrite.put(prefix.as_bytes(), range.start);
         }
-        let spans = with_gaps(range, &matches, self.invert);
-        out.extend(self.behavior.pieces(&spans));
-        Ok(())
+        rewrite.keep(range);
+        moved.push(start..rewrite.len());
     }
+    let rewritten = rewrite.finish();
+    text.become_rewritten(rewritten);
+    moved
 }
 
-/// Matches and the gaps between them, with a mark on the matches, or on the gaps with `invert`.
-fn with_gaps(
-    range: Range<usize>,
-    matches: &[(usize, usize)],
-    invert: bool,
-) -> Vec<(usize, usize, bool)> {
-    let mut spans = Vec::with_capacity(2 * matches.len() + 1);
-    let mut done = range.start;
-    for &(start, end) in matches {
-        if start != done {
-            spans.push((done, start, invert));
+/// Puts `replacement` in the place of every space of the pieces.
+fn replace_spaces(text: &mut Aligned, ranges: &mut [Range<usize>], replacement: &str) {
+    let bytes = text.text();
+    if replacement == " "
+        || !ranges
+            .iter()
+            .any(|range| bytes[range.clone()].contains(&b' '))
+    {
+        return;
+    }
+    let mut rewrite = text.rewrite();
+    for range in ranges {
+        let start = rewrite.len();
+        let mut copied = range.start;
+        for space in memchr::memchr_iter(b' ', &bytes[range.clone()]) {
+            let space = range.start + space;
+            rewrite.keep(copied..space);
+            rewrite.put(replacement.as_bytes(), space);
+            copied = space + 1;
         }
-        spans.push((start, end, !invert));
-        done = end;
+        rewrite.keep(copied..range.end);
+        *range = start..rewrite.len();
     }
-    if done != range.end {
-        spans.push((done, range.end, invert));
-    }
-    spans
-}
-
-impl Behavior {
-    /// The pieces that the spans of a text become, as in `tokenizers`; empty ones are left out.
-    fn pieces(self, spans: &[(usize, usize, bool)]) -> impl Iterator<Item = Range<usize>> + use<> {
-        let mut pieces: Vec<Range<usize>> = Vec::with_capacity(spans.len());
-        let mut before = false;
-        match self {
-            Self::Isolated => pieces.extend(spans.iter().map(|&(start, end, _)| start..end)),
-            Self::Removed => {
-                let kept = spans.iter().filter(|(_, _, is_match)| !is_match);
-                pieces.extend(kept.map(|&(start, end, _)| start..end));
-            }
-            Self::Contiguous | Self::MergedWithPrevious => {
-                for &(start, end, is_match) in spans {
-                    let joins = if self == Self::Contiguous {
-                        is_match == before
-                    } else {
-                        is_match && !before
-                    };
-                    match pieces.last_mut() {
-                        Some(last) if joins => last.end = end,
-                        _ => pieces.push(start..end),
-                    }
-                    before = is_match;
-                }
-            }
-            Self::MergedWithNext => {
-                for &(start, end, is_match) in spans.iter().rev() {
-                    match pieces.last_mut() {
-                        Some(last) if is_match && !before => last.start = start,
-                        _ => pieces.push(start..end),
-                    }
-                    before = is_match;
-                }
-                pieces.reverse();
-            }
-        }
-        pieces.into_iter().filter(|piece| !piece.is_empty())
-    }
-}
-
-/// The first set bit at or behind a place.
-fn next_bit(bits: &[u64], from: usize) -> Option<usize> {
-    let mut word = from / 64;
-    let mut rest = bits.get(word)? & (u64::MAX << (from % 64));
-    while rest == 0 {
-        word += 1;
-        rest = *bits.get(word)?;
-    }
-    Some(64 * word + rest.trailing_zeros() as usize)
+    let rewritten = rewrite.finish();
+    text.become_rewritten(rewritten);
 }
 
 #[cfg(test)]
@@ -700,18 +1001,170 @@ mod tests {
         }
     }
 
-    fn step() -> impl Strategy<Value = Value> {
-        let behavior = prop::sample::select(vec![
-            "Isolated",
-            "MergedWithPrevious",
-            "MergedWithNext",
-            "Contiguous",
-        ]);
+    #[test]
+    fn spans_of_changed_text() {
+        let step = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"});
+        let pretokenizer = Pretokenizer::from_json(&step).unwrap();
+        let pieces = pretokenizer
+            .split(Aligned::new("é b".as_bytes(), 4, true))
+            .unwrap();
+        assert_eq!(pieces.text.text(), "▁é▁b".as_bytes());
+        assert_eq!(pieces.ranges, [0..5, 5..9]);
+        let spans: Vec<_> = [0..3, 3..4, 4..5, 5..8, 8..9]
+            .map(|range| pieces.text.span(range.start, range.end))
+            .into();
+        assert_eq!(spans, [(4, 6), (4, 5), (5, 6), (6, 7), (7, 8)]);
+    }
+
+    #[test]
+    fn first_pieces_are_known_without_spans() {
+        // The three characters of the normalized half all start where the original does.
+        let normalizer = crate::normalizer::Normalizer::from_json(&json!({"type": "NFKC"}))
+            .unwrap()
+            .unwrap();
+        let steps = json!({"type": "Sequence", "pretokenizers": [
+            {"type": "Digits", "individual_digits": true},
+            {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first"},
+        ]});
+        let pretokenizer = Pretokenizer::from_json(&steps).unwrap();
+        for track in [true, false] {
+            let mut text = Aligned::new("½1".as_bytes(), 0, track);
+            normalizer.apply(&mut text).unwrap();
+            let pieces = pretokenizer.split(text).unwrap();
+            assert_eq!(pieces.text.text(), "▁1▁⁄▁21".as_bytes());
+        }
+    }
+
+    #[test]
+    fn only_cuts_are_cut() {
+        let step = json!({"type": "WhitespaceSplit"});
+        let pretokenizer = Pretokenizer::from_json(&step).unwrap();
+        assert_eq!(
+            pretokenizer.lossy_name().unwrap(),
+            "pre_tokenizer (WhitespaceSplit): text is removed"
+        );
+        assert!(pretokenizer.cut(b"a b", &mut [0]).is_err());
+        let none = Pretokenizer::from_json(&Value::Null).unwrap();
+        assert!(none.cuts_only() && !none.is_byte_level());
+        assert!(none.cut(&[b'a'; 65], &mut [0]).is_err());
+        assert_eq!(none.describe(), "none");
+    }
+
+    /// One step from the definition: matches and gaps as a list, joined as `tokenizers` joins it.
+    fn step_slowly(step: &Value, text: &str) -> Vec<String> {
+        let matches: Vec<(usize, usize)> = match step["type"].as_str().unwrap() {
+            "Split" => {
+                let pattern = &step["pattern"];
+                let source = match pattern["String"].as_str() {
+                    Some(text) => regex_syntax::escape(text),
+                    None => pattern["Regex"].as_str().unwrap().to_owned(),
+                };
+                let regex = fancy_regex::Regex::new(&source).unwrap();
+                regex
+                    .find_iter(text)
+                    .map(|found| found.unwrap())
+                    .map(|found| (found.start(), found.end()))
+                    .collect()
+            }
+            kind => {
+                let is_match = |character: char| match kind {
+                    "Digits" => character.is_numeric(),
+                    "Punctuation" => character.is_ascii_punctuation() || character.is_punctuation(),
+                    _ => character.is_whitespace(),
+                };
+                let ends =
+                    |(start, character): (usize, char)| (start, start + character.len_utf8());
+                text.char_indices()
+                    .filter(|&(_, character)| is_match(character))
+                    .map(ends)
+                    .collect()
+            }
+        };
+        let mut items = Vec::new();
+        let mut last = 0;
+        let invert = step["invert"] == true;
+        for (start, end) in matches {
+            if last < start {
+                items.push((last..start, invert));
+            }
+            items.push((start..end, !invert));
+            last = end;
+        }
+        if last < text.len() {
+            items.push((last..text.len(), invert));
+        }
+        let behavior = match step["type"].as_str().unwrap() {
+            "Digits" if step["individual_digits"] == false => "Contiguous",
+            "Digits" => "Isolated",
+            "WhitespaceSplit" => "Removed",
+            _ => step["behavior"].as_str().unwrap(),
+        };
+        let mut pieces: Vec<Range<usize>> = Vec::new();
+        let backwards = behavior == "MergedWithNext";
+        if backwards {
+            items.reverse();
+        }
+        let mut before = None;
+        for (range, is_match) in items {
+            let joins = before.is_some_and(|before: bool| match behavior {
+                "Contiguous" => before == is_match,
+                "MergedWithPrevious" | "MergedWithNext" => is_match && !before,
+                _ => false,
+            });
+            before = Some(is_match);
+            if behavior == "Removed" && is_match {
+                continue;
+            }
+            match pieces.last_mut() {
+                Some(piece) if joins => {
+                    *piece = piece.start.min(range.start)..piece.end.max(range.end);
+                }
+                _ => pieces.push(range),
+            }
+        }
+        if backwards {
+            pieces.reverse();
+        }
+        pieces
+            .into_iter()
+            .filter(|piece| !piece.is_empty())
+            .map(|piece| text[piece].to_owned())
+            .collect()
+    }
+
+    /// A chain from the definition: behind the byte-level step, pieces are spelled.
+    fn split_slowly(steps: &[Value], text: &str) -> Vec<String> {
+        let mut pieces = vec![text.to_owned()];
+        pieces.retain(|piece| !piece.is_empty());
+        for step in steps {
+            if step["type"] == "ByteLevel" {
+                let split = json!({"type": "Split", "pattern": {"Regex": BYTE_LEVEL}, "behavior": "Isolated"});
+                let spell = |piece: String| piece.bytes().map(byte_alphabet::char_of).collect();
+                pieces = pieces
+                    .iter()
+                    .flat_map(|piece| step_slowly(&split, piece))
+                    .map(spell)
+                    .collect();
+            } else {
+                pieces = pieces
+                    .iter()
+                    .flat_map(|piece| step_slowly(step, piece))
+                    .collect();
+            }
+        }
+        pieces
+    }
+
+    fn step(behaviors: Vec<&'static str>) -> impl Strategy<Value = Value> {
+        let white_space = behaviors.contains(&"Removed");
+        let behavior = prop::sample::select(behaviors);
         let pattern = prop::sample::select(vec![
             json!({"Regex": r"\p{N}{1,3}"}),
             json!({"Regex": r" ?\p{L}+"}),
             json!({"Regex": r"(?=(\d{3})+(?!\d))"}),
             json!({"Regex": r"\s+(?!\S)|\s+"}),
+            json!({"Regex": r"a*"}),
+            json!({"Regex": ""}),
             json!({"String": "a"}),
             json!({"String": " "}),
         ]);
@@ -720,35 +1173,88 @@ mod tests {
                 json!({"type": "Split", "pattern": pattern, "behavior": behavior, "invert": invert})
             }),
             any::<bool>().prop_map(|alone| json!({"type": "Digits", "individual_digits": alone})),
-            behavior.prop_map(|behavior| json!({"type": "Punctuation", "behavior": behavior})),
+            behavior.prop_map(move |behavior| match behavior {
+                "Removed" if white_space => json!({"type": "WhitespaceSplit"}),
+                behavior => json!({"type": "Punctuation", "behavior": behavior}),
+            }),
             Just(json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true})),
         ]
     }
 
+    fn text() -> impl Strategy<Value = String> {
+        let alphabet = vec![
+            "a", "b", "1", "2", "²", "3", " ", ".", ",", "'s", "\n", "é", "中", "\u{3000}", "ò",
+        ];
+        prop::collection::vec(prop::sample::select(alphabet), 0..90)
+            .prop_map(|parts| parts.concat())
+    }
+
+    fn pieces_of(steps: &[Value], text: &[u8]) -> Option<(Pretokenizer, Vec<Range<usize>>)> {
+        let byte_levels = steps
+            .iter()
+            .filter(|step| step["type"] == "ByteLevel")
+            .count();
+        if byte_levels > 1 {
+            return None;
+        }
+        let sequence = json!({"type": "Sequence", "pretokenizers": steps});
+        let pretokenizer = Pretokenizer::from_json(&sequence).unwrap();
+        let pieces = pretokenizer.split(Aligned::new(text, 0, true)).unwrap();
+        assert_eq!(pieces.text.text(), text);
+        Some((pretokenizer, pieces.ranges))
+    }
+
+    const KEEPING: [&str; 4] = [
+        "Isolated",
+        "MergedWithPrevious",
+        "MergedWithNext",
+        "Contiguous",
+    ];
+
     proptest! {
         #[test]
-        fn cut_is_split(
-            steps in prop::collection::vec(step(), 0..4),
-            text in "[ab1²3 .,'\n\u{e9}\u{4e2d}\u{3000}]{0,40}",
+        fn pieces_follow_the_definition(
+            steps in prop::collection::vec(step([&KEEPING[..], &["Removed"]].concat()), 0..4),
+            text in text(),
         ) {
-            let byte_levels = steps.iter().filter(|step| step["type"] == "ByteLevel").count();
-            prop_assume!(byte_levels < 2);
-            let sequence = json!({"type": "Sequence", "pretokenizers": steps});
-            let pretokenizer = Pretokenizer::from_json(&sequence).unwrap();
+            let Some((pretokenizer, ranges)) = pieces_of(&steps, text.as_bytes()) else { return Ok(()) };
+            let spell = |range: &Range<usize>| -> String {
+                let piece = &text.as_bytes()[range.clone()];
+                if pretokenizer.is_byte_level() {
+                    return piece.iter().map(|&byte| byte_alphabet::char_of(byte)).collect();
+                }
+                String::from_utf8(piece.to_vec()).unwrap()
+            };
+            let pieces: Vec<String> = ranges.iter().map(spell).collect();
+            prop_assert_eq!(pieces, split_slowly(&steps, &text));
+        }
+
+        #[test]
+        fn cut_is_split(
+            steps in prop::collection::vec(step(KEEPING.to_vec()), 0..4),
+            text in text(),
+            bad in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        ) {
+            let mut text = text.into_bytes();
+            for (place, byte) in bad {
+                if !text.is_empty() {
+                    let place = place.index(text.len());
+                    text[place] = byte;
+                }
+            }
+            let Some((pretokenizer, ranges)) = pieces_of(&steps, &text) else { return Ok(()) };
             prop_assert!(pretokenizer.cuts_only());
-            let pieces = pretokenizer.split(Aligned::new(text.as_bytes(), 0, true)).unwrap();
-            prop_assert_eq!(pieces.text.text(), text.as_bytes());
             let mut end = 0;
-            for range in &pieces.ranges {
+            for range in &ranges {
                 prop_assert_eq!(range.start, end);
                 prop_assert!(!range.is_empty());
                 end = range.end;
             }
             prop_assert_eq!(end, text.len());
             let mut cuts = vec![0; text.len() / 64 + 1];
-            pretokenizer.cut(text.as_bytes(), &mut cuts).unwrap();
+            pretokenizer.cut(&text, &mut cuts).unwrap();
             let starts: Vec<usize> = (0..text.len()).filter(|place| cuts[place / 64] >> (place % 64) & 1 != 0).collect();
-            let expected: Vec<usize> = pieces.ranges.iter().skip(1).map(|range| range.start).collect();
+            let expected: Vec<usize> = ranges.iter().skip(1).map(|range| range.start).collect();
             prop_assert_eq!(starts, expected);
         }
     }

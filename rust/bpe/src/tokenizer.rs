@@ -539,8 +539,7 @@ impl Tokenizer {
         work: &mut Work,
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<(), Failure> {
-        let track = output.offsets.is_some() || self.pretokenizer.needs_origin();
-        let mut aligned = Aligned::new(text, base, track);
+        let mut aligned = Aligned::new(text, base, output.offsets.is_some());
         if let Some(normalizer) = &self.normalizer {
             normalizer.apply(&mut aligned)?;
         }
