@@ -112,7 +112,9 @@ impl AddedTokens {
         let mut next = model_len as u32;
         for (index, entry) in entries.iter().enumerate() {
             let wrong = |field: &str, wanted: &str| {
-                Error::Vocab(format!("added_tokens[{index}].{field} must be {wanted}: {entry}"))
+                Error::Vocab(format!(
+                    "added_tokens[{index}].{field} must be {wanted}: {entry}"
+                ))
             };
             let flag = |field: &str| {
                 entry
@@ -169,9 +171,7 @@ impl AddedTokens {
     ///
     /// # Errors
     /// [`Error::Vocab`] for two tokens with one id or one literal, or an empty literal.
-    pub fn from_specials(
-        specials: impl IntoIterator<Item = (String, u32)>,
-    ) -> Result<Self, Error> {
+    pub fn from_specials(specials: impl IntoIterator<Item = (String, u32)>) -> Result<Self, Error> {
         let tokens = specials
             .into_iter()
             .map(|(content, id)| AddedToken {
@@ -197,7 +197,10 @@ impl AddedTokens {
                 )));
             }
         }
-        if let Some(token) = tokens.iter().find(|token| token.id >= crate::vocab::ID_LIMIT) {
+        if let Some(token) = tokens
+            .iter()
+            .find(|token| token.id >= crate::vocab::ID_LIMIT)
+        {
             return Err(Error::Unsupported {
                 component: format!("the added token {:?}", token.content),
                 reason: format!(
@@ -232,7 +235,10 @@ impl AddedTokens {
     /// The token with an id.
     #[must_use]
     pub fn get(&self, id: u32) -> Option<&AddedToken> {
-        let index = self.tokens.binary_search_by_key(&id, |token| token.id).ok()?;
+        let index = self
+            .tokens
+            .binary_search_by_key(&id, |token| token.id)
+            .ok()?;
         self.tokens.get(index)
     }
 
@@ -286,18 +292,18 @@ impl Matcher {
                 .map_err(|error| Error::Vocab(format!("too many added tokens: {error}")))?;
             Some(automaton)
         };
-        Ok(Self { automaton, tokens: indices })
+        Ok(Self {
+            automaton,
+            tokens: indices,
+        })
     }
 
-    fn cut(
-        &self,
-        tokens: &[AddedToken],
-        text: &[u8],
-        allowed: Allowed,
-        out: &mut Vec<Section>,
-    ) {
+    fn cut(&self, tokens: &[AddedToken], text: &[u8], allowed: Allowed, out: &mut Vec<Section>) {
         let mut done = 0;
-        let matches = self.automaton.iter().flat_map(|automaton| automaton.find_iter(text));
+        let matches = self
+            .automaton
+            .iter()
+            .flat_map(|automaton| automaton.find_iter(text));
         for found in matches {
             let token = &tokens[self.tokens[found.pattern().as_usize()]];
             if !allowed.has(token) {
@@ -319,7 +325,10 @@ impl Matcher {
             if done < start {
                 out.push(Section::Text(done..start));
             }
-            out.push(Section::Token { id: token.id, range: start..end });
+            out.push(Section::Token {
+                id: token.id,
+                range: start..end,
+            });
             done = end;
         }
         if done < text.len() {
@@ -335,7 +344,12 @@ fn is_word(character: char) -> bool {
 /// The last character of a text, if it is UTF-8 there.
 fn last_char(text: &[u8]) -> Option<char> {
     let tail = &text[text.len().saturating_sub(4)..];
-    tail.utf8_chunks().last().filter(|chunk| chunk.invalid().is_empty())?.valid().chars().last()
+    tail.utf8_chunks()
+        .last()
+        .filter(|chunk| chunk.invalid().is_empty())?
+        .valid()
+        .chars()
+        .last()
 }
 
 fn first_char(text: &[u8]) -> Option<char> {
@@ -383,7 +397,9 @@ mod tests {
     }
 
     fn added(tokens: &[Value]) -> AddedTokens {
-        AddedTokens::from_json(&Value::Array(tokens.to_vec()), &|_| None, 100, None).unwrap().0
+        AddedTokens::from_json(&Value::Array(tokens.to_vec()), &|_| None, 100, None)
+            .unwrap()
+            .0
     }
 
     fn cut(added: &AddedTokens, text: &str, allowed: &Allowed) -> Vec<String> {
@@ -401,18 +417,31 @@ mod tests {
     #[test]
     fn leftmost_longest() {
         let added = added(&[token("ab", &[]), token("abc", &[]), token("bcd", &[])]);
-        assert_eq!(cut(&added, "xabcdab", &Allowed::None), ["x", "[101:abc]", "d", "[100:ab]"]);
+        assert_eq!(
+            cut(&added, "xabcdab", &Allowed::None),
+            ["x", "[101:abc]", "d", "[100:ab]"]
+        );
         assert_eq!(cut(&added, "", &Allowed::None), [""; 0]);
     }
 
     #[test]
     fn special_tokens_are_text_unless_allowed() {
-        let added = added(&[token("<s>", &["special"]), token("s>", &[]), token("<p>", &["special"])]);
+        let added = added(&[
+            token("<s>", &["special"]),
+            token("s>", &[]),
+            token("<p>", &["special"]),
+        ]);
         // The special token takes its text though it does not match.
         assert_eq!(cut(&added, "<s>s>", &Allowed::None), ["<s>", "[101:s>]"]);
-        assert_eq!(cut(&added, "<s><p>", &Allowed::All), ["[100:<s>]", "[102:<p>]"]);
+        assert_eq!(
+            cut(&added, "<s><p>", &Allowed::All),
+            ["[100:<s>]", "[102:<p>]"]
+        );
         let some = FxHashSet::from_iter([102]);
-        assert_eq!(cut(&added, "<s><p>", &Allowed::Some(&some)), ["<s>", "[102:<p>]"]);
+        assert_eq!(
+            cut(&added, "<s><p>", &Allowed::Some(&some)),
+            ["<s>", "[102:<p>]"]
+        );
         assert!(added.must_scan(&Allowed::None));
         let specials = AddedTokens::from_specials([("<s>".to_owned(), 5)]).unwrap();
         assert!(!specials.must_scan(&Allowed::None) && specials.must_scan(&Allowed::All));
@@ -426,9 +455,18 @@ mod tests {
             token("r", &["rstrip"]),
             token("w", &["single_word"]),
         ]);
-        assert_eq!(cut(&added, "a \u{3000}l b", &Allowed::None), ["a", "[100: \u{3000}l]", " b"]);
-        assert_eq!(cut(&added, "r  l", &Allowed::None), ["[101:r  ]", "[100:l]"]);
-        assert_eq!(cut(&added, "w aw w é_w wé", &Allowed::None), ["[102:w]", " aw ", "[102:w]", " é_w wé"]);
+        assert_eq!(
+            cut(&added, "a \u{3000}l b", &Allowed::None),
+            ["a", "[100: \u{3000}l]", " b"]
+        );
+        assert_eq!(
+            cut(&added, "r  l", &Allowed::None),
+            ["[101:r  ]", "[100:l]"]
+        );
+        assert_eq!(
+            cut(&added, "w aw w é_w wé", &Allowed::None),
+            ["[102:w]", " aw ", "[102:w]", " é_w wé"]
+        );
     }
 
     #[test]
@@ -436,7 +474,11 @@ mod tests {
         let entries = json!([token("a", &[]), token("b", &[]), token("a", &["special"])]);
         let model = |content: &str| (content == "b").then_some(7);
         let (added, warnings) = AddedTokens::from_json(&entries, &model, 100, None).unwrap();
-        let ids: Vec<_> = added.tokens().iter().map(|token| (token.id, token.special)).collect();
+        let ids: Vec<_> = added
+            .tokens()
+            .iter()
+            .map(|token| (token.id, token.special))
+            .collect();
         assert_eq!(ids, [(7, false), (100, true)]);
         assert_eq!(warnings.len(), 3);
     }
@@ -448,8 +490,14 @@ mod tests {
         let (added, _) = AddedTokens::from_json(&entries, &|_| None, 9, nfc.as_ref()).unwrap();
         let mut sections = Vec::new();
         added.cut_normalized("aé".as_bytes(), &Allowed::None, &mut sections);
-        assert_eq!(sections, [Section::Text(0..1), Section::Token { id: 9, range: 1..3 }]);
-        let twice = json!([token("e\u{301}", &["normalized"]), token("é", &["normalized"])]);
+        assert_eq!(
+            sections,
+            [Section::Text(0..1), Section::Token { id: 9, range: 1..3 }]
+        );
+        let twice = json!([
+            token("e\u{301}", &["normalized"]),
+            token("é", &["normalized"])
+        ]);
         assert!(AddedTokens::from_json(&twice, &|_| None, 9, nfc.as_ref()).is_err());
     }
 }

@@ -35,7 +35,11 @@ impl<'t> Aligned<'t> {
     pub fn new(text: &'t [u8], base: usize, track: bool) -> Self {
         Self {
             text: Cow::Borrowed(text),
-            spans: if track { Spans::Identity(base) } else { Spans::Untracked },
+            spans: if track {
+                Spans::Identity(base)
+            } else {
+                Spans::Untracked
+            },
             origin: base,
         }
     }
@@ -131,7 +135,11 @@ impl<'t> Aligned<'t> {
     /// Puts a string before a text that is not empty; it stands for the first character.
     pub fn prepend(&mut self, string: &str) {
         let first = self.text.utf8_chunks().next().map_or(0, |chunk| {
-            chunk.valid().chars().next().map_or(chunk.invalid().len(), char::len_utf8)
+            chunk
+                .valid()
+                .chars()
+                .next()
+                .map_or(chunk.invalid().len(), char::len_utf8)
         });
         if first == 0 {
             return;
@@ -215,7 +223,10 @@ impl<'t> Aligned<'t> {
                     spans.extend(std::iter::repeat_n((start, start + len), len));
                 };
                 for chunk in self.text.utf8_chunks() {
-                    chunk.valid().chars().for_each(|character| push(character.len_utf8()));
+                    chunk
+                        .valid()
+                        .chars()
+                        .for_each(|character| push(character.len_utf8()));
                     chunk.invalid().iter().for_each(|_| push(1));
                 }
                 Some(spans)
@@ -234,7 +245,9 @@ mod tests {
     use super::*;
 
     fn spans(text: &Aligned) -> Vec<(usize, usize)> {
-        (0..text.text().len()).map(|place| text.span(place, place + 1)).collect()
+        (0..text.text().len())
+            .map(|place| text.span(place, place + 1))
+            .collect()
     }
 
     #[test]

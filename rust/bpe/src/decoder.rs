@@ -30,13 +30,23 @@ pub struct Decoder {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Replace { pattern: Pattern, content: String },
+    Replace {
+        pattern: Pattern,
+        content: String,
+    },
     ByteFallback,
     /// The byte-level alphabet, for a vocabulary of characters.
     ByteLevel,
     Fuse,
-    Strip { content: char, start: usize, stop: usize },
-    Metaspace { replacement: char, drops_first: bool },
+    Strip {
+        content: char,
+        start: usize,
+        stop: usize,
+    },
+    Metaspace {
+        replacement: char,
+        drops_first: bool,
+    },
 }
 
 /// What a run of fallback bytes that spells nothing becomes.
@@ -127,7 +137,13 @@ impl Decoder {
     /// The `Strip` behind `Fuse`, if that is all there is.
     fn strip(&self) -> Option<(char, usize, usize)> {
         match self.whole[..] {
-            [Step::Strip { content, start, stop }] => Some((content, start, stop)),
+            [
+                Step::Strip {
+                    content,
+                    start,
+                    stop,
+                },
+            ] => Some((content, start, stop)),
             _ => None,
         }
     }
@@ -135,9 +151,8 @@ impl Decoder {
 
 fn read(component: &Component, byte_level: bool, steps: &mut Vec<Step>) -> Result<(), Error> {
     if byte_level && !matches!(component.kind(), "Sequence" | "ByteLevel" | "Fuse") {
-        return Err(component.refuse(
-            "the vocabulary is byte-level, and only a ByteLevel decoder gives its text",
-        ));
+        return Err(component
+            .refuse("the vocabulary is byte-level, and only a ByteLevel decoder gives its text"));
     }
     match component.kind() {
         "Sequence" => {
@@ -198,7 +213,10 @@ impl Step {
                 Ok(out)
             }
             Self::ByteLevel => {
-                let bytes = tokens.iter().flat_map(|token| alphabet_bytes(token)).collect();
+                let bytes = tokens
+                    .iter()
+                    .flat_map(|token| alphabet_bytes(token))
+                    .collect();
                 Ok(vec![match invalid {
                     Invalid::Kept => bytes,
                     Invalid::Replaced => String::from_utf8_lossy(&bytes).into_owned().into_bytes(),
@@ -226,7 +244,11 @@ impl Step {
                 out.extend_from_slice(&token[done..]);
                 Ok(out)
             }
-            &Self::Strip { content, start, stop } => {
+            &Self::Strip {
+                content,
+                start,
+                stop,
+            } => {
                 let mut utf8 = [0; 4];
                 let content = content.encode_utf8(&mut utf8).as_bytes();
                 let mut rest = &token[..];
@@ -241,7 +263,10 @@ impl Step {
                 }
                 Ok(rest.to_vec())
             }
-            &Self::Metaspace { replacement, drops_first } => {
+            &Self::Metaspace {
+                replacement,
+                drops_first,
+            } => {
                 let mut utf8 = [0; 4];
                 let sign = replacement.encode_utf8(&mut utf8).as_bytes();
                 let space: &[u8] = if index == 0 && drops_first { b"" } else { b" " };
@@ -263,7 +288,9 @@ impl Step {
 /// The byte of a token `<0x00>` to `<0xFF>`.
 fn fallback_byte(token: &[u8]) -> Option<u8> {
     let digits = token.strip_prefix(b"<0x")?.strip_suffix(b">")?;
-    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.len() == 2)?;
+    let digits = std::str::from_utf8(digits)
+        .ok()
+        .filter(|digits| digits.len() == 2)?;
     u8::from_str_radix(digits, 16).ok()
 }
 
@@ -454,49 +481,95 @@ mod tests {
         let replace = json!({"type": "Replace", "pattern": {"Regex": "a+b"}, "content": "x"});
         vec![
             (Value::Null, true),
-            (json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true}), true),
+            (
+                json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true}),
+                true,
+            ),
             (Value::Null, false),
             (sentencepiece(), false),
             (json!({"type": "ByteLevel"}), false),
-            (json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"}), false),
-            (json!({"type": "Metaspace", "replacement": "▁", "add_prefix_space": false}), false),
+            (
+                json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"}),
+                false,
+            ),
+            (
+                json!({"type": "Metaspace", "replacement": "▁", "add_prefix_space": false}),
+                false,
+            ),
             (strip.clone(), false),
-            (json!({"type": "Sequence", "decoders": [{"type": "ByteFallback"}, strip]}), false),
-            (json!({"type": "Sequence", "decoders": [{"type": "ByteFallback"}, fuse, strip]}), false),
-            (json!({"type": "Sequence", "decoders": [fuse, replace]}), false),
-            (json!({"type": "Sequence", "decoders": [replace, {"type": "ByteFallback"}]}), false),
+            (
+                json!({"type": "Sequence", "decoders": [{"type": "ByteFallback"}, strip]}),
+                false,
+            ),
+            (
+                json!({"type": "Sequence", "decoders": [{"type": "ByteFallback"}, fuse, strip]}),
+                false,
+            ),
+            (
+                json!({"type": "Sequence", "decoders": [fuse, replace]}),
+                false,
+            ),
+            (
+                json!({"type": "Sequence", "decoders": [replace, {"type": "ByteFallback"}]}),
+                false,
+            ),
         ]
     }
 
     fn text(decoder: &Value, byte_level: bool, tokens: &[&str]) -> String {
         let decoder = Decoder::from_json(decoder, byte_level).unwrap();
-        decoder.decode_text(&mut tokens.iter().map(|token| token.as_bytes())).unwrap()
+        decoder
+            .decode_text(&mut tokens.iter().map(|token| token.as_bytes()))
+            .unwrap()
     }
 
     #[test]
     fn steps() {
         let sp = sentencepiece();
         assert_eq!(text(&sp, false, &["▁a", "▁▁b"]), "a  b");
-        assert_eq!(text(&sp, false, &["▁", "<0xE4>", "<0xB8>", "<0xAD>", "a"]), "中a");
-        assert_eq!(text(&sp, false, &["<0xE4>", "<0x41>", "a"]), "\u{FFFD}\u{FFFD}a");
-        assert_eq!(text(&json!({"type": "ByteLevel"}), false, &["Ġa", "é", "a b"]), " a\u{FFFD}a b");
-        let metaspace = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"});
+        assert_eq!(
+            text(&sp, false, &["▁", "<0xE4>", "<0xB8>", "<0xAD>", "a"]),
+            "中a"
+        );
+        assert_eq!(
+            text(&sp, false, &["<0xE4>", "<0x41>", "a"]),
+            "\u{FFFD}\u{FFFD}a"
+        );
+        assert_eq!(
+            text(&json!({"type": "ByteLevel"}), false, &["Ġa", "é", "a b"]),
+            " a\u{FFFD}a b"
+        );
+        let metaspace =
+            json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"});
         assert_eq!(text(&metaspace, false, &["▁a", "▁b"]), "a b");
         assert_eq!(text(&Value::Null, true, &["a", "b"]), "ab");
         let decoder = Decoder::from_json(&sp, false).unwrap();
         let tokens: [&[u8]; 2] = [b"<0xE4>", b"a"];
-        assert_eq!(decoder.decode_bytes(&mut tokens.into_iter()).unwrap(), b"\xE4a");
+        assert_eq!(
+            decoder.decode_bytes(&mut tokens.into_iter()).unwrap(),
+            b"\xE4a"
+        );
     }
 
     #[test]
     fn refused() {
         for (value, byte_level, part) in [
-            (json!({"type": "WordPiece", "prefix": "##"}), false, "decoder (WordPiece)"),
+            (
+                json!({"type": "WordPiece", "prefix": "##"}),
+                false,
+                "decoder (WordPiece)",
+            ),
             (json!({"type": "ByteFallback"}), true, "byte-level"),
-            (json!({"type": "Strip", "content": " ", "start": -1, "stop": 0}), false, "start"),
+            (
+                json!({"type": "Strip", "content": " ", "start": -1, "stop": 0}),
+                false,
+                "start",
+            ),
             (json!({"type": "Sequence"}), false, "decoders"),
         ] {
-            let error = Decoder::from_json(&value, byte_level).unwrap_err().to_string();
+            let error = Decoder::from_json(&value, byte_level)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(part), "{error}");
         }
     }

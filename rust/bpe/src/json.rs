@@ -23,9 +23,10 @@ impl<'v> Component<'v> {
         let fields = value
             .as_object()
             .ok_or_else(|| Error::Vocab(format!("{path} is not an object: {}", short(value))))?;
-        let kind = fields.get("type").and_then(Value::as_str).ok_or_else(|| {
-            Error::Vocab(format!("{path} has no type: {}", short(value)))
-        })?;
+        let kind = fields
+            .get("type")
+            .and_then(Value::as_str)
+            .ok_or_else(|| Error::Vocab(format!("{path} has no type: {}", short(value))))?;
         Ok(Self { path, kind, fields })
     }
 
@@ -64,8 +65,14 @@ impl<'v> Component<'v> {
 
     /// The error for a field that is not as it must be.
     fn wrong(&self, field: &str, wanted: &str) -> Error {
-        let found = self.fields.get(field).map_or_else(|| "nothing".into(), short);
-        Error::Vocab(format!("{}.{field} must be {wanted}, not {found}", self.name()))
+        let found = self
+            .fields
+            .get(field)
+            .map_or_else(|| "nothing".into(), short);
+        Error::Vocab(format!(
+            "{}.{field} must be {wanted}, not {found}",
+            self.name()
+        ))
     }
 
     /// A field that is a string.
@@ -151,15 +158,19 @@ impl<'v> Component<'v> {
 /// [`Error::Vocab`] for anything else, [`Error::Unsupported`] for a regex that no engine takes.
 pub fn pattern(component: &Component, field: &str) -> Result<Pattern, Error> {
     let wrong = || component.wrong(field, "{\"String\": ...} or {\"Regex\": ...}");
-    let fields = component.get(field).and_then(Value::as_object).ok_or_else(wrong)?;
+    let fields = component
+        .get(field)
+        .and_then(Value::as_object)
+        .ok_or_else(wrong)?;
     let mut fields = fields.iter();
     match (fields.next(), fields.next()) {
         (Some((kind, Value::String(source))), None) => match kind.as_str() {
             "String" => Ok(Pattern::literal(source)),
             "Regex" => Pattern::new(source, Dialect::Oniguruma).map_err(|error| match error {
-                Error::Unsupported { component: pattern, reason } => {
-                    component.refuse(format!("{pattern}: {reason}"))
-                }
+                Error::Unsupported {
+                    component: pattern,
+                    reason,
+                } => component.refuse(format!("{pattern}: {reason}")),
                 other => other,
             }),
             _ => Err(wrong()),

@@ -89,7 +89,9 @@ impl Normalizer {
     /// The first component that can change a text: any.
     #[must_use]
     pub fn lossy_name(&self) -> Option<String> {
-        self.steps.first().map(|step| format!("normalizer ({})", step.name()))
+        self.steps
+            .first()
+            .map(|step| format!("normalizer ({})", step.name()))
     }
 }
 
@@ -162,7 +164,10 @@ impl Form {
 }
 
 /// The characters of a normal form with their changes, unless all of them stay.
-fn changes(old: &str, form: impl Iterator<Item = (char, isize)> + Clone) -> Option<Vec<(char, isize)>> {
+fn changes(
+    old: &str,
+    form: impl Iterator<Item = (char, isize)> + Clone,
+) -> Option<Vec<(char, isize)>> {
     let stays = old.chars().map(|character| (character, 0));
     (!stays.eq(form.clone())).then(|| form.collect())
 }
@@ -180,7 +185,9 @@ mod tests {
         let mut untracked = Aligned::new(text.as_bytes(), 0, false);
         normalizer.apply(&mut untracked).unwrap();
         assert_eq!(tracked.text(), untracked.text());
-        let spans = (0..tracked.text().len()).map(|at| tracked.span(at, at + 1)).collect();
+        let spans = (0..tracked.text().len())
+            .map(|at| tracked.span(at, at + 1))
+            .collect();
         (String::from_utf8(tracked.text().to_vec()).unwrap(), spans)
     }
 
@@ -196,7 +203,11 @@ mod tests {
             // Reordering of marks changes no character's number.
             ("NFC", "q\u{307}\u{323}", "q\u{323}\u{307}"),
         ] {
-            assert_eq!(apply(json!({"type": form}), text).0, expected, "{form} {text:?}");
+            assert_eq!(
+                apply(json!({"type": form}), text).0,
+                expected,
+                "{form} {text:?}"
+            );
         }
     }
 
@@ -227,7 +238,9 @@ mod tests {
             let error = Normalizer::from_json(&value).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
-        let nfc = Normalizer::from_json(&json!({"type": "NFC"})).unwrap().unwrap();
+        let nfc = Normalizer::from_json(&json!({"type": "NFC"}))
+            .unwrap()
+            .unwrap();
         let error = nfc.apply(&mut Aligned::new(b"a\xff", 3, true)).unwrap_err();
         assert!(error.to_string().contains("byte 4"));
     }

@@ -20,8 +20,7 @@ use crate::json::{Component, pattern};
 use crate::pattern::{Dialect, Pattern};
 
 /// GPT-2's pattern, which `ByteLevel` has built in.
-const GPT2: &str =
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
 /// A pre-tokenizer of `tokenizer.json`, or the pattern of a tiktoken encoding.
 #[derive(Debug, Clone)]
@@ -118,7 +117,11 @@ impl Pretokenizer {
         let split = Split {
             name: "Split",
             pattern,
-            behavior: if total { Behavior::Isolated } else { Behavior::Removed },
+            behavior: if total {
+                Behavior::Isolated
+            } else {
+                Behavior::Removed
+            },
             invert: !total,
             mapped: false,
         };
@@ -239,7 +242,13 @@ impl Pretokenizer {
     #[must_use]
     pub fn needs_origin(&self) -> bool {
         self.steps.iter().any(|step| {
-            matches!(step, Step::Metaspace { scheme: Scheme::First, .. })
+            matches!(
+                step,
+                Step::Metaspace {
+                    scheme: Scheme::First,
+                    ..
+                }
+            )
         })
     }
 
@@ -263,7 +272,11 @@ impl Pretokenizer {
             .steps
             .iter()
             .map(|step| match step {
-                Step::Split(Split { name: "Split", pattern, .. }) => match pattern.family() {
+                Step::Split(Split {
+                    name: "Split",
+                    pattern,
+                    ..
+                }) => match pattern.family() {
                     Some(family) => format!("Split ({family})"),
                     None => format!("Split (general regex {:?})", pattern.source()),
                 },
@@ -273,7 +286,11 @@ impl Pretokenizer {
             })
             .chain((self.is_byte_level).then(|| "bytes".into()))
             .collect();
-        if steps.is_empty() { "none".into() } else { steps.join(", ") }
+        if steps.is_empty() {
+            "none".into()
+        } else {
+            steps.join(", ")
+        }
     }
 
     /// Sets bit `p % 64` of `cuts[p / 64]` for every place `p` inside the text where a pretoken
@@ -291,7 +308,9 @@ impl Pretokenizer {
             // New cuts lie inside the piece at hand, so the next border stays where it is.
             let mut from = 0;
             while from < text.len() {
-                let to = next_bit(cuts, from + 1).unwrap_or(text.len()).min(text.len());
+                let to = next_bit(cuts, from + 1)
+                    .unwrap_or(text.len())
+                    .min(text.len());
                 split.cut(text, from, to, cuts)?;
                 from = to;
             }
@@ -307,7 +326,11 @@ impl Pretokenizer {
         let whole = 0..text.text().len();
         let mut pieces = Pieces {
             text,
-            ranges: if whole.is_empty() { Vec::new() } else { vec![whole] },
+            ranges: if whole.is_empty() {
+                Vec::new()
+            } else {
+                vec![whole]
+            },
         };
         for step in &self.steps {
             match step {
@@ -323,7 +346,11 @@ impl Pretokenizer {
                         piece.prepend(" ");
                     }
                 }),
-                &Step::Metaspace { replacement, scheme, split } => {
+                &Step::Metaspace {
+                    replacement,
+                    scheme,
+                    split,
+                } => {
                     pieces.metaspace(replacement, scheme, split);
                 }
             }
@@ -346,7 +373,10 @@ impl Pieces<'_> {
             .collect();
         let (text, ranges) = Aligned::join(parts, self.text.origin(), self.text.is_tracked());
         self.text = text;
-        self.ranges = ranges.into_iter().filter(|range| !range.is_empty()).collect();
+        self.ranges = ranges
+            .into_iter()
+            .filter(|range| !range.is_empty())
+            .collect();
     }
 
     fn metaspace(&mut self, replacement: char, scheme: Scheme, split: bool) {
@@ -419,14 +449,19 @@ impl Split {
                 places.resize(mapped.len(), range.start + place);
             }
             places.push(range.end);
-            self.pattern
-                .for_each_match(mapped.as_bytes(), 0, mapped.len(), &mut |start, end| {
+            self.pattern.for_each_match(
+                mapped.as_bytes(),
+                0,
+                mapped.len(),
+                &mut |start, end| {
                     matches.push((places[start], places[end]));
-                })?;
+                },
+            )?;
         } else {
-            self.pattern.for_each_match(text, range.start, range.end, &mut |start, end| {
-                matches.push((start, end));
-            })?;
+            self.pattern
+                .for_each_match(text, range.start, range.end, &mut |start, end| {
+                    matches.push((start, end));
+                })?;
         }
         let spans = with_gaps(range, &matches, self.invert);
         out.extend(self.behavior.pieces(&spans));
@@ -515,13 +550,13 @@ mod tests {
 
     fn split(step: &Value, text: &str) -> Vec<String> {
         let pretokenizer = Pretokenizer::from_json(step).unwrap();
-        let pieces = pretokenizer.split(Aligned::new(text.as_bytes(), 0, true)).unwrap();
+        let pieces = pretokenizer
+            .split(Aligned::new(text.as_bytes(), 0, true))
+            .unwrap();
         pieces
             .ranges
             .iter()
-            .map(|range| {
-                String::from_utf8_lossy(&pieces.text.text()[range.clone()]).into_owned()
-            })
+            .map(|range| String::from_utf8_lossy(&pieces.text.text()[range.clone()]).into_owned())
             .collect()
     }
 
@@ -531,7 +566,10 @@ mod tests {
         for (behavior, expected) in [
             ("Removed", vec!["the", "final", "countdown"]),
             ("Isolated", vec!["the", "-", "final", "-", "-", "countdown"]),
-            ("MergedWithPrevious", vec!["the-", "final-", "-", "countdown"]),
+            (
+                "MergedWithPrevious",
+                vec!["the-", "final-", "-", "countdown"],
+            ),
             ("MergedWithNext", vec!["the", "-final", "-", "-countdown"]),
             ("Contiguous", vec!["the", "-", "final", "--", "countdown"]),
         ] {
@@ -539,22 +577,65 @@ mod tests {
             assert_eq!(split(&step, "the-final--countdown"), expected, "{behavior}");
         }
         let words = json!({"type": "Split", "pattern": {"Regex": "[a-z]+"}, "behavior": "Removed", "invert": true});
-        assert_eq!(split(&words, "the-final--countdown"), ["the", "final", "countdown"]);
+        assert_eq!(
+            split(&words, "the-final--countdown"),
+            ["the", "final", "countdown"]
+        );
     }
 
     #[test]
     fn steps() {
         for (step, text, expected) in [
-            (json!({"type": "Digits", "individual_digits": false}), "a12b³", vec!["a", "12", "b", "³"]),
-            (json!({"type": "Digits", "individual_digits": true}), "a12b", vec!["a", "1", "2", "b"]),
-            (json!({"type": "Punctuation"}), "a+b。c", vec!["a", "+", "b", "。", "c"]),
-            (json!({"type": "Whitespace"}), " a b!?\n", vec!["a", "b", "!?"]),
-            (json!({"type": "WhitespaceSplit"}), " a b!\u{3000}c", vec!["a", "b!", "c"]),
-            (json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}), "a b's", vec![" a", " b", "'s"]),
-            (json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}), "a b", vec!["a b"]),
-            (json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"}), "a  b", vec!["▁a", "▁", "▁b"]),
-            (json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never", "split": false}), "a b", vec!["a▁b"]),
-            (json!({"type": "Metaspace", "replacement": "_", "add_prefix_space": false}), "a b", vec!["a", "_b"]),
+            (
+                json!({"type": "Digits", "individual_digits": false}),
+                "a12b³",
+                vec!["a", "12", "b", "³"],
+            ),
+            (
+                json!({"type": "Digits", "individual_digits": true}),
+                "a12b",
+                vec!["a", "1", "2", "b"],
+            ),
+            (
+                json!({"type": "Punctuation"}),
+                "a+b。c",
+                vec!["a", "+", "b", "。", "c"],
+            ),
+            (
+                json!({"type": "Whitespace"}),
+                " a b!?\n",
+                vec!["a", "b", "!?"],
+            ),
+            (
+                json!({"type": "WhitespaceSplit"}),
+                " a b!\u{3000}c",
+                vec!["a", "b!", "c"],
+            ),
+            (
+                json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true}),
+                "a b's",
+                vec![" a", " b", "'s"],
+            ),
+            (
+                json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}),
+                "a b",
+                vec!["a b"],
+            ),
+            (
+                json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"}),
+                "a  b",
+                vec!["▁a", "▁", "▁b"],
+            ),
+            (
+                json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never", "split": false}),
+                "a b",
+                vec!["a▁b"],
+            ),
+            (
+                json!({"type": "Metaspace", "replacement": "_", "add_prefix_space": false}),
+                "a b",
+                vec!["a", "_b"],
+            ),
         ] {
             assert_eq!(split(&step, text), expected, "{step}");
         }
@@ -568,7 +649,9 @@ mod tests {
             {"type": "Digits", "individual_digits": false},
         ]});
         let pretokenizer = Pretokenizer::from_json(&steps).unwrap();
-        let pieces = pretokenizer.split(Aligned::new("aò7".as_bytes(), 0, true)).unwrap();
+        let pieces = pretokenizer
+            .split(Aligned::new("aò7".as_bytes(), 0, true))
+            .unwrap();
         assert_eq!(pieces.ranges, [0..2, 2..4]);
     }
 
@@ -586,16 +669,31 @@ mod tests {
     fn refused() {
         let byte_level = json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": false});
         for (value, part) in [
-            (json!({"type": "BertPreTokenizer"}), "pre_tokenizer (BertPreTokenizer)"),
+            (
+                json!({"type": "BertPreTokenizer"}),
+                "pre_tokenizer (BertPreTokenizer)",
+            ),
             (
                 json!({"type": "Sequence", "pretokenizers": [{"type": "CharDelimiterSplit", "delimiter": "x"}]}),
                 "pre_tokenizer.pretokenizers[0] (CharDelimiterSplit)",
             ),
-            (json!({"type": "Split", "pattern": {"String": "a"}, "behavior": "Sometimes", "invert": false}), "Sometimes"),
-            (json!({"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated", "invert": false}), "("),
+            (
+                json!({"type": "Split", "pattern": {"String": "a"}, "behavior": "Sometimes", "invert": false}),
+                "Sometimes",
+            ),
+            (
+                json!({"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated", "invert": false}),
+                "(",
+            ),
             (json!({"type": "Digits"}), "individual_digits"),
-            (json!({"type": "Metaspace", "replacement": "ab"}), "one character"),
-            (json!({"type": "Sequence", "pretokenizers": [byte_level, byte_level]}), "ByteLevel"),
+            (
+                json!({"type": "Metaspace", "replacement": "ab"}),
+                "one character",
+            ),
+            (
+                json!({"type": "Sequence", "pretokenizers": [byte_level, byte_level]}),
+                "ByteLevel",
+            ),
         ] {
             let error = Pretokenizer::from_json(&value).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
@@ -604,7 +702,10 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Value> {
         let behavior = prop::sample::select(vec![
-            "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous",
+            "Isolated",
+            "MergedWithPrevious",
+            "MergedWithNext",
+            "Contiguous",
         ]);
         let pattern = prop::sample::select(vec![
             json!({"Regex": r"\p{N}{1,3}"}),

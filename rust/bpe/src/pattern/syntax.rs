@@ -84,6 +84,7 @@ pub(crate) fn parse(source: &str, dialect: Dialect) -> Option<Ast> {
         at: 0,
         dialect,
         depth: 0,
+        brackets: 0,
     };
     let ast = parser.alternation(&mut Flags::default())?;
     (parser.at == parser.chars.len()).then_some(ast)
@@ -134,6 +135,8 @@ struct Parser {
     at: usize,
     dialect: Dialect,
     depth: u32,
+    /// Brackets around the position.
+    brackets: u32,
 }
 
 /// Groups nested deeper than this are refused: the parser is recursive.
@@ -501,11 +504,15 @@ impl Parser {
         (count > 0).then_some(value)
     }
 
-    /// `\w`: Oniguruma leaves out the joiners that `regex-syntax` counts.
+    /// `\w`: Oniguruma leaves out the joiners that `regex-syntax` counts, and outside brackets
+    /// takes the superscripts and fractions of Latin-1 in.
     fn word(&self) -> Option<ClassUnicode> {
         let mut class = translate(r"\w")?;
         if self.dialect == Dialect::Oniguruma {
             class.difference(&range('\u{200c}', '\u{200d}'));
+            if self.brackets == 0 {
+                class.union(&translate(r"[²³¹¼½¾]")?);
+            }
         }
         Some(class)
     }
@@ -541,6 +548,7 @@ impl Parser {
         if self.depth > MAX_DEPTH {
             return None;
         }
+        self.brackets += 1;
         let negate = self.eat("^");
         let mut whole: Option<ClassUnicode> = None;
         let mut class = ClassUnicode::empty();
@@ -562,7 +570,8 @@ impl Parser {
             }
             first = false;
             let item = match c {
-                '[' if self.peek() == Some(':') => self.posix(flags)?,
+                // A POSIX set is ASCII in one dialect, Unicode in the other.
+                '[' if self.peek() == Some(':') => return None,
                 '[' => self.bracket(flags)?,
                 '-' if self.peek() == Some(']') => self.literal('-', flags)?,
                 '-' if class.ranges().is_empty() && whole.is_none() => self.literal('-', flags)?,
@@ -577,6 +586,7 @@ impl Parser {
             class.negate();
         }
         self.depth -= 1;
+        self.brackets -= 1;
         Some(class)
     }
 
@@ -611,13 +621,6 @@ impl Parser {
             return None;
         }
         self.fold(range(first, last), flags)
-    }
-
-    fn posix(&mut self, flags: &Flags) -> Option<ClassUnicode> {
-        // The dialects differ: ASCII in one, Unicode in the other. Only digits of the Rust
-        // dialect's ASCII sets are common; all are left to the general engine.
-        let _ = flags;
-        None
     }
 }
 
