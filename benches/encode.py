@@ -190,7 +190,13 @@ def throughput(name: str, text: str, found: dict[str, list[str]], repetitions: i
                 equal = agree(peer.make(), peer.ids, documents, expected)
                 measured = measure(peer, documents, repetitions)
             except Exception as error:  # A peer that cannot load a file is a row too.
-                yield {"what": "encode", "vocabulary": name, "text": kind, "peer": peer.name, "note": str(error)[:120]}
+                yield {
+                    "what": "encode",
+                    "vocabulary": name,
+                    "text": kind,
+                    "peer": peer.name,
+                    "note": " ".join(str(error).split())[:120],
+                }
                 continue
             for state, seconds in measured.items():
                 whole = equal == len(documents)
