@@ -188,14 +188,20 @@ def throughput(name: str, text: str, found: dict[str, list[str]], repetitions: i
         for peer in peers(name, text):
             try:
                 equal = agree(peer.make(), peer.ids, documents, expected)
-                times = measure(peer, documents, repetitions)
+                measured = measure(peer, documents, repetitions)
             except Exception as error:  # A peer that cannot load a file is a row too.
-                yield {"what": "encode", "vocabulary": name, "text": kind, "peer": peer.name, "note": str(error)[:120]}
+                yield {
+                    "what": "encode",
+                    "vocabulary": name,
+                    "text": kind,
+                    "peer": peer.name,
+                    "note": " ".join(str(error).split())[:120],
+                }
                 continue
-            for state, seconds in times.items():
-                if peer.name == "tokseam":
-                    ours[state] = seconds
+            for state, seconds in measured.items():
                 whole = equal == len(documents)
+                if peer.name == "tokseam" and whole:
+                    ours[state] = seconds
                 yield {
                     "what": "encode",
                     "vocabulary": name,
@@ -203,7 +209,7 @@ def throughput(name: str, text: str, found: dict[str, list[str]], repetitions: i
                     "peer": peer.name,
                     "state": state,
                     "mb_per_s": size / seconds / 1e6,
-                    "ratio": seconds / ours[state] if whole else None,
+                    "ratio": seconds / ours[state] if whole and ours else None,
                     "equal": f"{equal}/{len(documents)}",
                     "bytes": sum(len(document.encode()) for document in documents),
                 }
@@ -323,6 +329,11 @@ FIELDS = (
 )
 
 
+def times(ratio: float) -> str:
+    """Return a ratio of our speed to a peer's, with two figures that mean something."""
+    return f"{ratio:.1f}x" if ratio >= 1 else f"{ratio:.2f}x"
+
+
 def line(row: Row) -> str:
     """Return a row as a person reads it."""
     parts = [
@@ -333,7 +344,7 @@ def line(row: Row) -> str:
     if "seconds" in row:
         parts.append(f"{row['seconds'] * 1000:8.0f} ms {row['megabytes']:7.0f} MB")
     if row.get("ratio"):
-        parts.append(f"{row['ratio']:6.1f}x")
+        parts.append(f"{times(row['ratio']):>7}")
     if "equal" in row:
         parts.append(f"equal {row['equal']}")
     return " ".join([*parts, row.get("note", "")]).rstrip()
@@ -352,7 +363,7 @@ def table(rows: list[Row]) -> str:
             if row is None:
                 cells.append("-")
             elif row["ratio"]:
-                cells.append(f"{row['ratio']:.1f}x ({row['equal']})")
+                cells.append(f"{times(row['ratio'])} ({row['equal']})")
             else:
                 cells.append(f"other ids ({row['equal']})")
         ours = found["tokseam"]
