@@ -26,6 +26,15 @@ pub enum Reason {
     InvalidUtf8,
 }
 
+/// What a test says of a run.
+enum Verdict {
+    Canonical,
+    /// From this token on, for this reason.
+    Broken(usize, Reason),
+    /// The test does not apply.
+    NotTested,
+}
+
 impl Reason {
     /// The name of the reason.
     #[must_use]
@@ -64,11 +73,11 @@ impl Tokenizer {
         for run in self.runs(ids) {
             let start = run.start;
             let run = &ids[run];
-            let found = match self.test_pairs(run)? {
-                Some(found) => found,
-                None => self.first_difference(run)?,
+            let verdict = match self.test_pairs(run)? {
+                Verdict::NotTested => self.first_difference(run)?,
+                verdict => verdict,
             };
-            if let Some((place, reason)) = found {
+            if let Verdict::Broken(place, reason) = verdict {
                 return Ok(Some((start + place, reason)));
             }
         }
@@ -100,11 +109,11 @@ impl Tokenizer {
         }
     }
 
-    /// The pair test on a run; `None` if the run's text is not simply the bytes of its tokens, or
+    /// The pair test on a run; it does not apply if the run's text is not simply the bytes of its tokens, or
     /// added tokens may be in it.
-    fn test_pairs(&self, run: &[u32]) -> Result<Option<Option<(usize, Reason)>>, Error> {
+    fn test_pairs(&self, run: &[u32]) -> Result<Verdict, Error> {
         if !self.is_plain() {
-            return Ok(None);
+            return Ok(Verdict::NotTested);
         }
         let bytes = self.decode_bytes(run)?;
         if let Err(error) = std::str::from_utf8(&bytes) {
@@ -117,7 +126,7 @@ impl Tokenizer {
                     end > bad
                 })
                 .unwrap_or(run.len() - 1);
-            return Ok(Some(Some((place, Reason::InvalidUtf8))));
+            return Ok(Verdict::Broken(place, Reason::InvalidUtf8));
         }
         let mut cuts = vec![0; bytes.len() / 64 + 1];
         self.pretokenizer().cut(&bytes, &mut cuts)?;
@@ -130,9 +139,9 @@ impl Tokenizer {
         for (place, &id) in run.iter().enumerate() {
             let end = start + model.token(id).len();
             if (start + 1..end).any(is_cut) {
-                return Ok(Some(Some((place, Reason::Pretoken))));
+                return Ok(Verdict::Broken(place, Reason::Pretoken));
             }
-            let pair = Ok(Some(Some((place, Reason::Pair))));
+            let pair = Ok(Verdict::Broken(place, Reason::Pair));
             if is_cut(start) {
                 before = None;
                 if model.ignore_merges {
@@ -162,14 +171,14 @@ impl Tokenizer {
             before = Some(symbol);
             start = end;
         }
-        Ok(Some(None))
+        Ok(Verdict::Canonical)
     }
 
     /// The first difference to encoding again.
-    fn first_difference(&self, run: &[u32]) -> Result<Option<(usize, Reason)>, Error> {
+    fn first_difference(&self, run: &[u32]) -> Result<Verdict, Error> {
         let mut again = Vec::new();
         if !self.encode_again(run, &mut again)? {
-            return Ok(Some((0, Reason::InvalidUtf8)));
+            return Ok(Verdict::Broken(0, Reason::InvalidUtf8));
         }
         let same = run
             .iter()
@@ -177,7 +186,7 @@ impl Tokenizer {
             .take_while(|(left, right)| left == right)
             .count();
         if same == run.len() && same == again.len() {
-            return Ok(None);
+            return Ok(Verdict::Canonical);
         }
         let is_added = |ids: &[u32]| ids.get(same).is_some_and(|&id| self.added(id).is_some());
         let reason = if is_added(run) || is_added(&again) {
@@ -185,6 +194,9 @@ impl Tokenizer {
         } else {
             Reason::Pair
         };
-        Ok(Some((same.min(run.len().saturating_sub(1)), reason)))
+        Ok(Verdict::Broken(
+            same.min(run.len().saturating_sub(1)),
+            reason,
+        ))
     }
 }

@@ -158,7 +158,9 @@ impl Vocab {
 pub fn display(token: &[u8]) -> String {
     match std::str::from_utf8(token) {
         Ok(text) => format!("{text:?}"),
-        Err(_) => token.iter().map(|byte| format!("<{byte:02X}>")).collect(),
+        Err(_) => token
+            .iter()
+            .fold(String::new(), |text, byte| text + &format!("<{byte:02X}>")),
     }
 }
 

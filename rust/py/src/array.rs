@@ -174,5 +174,8 @@ pub fn columns(py: Python<'_>, pairs: Vec<(usize, usize)>) -> PyResult<Bound<'_,
     flat.into_pyarray(py).reshape([len, 2])
 }
 
+/// Ids and their ranges as numpy has them.
+pub type Spans<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray2<i64>>);
+
 /// A ragged array as numpy has it.
 pub type Ragged<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>);

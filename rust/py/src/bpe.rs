@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
@@ -12,7 +12,7 @@ use tokseam_bpe::batch::Failed;
 use tokseam_bpe::decoder::DecoderStream;
 use tokseam_bpe::tokenizer;
 
-use crate::array::{self, Ids, Ragged};
+use crate::array::{self, Ids, Ragged, Spans};
 use crate::error::OrRaise;
 use crate::signal::Signals;
 
@@ -64,6 +64,9 @@ impl Specials {
     }
 }
 
+/// A token and its id.
+type Rank<'py> = (Bound<'py, PyBytes>, Bound<'py, PyAny>);
+
 /// Runs `work` without the interpreter; `work` gets a tick that looks for signals, and returns
 /// `None` when the tick stopped it.
 fn interruptible<T: Send, E: Send>(
@@ -96,7 +99,7 @@ impl Tokenizer {
     #[staticmethod]
     fn from_tiktoken(
         py: Python<'_>,
-        ranks: Vec<(Bound<'_, PyBytes>, Bound<'_, PyAny>)>,
+        ranks: Vec<Rank<'_>>,
         pattern: &str,
         special_tokens: Vec<(String, Bound<'_, PyAny>)>,
     ) -> PyResult<Self> {
@@ -142,7 +145,7 @@ impl Tokenizer {
         py: Python<'py>,
         text: &Bound<'py, PyAny>,
         allowed: &Bound<'py, PyAny>,
-    ) -> PyResult<(Bound<'py, PyArray1<u32>>, Bound<'py, PyArray2<i64>>)> {
+    ) -> PyResult<Spans<'py>> {
         let text = array::text(text)?;
         let specials = Specials::new(&self.inner, allowed)?;
         let (ids, offsets) = interruptible(py, |tick| {

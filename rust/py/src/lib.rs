@@ -1,5 +1,8 @@
 //! The Python binding: arguments in, the interpreter released, results out. No algorithm here.
 
+// PyO3 hands arguments over by value.
+#![allow(clippy::needless_pass_by_value)]
+
 mod array;
 mod bpe;
 mod error;

@@ -26,7 +26,10 @@ impl Signals {
     /// False once a signal handler has raised. May be called without the interpreter.
     pub fn tick(&mut self) -> bool {
         if self.raised.is_none() && self.last.elapsed() >= INTERVAL {
-            self.raised = Python::attach(|py| py.check_signals()).err();
+            // A path would not be general enough over the lifetime of `py`.
+            #[allow(clippy::redundant_closure_for_method_calls)]
+            let checked = Python::attach(|py| py.check_signals());
+            self.raised = checked.err();
             self.last = Instant::now();
         }
         self.raised.is_none()

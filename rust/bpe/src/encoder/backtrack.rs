@@ -23,6 +23,7 @@ use crate::model::Model;
 /// at or above `limit` are not made.
 ///
 /// Both must be regular.
+#[must_use]
 pub fn compatible(
     symbols: &Symbols,
     pairs: &PairTable,
@@ -83,6 +84,7 @@ impl Search {
 impl Backtracker {
     /// The trie of the symbols below `limit`; `None` if it would have more nodes than its table
     /// can number.
+    #[must_use]
     pub fn new(model: &Model, symbols: &Symbols, own: &[bool], limit: u32) -> Option<Self> {
         let mut tokens: Vec<(&[u8], u32)> = (0..limit)
             .filter(|&symbol| own[symbol as usize] && !symbols.is_fallback(symbol))
@@ -203,8 +205,8 @@ impl Backtracker {
 /// For each symbol whether its text encodes to it. The answer for an irregular one comes from
 /// `encodes`, which merges the text by the definition.
 pub fn own(symbols: &Symbols, pairs: &PairTable, encodes: impl Fn(u32) -> bool) -> Vec<bool> {
-    let mut own = vec![true; symbols.len() as usize];
-    for symbol in symbols.base_len()..symbols.len() {
+    let mut own = vec![true; symbols.count() as usize];
+    for symbol in symbols.base_len()..symbols.count() {
         own[symbol as usize] = if symbols.is_regular(symbol) {
             symbols.parts(symbol).is_some_and(|(left, right)| {
                 own[left as usize]

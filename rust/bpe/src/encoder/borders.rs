@@ -19,6 +19,7 @@ pub struct Borders {
 
 impl Borders {
     /// The borders with respect to the base symbols and the merged symbols below `limit`.
+    #[must_use]
     pub fn new(model: &Model, symbols: &Symbols, limit: u32) -> Self {
         let mut rows = Box::new([[u64::MAX; 4]; 256]);
         let mut close = |token: &[u8]| {
@@ -40,6 +41,7 @@ impl Borders {
 
     /// Whether there is a border between two bytes.
     #[inline]
+    #[must_use]
     pub fn between(&self, left: u8, right: u8) -> bool {
         self.rows[left as usize][right as usize / 64] >> (right % 64) & 1 != 0
     }
@@ -47,6 +49,7 @@ impl Borders {
     /// The borders before 64 consecutive bytes, the first one in the lowest bit. `bytes` starts
     /// with the byte before the first; it may be shorter, the missing bits are zero.
     #[inline(always)]
+    #[must_use]
     pub fn before(&self, bytes: &[u8]) -> u64 {
         let mut mask = 0;
         let bit =

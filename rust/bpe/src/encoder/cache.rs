@@ -71,6 +71,7 @@ fn load_end(text: &[u8], start: usize) -> u128 {
 
 /// The key of the `len` bytes at `start`; `len` is at most [`NARROW`].
 #[inline(always)]
+#[must_use]
 pub fn narrow_key(text: &[u8], start: usize, len: usize) -> u128 {
     load(text, start, len) | (len as u128) << 120
 }
@@ -95,6 +96,7 @@ fn mix(low: u64, high: u64) -> u64 {
 
 impl Cache {
     /// An empty cache of `2^bits` units in each table.
+    #[must_use]
     pub fn new(bits: u32) -> Self {
         Self {
             narrow: vec![Bucket::default(); 1 << bits.max(1) >> 1],
@@ -104,12 +106,14 @@ impl Cache {
 
     /// Where a narrow key lies.
     #[inline(always)]
+    #[must_use]
     pub fn place(&self, key: u128) -> usize {
         mix(key as u64, (key >> 64) as u64) as usize & (self.narrow.len() - 1)
     }
 
     /// The tokens of a narrow unit: up to three, and their number in the last place.
     #[inline(always)]
+    #[must_use]
     pub fn get(&self, place: usize, key: u128) -> Option<&Few> {
         let Bucket([first, second]) = self.narrow.get(place)?;
         if first.key == key {
@@ -123,6 +127,7 @@ impl Cache {
 
     /// The tokens of a unit of at most [`WIDE`] bytes, from the second table.
     #[inline(always)]
+    #[must_use]
     pub fn get_wide(&self, text: &[u8], start: usize, len: usize) -> Option<&[u32]> {
         let key = wide_key(text, start, len);
         let entry = &self.wide[self.place_wide(key)];

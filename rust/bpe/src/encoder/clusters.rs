@@ -58,9 +58,10 @@ fn bloom_hash(left: u32, right: u32) -> u32 {
 
 impl Clusters {
     /// The second phase of merges with result at or above `split`.
+    #[must_use]
     pub fn new(symbols: &Symbols, split: u32) -> Self {
-        let len = symbols.len() as usize;
-        let mut first: Vec<u32> = (0..symbols.len()).collect();
+        let len = symbols.count() as usize;
+        let mut first: Vec<u32> = (0..symbols.count()).collect();
         let mut last = first.clone();
         let mut flags: Vec<u32> = first.clone();
         let mut entries = Vec::new();
@@ -99,6 +100,7 @@ impl Clusters {
 
     /// A first-phase token as [`Clusters::join`] takes it.
     #[inline(always)]
+    #[must_use]
     pub fn flagged(&self, symbol: u32) -> u32 {
         debug_assert!(symbol < self.split);
         self.flags[symbol as usize]
@@ -106,6 +108,7 @@ impl Clusters {
 
     /// The token, never merged with the one behind it: a pretoken ends here.
     #[inline(always)]
+    #[must_use]
     pub fn ended(token: u32, ends: bool) -> u32 {
         token & !(u32::from(ends) << 31)
     }
@@ -113,7 +116,7 @@ impl Clusters {
     #[inline(always)]
     fn may_cross(&self, left: u32, right: u32) -> u64 {
         let hash = bloom_hash(left & SYMBOL, right & SYMBOL) as usize >> 4;
-        let word = self.bloom[hash / 64 & (self.bloom.len() - 1)];
+        let word = self.bloom[(hash / 64) & (self.bloom.len() - 1)];
         word >> (hash % 64) & u64::from(left >> 31 & right >> 30)
     }
 
@@ -155,7 +158,7 @@ impl Clusters {
                 let rest = marks.get(word).map_or(0, |mark| mark >> (end % 64));
                 let ones = rest.trailing_ones() as usize;
                 end += ones;
-                if ones == 0 || end % 64 != 0 {
+                if ones == 0 || !end.is_multiple_of(64) {
                     break;
                 }
             }

@@ -153,8 +153,8 @@ impl Encoder {
                 }
         });
         let split = split(model, &symbols);
-        let clusters = (split < symbols.len()).then(|| Clusters::new(&symbols, split));
-        let certain = Borders::new(model, &symbols, symbols.len());
+        let clusters = (split < symbols.count()).then(|| Clusters::new(&symbols, split));
+        let certain = Borders::new(model, &symbols, symbols.count());
         let units = (!model.ignore_merges).then(|| Borders::new(model, &symbols, split));
         let longest = model
             .vocab
@@ -598,7 +598,7 @@ impl Unit {
 /// sign of a superword. The number of symbols if there is none, or if cutting there would not be
 /// exact or not be worth it.
 fn split(model: &Model, symbols: &Symbols) -> u32 {
-    let whole = symbols.len();
+    let whole = symbols.count();
     if model.ignore_merges || !matches!(model.kind, Kind::Bytes) {
         return whole;
     }

@@ -58,7 +58,7 @@ impl PairTable {
         loop {
             let slot = self.slots[at & (self.slots.len() - 1)];
             let found = slot >> BITS == key;
-            if found | (slot == EMPTY) {
+            if found || (slot == EMPTY) {
                 return if found { (slot & VALUE) as u32 } else { NONE };
             }
             at += 1;

@@ -68,6 +68,7 @@ impl Merges for Without<'_> {
 
 impl Symbols {
     /// Numbers the symbols of a model whose special ids are given.
+    #[must_use]
     pub fn new(model: &Model, specials: &FxHashSet<u32>) -> Self {
         let (base, mut ids) = Base::new(model, specials);
         let base_len = ids.len() as u32;
@@ -104,31 +105,37 @@ impl Symbols {
     }
 
     /// What a text is before the first merge.
+    #[must_use]
     pub fn base(&self) -> &Base {
         &self.base
     }
 
     /// The number of base symbols.
+    #[must_use]
     pub fn base_len(&self) -> u32 {
         self.base_len
     }
 
     /// The number of symbols.
-    pub fn len(&self) -> u32 {
+    #[must_use]
+    pub fn count(&self) -> u32 {
         self.ids.len() as u32
     }
 
     /// The number of live merges.
+    #[must_use]
     pub fn merges(&self) -> usize {
         self.parts.len()
     }
 
     /// The token id of a symbol.
+    #[must_use]
     pub fn id(&self, symbol: u32) -> u32 {
         self.ids[symbol as usize]
     }
 
     /// The symbol of a token id, if merging can make it.
+    #[must_use]
     pub fn of_id(&self, id: u32) -> Option<u32> {
         self.of_id
             .get(id as usize)
@@ -137,22 +144,26 @@ impl Symbols {
     }
 
     /// The two symbols that a symbol is merged from; `None` for a base symbol.
+    #[must_use]
     pub fn parts(&self, symbol: u32) -> Option<(u32, u32)> {
         let merge = symbol.checked_sub(self.base_len)?;
         self.parts.get(merge as usize).copied()
     }
 
     /// Whether a symbol is regular (see the module).
+    #[must_use]
     pub fn is_regular(&self, symbol: u32) -> bool {
         self.irregular.is_empty() || !self.irregular.contains(&symbol)
     }
 
     /// Whether every symbol is its own id.
+    #[must_use]
     pub fn is_identity(&self) -> bool {
         self.is_identity
     }
 
     /// The symbol of a byte that has no character around it, [`NONE`] if it has none.
+    #[must_use]
     pub fn byte(&self, byte: u8) -> u32 {
         match &self.base {
             Base::Bytes(symbols)
@@ -163,11 +174,13 @@ impl Symbols {
     }
 
     /// Whether no text with this byte can be spelled: it has no symbol.
+    #[must_use]
     pub fn is_missing(&self, byte: u8) -> bool {
         self.byte(byte) == NONE
     }
 
     /// Whether a symbol stands for a byte of a character without a token.
+    #[must_use]
     pub fn is_fallback(&self, symbol: u32) -> bool {
         symbol < self.base_len
             && match &self.base {
@@ -176,12 +189,16 @@ impl Symbols {
             }
     }
 
-    /// Appends the base symbols of a text; on failure the place of the first byte that has none.
+    /// Appends the base symbols of a text.
+    ///
+    /// # Errors
+    /// The place of the first character or byte that has none.
     pub fn spell(&self, text: &[u8], out: &mut Vec<u32>) -> Result<(), usize> {
         self.base.spell(text, out)
     }
 
     /// Every merge as `(left, right, result)`, in the order of ranks.
+    #[must_use]
     pub fn iter_merges(&self) -> impl ExactSizeIterator<Item = (u32, u32, u32)> + '_ {
         let base = self.base_len;
         self.parts
@@ -237,9 +254,11 @@ impl Base {
         (base, ids)
     }
 
-    /// Appends the symbols of a text; on failure the place of the first character or byte that
-    /// has none.
-    pub fn spell(&self, text: &[u8], out: &mut Vec<u32>) -> Result<(), usize> {
+    /// Appends the symbols of a text.
+    ///
+    /// # Errors
+    /// The place of the first character or byte that has none.
+    fn spell(&self, text: &[u8], out: &mut Vec<u32>) -> Result<(), usize> {
         match self {
             Base::Bytes(symbols) => {
                 for (place, &byte) in text.iter().enumerate() {
@@ -286,13 +305,13 @@ fn live_merges(
     base: &Base,
     base_ids: &[u32],
 ) -> Vec<u32> {
+    const MANY: u32 = NONE - 1;
     let merges = &model.merges;
     let possible = |rank: u32| {
         let merge = &merges[rank as usize];
         !specials.contains(&merge.result)
     };
     // The rank of the only merge of a token, or MANY.
-    const MANY: u32 = NONE - 1;
     let mut only = vec![NONE; model.vocab.size()];
     for rank in (0..merges.len() as u32).filter(|&rank| possible(rank)) {
         let slot = &mut only[merges[rank as usize].result as usize];

@@ -108,7 +108,7 @@ fn check(model: &Model, encoder: &Encoder, specials: &FxHashSet<u32>, text: &[u8
 fn encoder_split_at(model: &Model, specials: &FxHashSet<u32>, split: u32) -> Option<Encoder> {
     let mut encoder = Encoder::new(model, specials.clone());
     let symbols = &encoder.symbols;
-    if model.ignore_merges || split < symbols.base_len() || split >= symbols.len() {
+    if model.ignore_merges || split < symbols.base_len() || split >= symbols.count() {
         return None;
     }
     if !is_exact(symbols, split) {
@@ -273,7 +273,7 @@ proptest! {
         let specials = FxHashSet::default();
         let encoder = Encoder::new(&model, specials.clone());
         let reference = Reference::new(&model, &specials);
-        for symbol in 0..encoder.symbols.len() {
+        for symbol in 0..encoder.symbols.count() {
             let id = encoder.symbols.id(symbol);
             let alone = reference.encode(model.token(id)).unwrap() == [id];
             prop_assert_eq!(encoder.is_own(symbol), alone);
@@ -291,8 +291,8 @@ proptest! {
         let reference = Reference::new(&model, &specials);
         let symbols = &encoder.symbols;
         let sound = |symbol| encoder.is_own(symbol) && symbols.is_regular(symbol);
-        for left in (0..symbols.len()).filter(|&symbol| sound(symbol)) {
-            for right in (0..symbols.len()).filter(|&symbol| sound(symbol)) {
+        for left in (0..symbols.count()).filter(|&symbol| sound(symbol)) {
+            for right in (0..symbols.count()).filter(|&symbol| sound(symbol)) {
                 let ids = [symbols.id(left), symbols.id(right)];
                 let text = [model.token(ids[0]), model.token(ids[1])].concat();
                 prop_assert_eq!(

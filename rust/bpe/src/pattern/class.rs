@@ -158,7 +158,7 @@ impl Classes {
             .map(|back| (back, self.at(text, at - back)))
             .filter(|(back, (_, length))| back == length)
             .map(|(_, (bit, _))| bit)
-            .last()
+            .next_back()
             .unwrap_or(0)
     }
 

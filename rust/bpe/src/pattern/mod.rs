@@ -67,14 +67,11 @@ impl Pattern {
         let ast = syntax::parse(source, dialect);
         let rules = ast.as_ref().and_then(rules::recognise);
         let scanner = rules.as_ref().and_then(|rules| Scanner::new(rules));
-        let (engine, family) = match (scanner, &rules) {
-            (Some(scanner), Some(rules)) => {
-                (Engine::Rules(Arc::new(scanner)), Some(family::name(rules)))
-            }
-            _ => {
-                let general = General::new(source, dialect, ast.as_ref())?;
-                (Engine::General(Arc::new(general)), None)
-            }
+        let (engine, family) = if let (Some(scanner), Some(rules)) = (scanner, &rules) {
+            (Engine::Rules(Arc::new(scanner)), Some(family::name(rules)))
+        } else {
+            let general = General::new(source, dialect, ast.as_ref())?;
+            (Engine::General(Arc::new(general)), None)
         };
         Ok(Self {
             source: source.into(),

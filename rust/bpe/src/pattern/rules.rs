@@ -461,7 +461,7 @@ const MAX_STRINGS: usize = 256;
 fn strings(ast: &Ast) -> Option<Vec<String>> {
     match ast {
         Ast::Class(set) => {
-            let size: usize = set.ranges().iter().map(regex_syntax_len).sum();
+            let size: usize = set.ranges().iter().map(length).sum();
             let chars = set
                 .ranges()
                 .iter()
@@ -493,7 +493,7 @@ fn strings(ast: &Ast) -> Option<Vec<String>> {
     }
 }
 
-fn regex_syntax_len(range: &regex_syntax::hir::ClassUnicodeRange) -> usize {
+fn length(range: &regex_syntax::hir::ClassUnicodeRange) -> usize {
     range.end() as usize - range.start() as usize + 1
 }
 

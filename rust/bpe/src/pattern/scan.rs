@@ -501,7 +501,7 @@ fn skip(text: &[u8], mut at: usize, stops: &[bool; 256]) -> usize {
         while let Some(bytes) = text.get(at..).and_then(|rest| rest.first_chunk::<CHUNK>()) {
             // No branch inside, so it becomes a few wide instructions.
             let stop = bytes.iter().fold(false, |stop, byte| {
-                stop | byte.is_ascii_digit() | (*byte >= 0x80)
+                stop | byte.is_ascii_digit() || (*byte >= 0x80)
             });
             if stop {
                 break;
@@ -590,16 +590,15 @@ fn starts(rule: &Rule<Set>, classes: &Classes) -> Mask {
 /// Classes of the characters from which the rule surely has a match.
 fn certain(rule: &Rule<Set>) -> Mask {
     let free = |lead: &Option<Lead<Set>>, body: Mask| match lead {
-        None => body,
         Some(lead) if lead.required => 0,
         Some(lead) if lead.possessive => body & !lead.set.mask,
-        Some(_) => body,
+        _ => body,
     };
     match rule {
         Rule::Run {
             lead, body, min: 1, ..
-        } => free(lead, body.mask),
-        Rule::Ending { lead, body, .. } => free(lead, body.mask),
+        }
+        | Rule::Ending { lead, body, .. } => free(lead, body.mask),
         Rule::Group { digit, .. } => digit.mask,
         _ => 0,
     }

@@ -301,11 +301,11 @@ impl Parser {
             '$' if !flags.multi_line => return Some(Ast::TextEnd),
             '^' | '$' | '?' | '*' | '+' | '{' | '}' => return None,
             '\\' => match self.peek()? {
-                'A' => return self.anchor(Ast::TextStart),
-                'z' => return self.anchor(Ast::TextEnd),
+                'A' => return Some(self.anchor(Ast::TextStart)),
+                'z' => return Some(self.anchor(Ast::TextEnd)),
                 // Only Oniguruma's meaning is certain.
                 'Z' if self.dialect == Dialect::Oniguruma => {
-                    return self.anchor(Ast::TextEndNewline);
+                    return Some(self.anchor(Ast::TextEndNewline));
                 }
                 _ => self.escape(flags)?,
             },
@@ -314,9 +314,9 @@ impl Parser {
         Some(Ast::Class(class))
     }
 
-    fn anchor(&mut self, ast: Ast) -> Option<Ast> {
+    fn anchor(&mut self, ast: Ast) -> Ast {
         self.at += 1;
-        Some(ast)
+        ast
     }
 
     /// A quantifier behind `atom`, if there is one.

@@ -466,7 +466,7 @@ fn empty_matches_are_given_where_the_engines_give_them() {
             let mut fast = Vec::new();
             pattern
                 .for_each_match(text.as_bytes(), 0, text.len(), &mut |s, e| {
-                    fast.push((s, e))
+                    fast.push((s, e));
                 })
                 .unwrap();
             assert_eq!(fast, slow, "{source} on {text}");
