@@ -74,7 +74,7 @@ class Tokenizer:
         Reads the text of a `tokenizer.json`.
         """
     @staticmethod
-    def from_tiktoken(ranks: Sequence[tuple[bytes, int]], pattern: str, special_tokens: Sequence[tuple[str, int]]) -> Tokenizer:
+    def from_tiktoken(ranks: Sequence[tuple[bytes, Any]], pattern: str, special_tokens: Sequence[tuple[str, Any]]) -> Tokenizer:
         """
         Makes a tokenizer from the ranks and the pattern of a tiktoken encoding.
         """
