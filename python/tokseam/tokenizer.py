@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Ragged", "Tokenizer"]
 
+# The process that loaded this module.
+_PROCESS = os.getpid()
+
 
 class Ragged(NamedTuple):
     """Rows of ids of different lengths, laid end to end.
@@ -464,11 +467,13 @@ def _texts(texts: Iterable[Text]) -> list[Text]:
 
 
 def _threads(parallel: bool | int | None) -> int:
-    """Return a number of threads, where 0 leaves the choice to the native side."""
+    """Return a number of threads."""
     if parallel is None:
-        # A worker process of multiprocessing has this module loaded; asking for it would load it everywhere else.
+        # Automatic is off in worker processes and forked children: their parent shares the cores out already. A worker
+        # of multiprocessing has its module loaded; asking for it would load it everywhere else.
         process = sys.modules.get("multiprocessing.process")
-        return 0 if process is None or process.parent_process() is None else 1
+        worker = process is not None and process.parent_process() is not None
+        parallel = not worker and os.getpid() == _PROCESS
     if parallel is True:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if parallel is False:
