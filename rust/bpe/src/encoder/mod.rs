@@ -30,6 +30,7 @@ mod wide;
 mod tests;
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustc_hash::FxHashSet;
 
@@ -50,7 +51,10 @@ const CACHE_BITS: u32 = 18;
 
 /// Tokens that a cache starts with, the most frequent ones. A unit that is another token is looked
 /// up in the vocabulary when it first comes.
-const SEEDS: u32 = 1 << 14;
+const SEEDS: u32 = 1 << 17;
+
+/// Bytes of long units that are merged by a heap before the trie is built.
+const UNITS_WITHOUT_TRIE: usize = 16 << 10;
 
 /// The first phase must have at least this many merges to be worth a second one: with fewer,
 /// clusters would be as long as the text, and whole pretokens are searched instead.
@@ -89,6 +93,8 @@ pub struct Encoder {
     own: Vec<bool>,
     longest: usize,
     backtracker: OnceLock<Option<Backtracker>>,
+    /// Bytes of long units that went to the heap because the trie is not there yet.
+    heaped: AtomicUsize,
 }
 
 /// The buffers of one thread.
@@ -174,6 +180,7 @@ impl Encoder {
             own,
             longest,
             backtracker: OnceLock::new(),
+            heaped: AtomicUsize::new(0),
         }
     }
 
@@ -358,7 +365,7 @@ impl Encoder {
         let mut spelled = Vec::with_capacity(unit.len());
         self.symbols.spell(unit, &mut spelled)?;
         let found = spelled.len() > SHORT
-            && self.backtracker(model).is_some_and(|backtracker| {
+            && self.backtracker(model, spelled.len()).is_some_and(|backtracker| {
                 backtracker.encode(&self.symbols, &self.pairs, unit, search, out)
             });
         if !found {
@@ -374,7 +381,14 @@ impl Encoder {
         Ok(())
     }
 
-    fn backtracker(&self, model: &Model) -> Option<&Backtracker> {
+    /// The trie for a unit of `len` symbols. It takes some ten milliseconds to build, so the first
+    /// long units are not worth it.
+    fn backtracker(&self, model: &Model, len: usize) -> Option<&Backtracker> {
+        if self.backtracker.get().is_none()
+            && self.heaped.fetch_add(len, Ordering::Relaxed) < UNITS_WITHOUT_TRIE
+        {
+            return None;
+        }
         self.backtracker
             .get_or_init(|| Backtracker::new(model, &self.symbols, &self.own, self.split))
             .as_ref()

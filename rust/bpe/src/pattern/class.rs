@@ -24,6 +24,8 @@ const CODE_POINTS: usize = 0x11_0000;
 pub(crate) struct Classes {
     /// Bit of each ASCII byte; 0 for the bytes of longer characters.
     ascii: Box<[Mask; 256]>,
+    /// Bits of all characters whose first byte it is, and of an invalid byte where it can be one.
+    leads: Box<[Mask; 256]>,
     /// Start of a block of 256 characters in `blocks`, in blocks.
     index: Vec<u16>,
     /// Atom numbers.
@@ -90,23 +92,33 @@ impl Classes {
         for (bit, atom) in ascii.iter_mut().zip(atom_of).take(128) {
             *bit = 1 << atom;
         }
-        let mut known: HashMap<&[u8], u16> = HashMap::new();
+        let invalid = 1 << atom_of.last().copied().unwrap_or(0);
+        let mut leads = ascii.clone();
+        leads[0x80..].fill(invalid);
+        let mut known: HashMap<&[u8], (u16, [Mask; 4])> = HashMap::new();
         let mut blocks = Vec::new();
-        let index = atom_of
-            .chunks(256)
-            .map(|block| {
-                let next = known.len() as u16;
-                *known.entry(block).or_insert_with(|| {
-                    blocks.extend_from_slice(block);
-                    next
-                })
-            })
-            .collect();
+        let mut index = Vec::new();
+        for (number, block) in atom_of.chunks(256).enumerate() {
+            let next = known.len() as u16;
+            let (place, quarters) = *known.entry(block).or_insert_with(|| {
+                blocks.extend_from_slice(block);
+                let mut quarters = [0; 4];
+                for (bits, quarter) in quarters.iter_mut().zip(block.chunks(64)) {
+                    *bits = quarter.iter().fold(0, |bits, atom| bits | 1 << atom);
+                }
+                (next, quarters)
+            });
+            index.push(place);
+            for (quarter, bits) in quarters.into_iter().enumerate() {
+                leads[lead_byte(number * 256 + quarter * 64) as usize] |= bits;
+            }
+        }
         Self {
             ascii,
+            leads,
             index,
-            invalid: 1 << atom_of.last().copied().unwrap_or(0),
             blocks,
+            invalid,
             atoms,
         }
     }
@@ -114,6 +126,11 @@ impl Classes {
     /// Number of atoms.
     pub(crate) fn atoms(&self) -> u32 {
         self.atoms
+    }
+
+    /// Whether a character that starts with each byte, or is just that byte, may be in `mask`.
+    pub(crate) fn starters(&self, mask: Mask) -> [bool; 256] {
+        self.leads.map(|bits| bits & mask != 0)
     }
 
     /// Bit of an invalid byte.
@@ -155,36 +172,25 @@ impl Classes {
     /// Bit of the character that ends at `at`; 0 at the start.
     pub(crate) fn before(&self, text: &[u8], at: usize) -> Mask {
         (1..=4_usize.min(at))
+            .rev()
             .map(|back| (back, self.at(text, at - back)))
-            .filter(|(back, (_, length))| back == length)
-            .map(|(_, (bit, _))| bit)
-            .next_back()
-            .unwrap_or(0)
+            .find(|(back, (_, length))| back == length)
+            .map_or(0, |(_, (bit, _))| bit)
     }
 
-    /// Whether the ASCII characters of a set are just the letters, or just the digits.
-    pub(crate) fn span(&self, mask: Mask) -> Option<Span> {
-        [Span::Letters, Span::Digits]
-            .into_iter()
-            .find(|span| (0..0x80_u8).all(|byte| (self.ascii(byte) & mask != 0) == span.has(byte)))
-    }
-
-    /// End of the longest run of `set` from `at`.
+    /// End of the longest run of `mask` from `at`.
     #[inline]
-    pub(crate) fn run(&self, text: &[u8], mut at: usize, set: Set) -> usize {
+    pub(crate) fn run(&self, text: &[u8], mut at: usize, mask: Mask) -> usize {
         loop {
-            if set.span == Some(Span::Letters) {
-                at = letters_end(text, at, Case::Both);
-            }
             while let Some(&byte) = text.get(at)
-                && self.ascii(byte) & set.mask != 0
+                && self.ascii(byte) & mask != 0
             {
                 at += 1;
             }
             match text.get(at) {
                 Some(byte) if *byte >= 0x80 => {
                     let (bit, length) = self.wide(text, at);
-                    if bit & set.mask == 0 {
+                    if bit & mask == 0 {
                         return at;
                     }
                     at += length;
@@ -195,60 +201,14 @@ impl Classes {
     }
 }
 
-/// A union of atoms, with what its ASCII characters are if that is known to be simple.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Set {
-    pub(crate) mask: Mask,
-    pub(crate) span: Option<Span>,
-}
-
-/// A simple set of ASCII characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Span {
-    Letters,
-    Digits,
-}
-
-impl Span {
-    fn has(self, byte: u8) -> bool {
-        match self {
-            Self::Letters => byte.is_ascii_alphabetic(),
-            Self::Digits => byte.is_ascii_digit(),
-        }
-    }
-}
-
-/// Which ASCII letters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Case {
-    Small,
-    Both,
-}
-
-/// End of the ASCII letters from `at`, found eight bytes at a time; it may stop early near the end
-/// of the text.
-#[inline(always)]
-pub(crate) fn letters_end(text: &[u8], mut at: usize, case: Case) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x80 * ONES;
-    let fold = match case {
-        Case::Small => 0,
-        Case::Both => 0x20 * ONES,
-    };
-    while let Some(bytes) = text.get(at..).and_then(|rest| rest.first_chunk()) {
-        let word = u64::from_le_bytes(*bytes);
-        // With the high bit cleared no sum reaches the next byte; the high bit of a sum says that
-        // its byte is at least `a`, or above `z`.
-        let folded = (word | fold) & !HIGH;
-        let from_a = folded + (0x80 - u64::from(b'a')) * ONES;
-        let above_z = folded + (0x7f - u64::from(b'z')) * ONES;
-        let others = !(from_a & !above_z & !word) & HIGH;
-        if others != 0 {
-            return at + (others.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    at
+/// First byte of the UTF-8 of a code point.
+fn lead_byte(code: usize) -> u8 {
+    (match code {
+        0..0x80 => code,
+        0x80..0x800 => 0xc0 | code >> 6,
+        0x800..0x1_0000 => 0xe0 | code >> 12,
+        _ => 0xf0 | code >> 18,
+    }) as u8
 }
 
 /// Code point and length of the valid UTF-8 sequence of two to four bytes at `at`.
@@ -300,23 +260,12 @@ mod tests {
                     .get(place)
                     .is_some_and(|range| range.start() <= c);
                 assert_eq!(bit & mask != 0, member, "{c:?}");
+                assert!(!member || classes.starters(*mask)[text[0] as usize]);
             }
         }
     }
 
     proptest! {
-        #[test]
-        fn letters_end_where_they_end(text in prop::collection::vec(
-            prop_oneof![4 => prop::sample::select(&b"azAZ"[..]), 1 => any::<u8>()], 0..40,
-        )) {
-            let is_letter: [fn(&u8) -> bool; 2] = [u8::is_ascii_lowercase, u8::is_ascii_alphabetic];
-            for (case, is_letter) in [Case::Small, Case::Both].into_iter().zip(is_letter) {
-                let end = letters_end(&text, 0, case);
-                let letters = text.iter().take_while(|byte| is_letter(byte)).count();
-                prop_assert!(end == letters || end < letters && text.len() - end < 8);
-            }
-        }
-
         #[test]
         fn decodes_as_the_standard_library(bytes in prop::collection::vec(any::<u8>(), 1..6)) {
             let expected = bytes.utf8_chunks().next().and_then(|chunk| {

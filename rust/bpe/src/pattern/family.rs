@@ -6,6 +6,7 @@
 //! Cost: the table is parsed once, in a few milliseconds.
 
 use super::Dialect;
+use super::blocks::Shape;
 use super::rules::{Rule, recognise};
 use super::syntax::parse;
 use regex_syntax::hir::ClassUnicode;
@@ -37,7 +38,7 @@ macro_rules! words {
     };
 }
 
-/// White space: up to the last line break, short of the last character, the rest.
+/// The words of the families in which case counts, and the branches behind them.
 macro_rules! cased {
     ($suffix:expr, $rest:literal) => {
         concat!(
@@ -50,18 +51,21 @@ macro_rules! cased {
     };
 }
 
-/// Names and spellings.
-pub(crate) const KNOWN: &[(&str, &str)] = &[
+/// Name, formulas for ASCII, spelling.
+const KNOWN: &[(&str, Option<Shape>, &str)] = &[
     (
         "gpt2",
+        Some(Shape::Gpt2),
         r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
     ),
     (
         "gpt2-plain",
+        Some(Shape::Gpt2Plain),
         r" ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
     ),
     (
         "cl100k",
+        Some(Shape::Cl100k),
         concat!(
             folded!(),
             words!(r"\p{N}{1,3}", r"\s*[\r\n]+|\s+(?!\S)|\s+")
@@ -69,6 +73,7 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     ),
     (
         "cl100k",
+        Some(Shape::Cl100k),
         concat!(
             folded!(),
             words!(r"\p{N}{1,3}", r"\s++$|\s*[\r\n]|\s+(?!\S)|\s")
@@ -76,6 +81,7 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     ),
     (
         "cl100k",
+        Some(Shape::Cl100k),
         concat!(
             ascii_folded!(),
             words!(r"\p{N}{1,3}", r"\s*[\r\n]+|\s+(?!\S)|\s+")
@@ -83,10 +89,12 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     ),
     (
         "qwen2",
+        Some(Shape::Qwen),
         concat!(folded!(), words!(r"\p{N}", r"\s*[\r\n]+|\s+(?!\S)|\s+")),
     ),
     (
         "qwen2",
+        Some(Shape::Qwen),
         concat!(
             ascii_folded!(),
             words!(r"\p{N}", r"\s*[\r\n]+|\s+(?!\S)|\s+")
@@ -94,6 +102,7 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     ),
     (
         "qwen3.5",
+        Some(Shape::Qwen),
         concat!(
             folded!(),
             r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -101,6 +110,7 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     ),
     (
         "o200k",
+        Some(Shape::O200k),
         cased!(
             concat!(folded!(), "?"),
             r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -108,6 +118,7 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     ),
     (
         "o200k",
+        Some(Shape::O200k),
         cased!(
             concat!(ascii_folded!(), "?"),
             r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -115,6 +126,7 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     ),
     (
         "tekken",
+        Some(Shape::Tekken),
         cased!(
             "",
             r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -122,6 +134,7 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     ),
     (
         "superbpe-b1",
+        Some(Shape::SuperB1),
         cased!(
             "",
             r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -129,47 +142,58 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     ),
     (
         "superbpe-b2",
+        Some(Shape::SuperB2),
         r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]{2,}[\r\n/]*| +(?!\S)",
     ),
     (
         "superbpe-a1",
+        Some(Shape::SuperA1),
         r"(?=(\d{3})+(?!\d))| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
     ),
-    ("superbpe-a2", r"(?=(\d{3})+(?!\d))"),
+    ("superbpe-a2", None, r"(?=(\d{3})+(?!\d))"),
     (
         "deepseek-words",
+        None,
         concat!(
             r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"##,
             r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
         ),
     ),
-    ("deepseek-cjk", "[一-龥\u{3040}-ゟ゠-ヿ]+"),
-    ("numbers-right", r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))"),
-    ("numbers-right", r"\d{1,3}(?=(?:\d{3})*(?!\d))"),
-    ("numbers-right", r"(?=(\p{N}{3})+(?!\p{N}))"),
+    ("deepseek-cjk", None, "[一-龥\u{3040}-ゟ゠-ヿ]+"),
     (
         "numbers-right",
+        None,
+        r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))",
+    ),
+    ("numbers-right", None, r"\d{1,3}(?=(?:\d{3})*(?!\d))"),
+    ("numbers-right", None, r"(?=(\p{N}{3})+(?!\p{N}))"),
+    (
+        "numbers-right",
+        None,
         r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))|\p{N}+|\P{N}+",
     ),
     (
         "numbers-right",
+        None,
         r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))|\P{N}+",
     ),
 ];
 
-/// Name of the family with these rules: one of [`KNOWN`], `run` for one class, repeated or not,
-/// `rules` for any other list.
-pub(crate) fn name(rules: &[Rule<ClassUnicode>]) -> &'static str {
-    type Known = Vec<(&'static str, Vec<Rule<ClassUnicode>>)>;
+/// Name and formulas of the family with these rules: one of [`KNOWN`], `run` for one class,
+/// repeated or not, `rules` for any other list.
+pub(crate) fn recognise_family(rules: &[Rule<ClassUnicode>]) -> (&'static str, Option<Shape>) {
+    type Known = Vec<(&'static str, Option<Shape>, Vec<Rule<ClassUnicode>>)>;
     static TABLE: OnceLock<Known> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
         KNOWN
             .iter()
-            .filter_map(|(name, source)| Some((*name, recognise(&parse(source, Dialect::Rust)?)?)))
+            .filter_map(|(name, shape, source)| {
+                Some((*name, *shape, recognise(&parse(source, Dialect::Rust)?)?))
+            })
             .collect()
     });
-    if let Some((name, _)) = table.iter().find(|(_, known)| known == rules) {
-        return name;
+    if let Some((name, shape, _)) = table.iter().find(|(_, _, known)| known == rules) {
+        return (name, *shape);
     }
     match rules {
         [
@@ -179,7 +203,7 @@ pub(crate) fn name(rules: &[Rule<ClassUnicode>]) -> &'static str {
                 suffix,
                 ..
             },
-        ] if suffix.is_empty() => "run",
-        _ => "rules",
+        ] if suffix.is_empty() => ("run", None),
+        _ => ("rules", None),
     }
 }

@@ -11,7 +11,7 @@
 //! Cost: linear in the size of the tree and its sets.
 
 use super::syntax::{Ast, Greed};
-use regex_syntax::hir::ClassUnicode;
+use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 use std::fmt::Debug;
 
 /// An optional or required character before a run.
@@ -67,6 +67,13 @@ pub(crate) enum Rule<S> {
     Last {
         /// The run.
         body: S,
+    },
+    /// `body+`, as many as end at the end of the text or before a line feed.
+    LineEnd {
+        /// The run.
+        body: S,
+        /// The line feed.
+        feed: S,
     },
     /// Nothing, before a run of `digit` whose length is a multiple of `size`.
     Border {
@@ -132,6 +139,10 @@ impl<S> Rule<S> {
                 stop: set(stop),
             },
             Self::Last { body } => Rule::Last { body: set(body) },
+            Self::LineEnd { body, feed } => Rule::LineEnd {
+                body: set(body),
+                feed: set(feed),
+            },
             Self::Border {
                 behind,
                 digit,
@@ -365,10 +376,16 @@ fn edge_rule(items: &[Ast]) -> Option<Rule<ClassUnicode>> {
             })
         }
         Ast::TextEnd => Some(Rule::Last { body: run.set }),
-        // A whole run that takes line feeds too can only end a line at the end of the text.
-        Ast::LineEnd if run.greed == Greed::Possessive => {
+        Ast::LineEnd => {
             let feed = super::syntax::single('\n');
-            meet(&feed, &run.set).then_some(Rule::Last { body: run.set })
+            let body = run.set;
+            // A whole run that takes line feeds can only end a line at the end of the text.
+            let whole = run.greed == Greed::Possessive && meet(&feed, &body);
+            Some(if whole {
+                Rule::Last { body }
+            } else {
+                Rule::LineEnd { body, feed }
+            })
         }
         _ => None,
     }
@@ -461,7 +478,7 @@ const MAX_STRINGS: usize = 256;
 fn strings(ast: &Ast) -> Option<Vec<String>> {
     match ast {
         Ast::Class(set) => {
-            let size: usize = set.ranges().iter().map(length).sum();
+            let size: usize = set.ranges().iter().map(ClassUnicodeRange::len).sum();
             let chars = set
                 .ranges()
                 .iter()
@@ -491,10 +508,6 @@ fn strings(ast: &Ast) -> Option<Vec<String>> {
         }
         _ => None,
     }
-}
-
-fn length(range: &regex_syntax::hir::ClassUnicodeRange) -> usize {
-    range.end() as usize - range.start() as usize + 1
 }
 
 /// The strings, sorted, if none starts another: then their order does not matter.

@@ -9,7 +9,7 @@
 //!
 //! Cost: a table look-up a character, a few branches a match.
 
-use super::class::{Case, Classes, Mask, Set, Span, letters_end};
+use super::class::{Classes, Mask};
 use super::rules::{Lead, Rule};
 use regex_syntax::hir::ClassUnicode;
 
@@ -20,44 +20,18 @@ const MAX_RULES: usize = 16;
 #[derive(Clone, Debug)]
 pub(crate) struct Scanner {
     classes: Classes,
-    rules: Vec<Rule<Set>>,
+    rules: Vec<Rule<Mask>>,
     /// For each atom the rules that can match where it comes first, one bit each.
     first: [u16; 32],
+    /// Whether a match can start at a byte.
+    starters: Box<[bool; 256]>,
     total: bool,
-    skip: Skip,
-    words: Option<Words>,
-}
-
-/// The way of most matches of a word pattern: ASCII letters, perhaps with a lead, up to an ASCII
-/// character that is known to end the match.
-///
-/// `lead[b]` says what a match that begins with byte `b` is: [`OTHER`] if its rule must be looked
-/// up, else the number of bytes before the letters, where the first rule that can match is the one
-/// for letters.
-#[derive(Clone, Debug)]
-struct Words {
-    lead: Box<[u8; 256]>,
-    /// Whether a capital behind a small letter ends the match.
-    cased: bool,
-    /// Whether an apostrophe behind the letters may go on.
-    apostrophe: bool,
-}
-
-/// Not the way of words.
-const OTHER: u8 = 2;
-
-/// How the scan gets over characters at which no rule can match.
-#[derive(Clone, Debug)]
-enum Skip {
-    /// One at a time.
-    No,
-    /// Over bytes that start no character with a rule, and of ASCII only digits do.
-    ToDigits(Box<[bool; 256]>),
 }
 
 /// What is known about runs around the current position.
 pub(crate) struct Memory {
-    /// From and to where each rule of kind [`Rule::Ending`] or [`Rule::Last`] fails.
+    /// From and to where each rule of kind [`Rule::Ending`], [`Rule::Last`] or
+    /// [`Rule::LineEnd`] fails.
     failed: [(usize, usize); MAX_RULES],
     /// The last run of digits counted: its set, a position in it, characters left, its end.
     digits: (Mask, usize, usize, usize),
@@ -93,22 +67,16 @@ impl Scanner {
             })
             .collect();
         let (classes, masks) = Classes::new(&sets)?;
-        let set_of = |set: &usize| {
-            let mask = masks.get(*set).copied().unwrap_or(0);
-            Set {
-                mask,
-                span: classes.span(mask),
-            }
-        };
-        let rules: Vec<Rule<Set>> = numbered
+        let mask_of = |set: &usize| masks.get(*set).copied().unwrap_or(0);
+        let rules: Vec<Rule<Mask>> = numbered
             .iter()
-            .map(|rule| rule.map(&mut |set| set_of(set)))
+            .map(|rule| rule.map(&mut |set| mask_of(set)))
             .collect();
 
         // Runs of these are walked backwards or counted, which takes valid UTF-8.
         let counted = rules.iter().fold(0, |mask, rule| match rule {
-            Rule::Short { body, .. } => mask | body.mask,
-            Rule::Border { digit, .. } | Rule::Group { digit, .. } => mask | digit.mask,
+            Rule::Short { body, .. } => mask | body,
+            Rule::Border { digit, .. } | Rule::Group { digit, .. } => mask | digit,
             _ => mask,
         });
         if counted & classes.invalid() != 0 {
@@ -116,8 +84,10 @@ impl Scanner {
         }
 
         let mut first = [0; 32];
+        let mut any = 0;
         for (number, rule) in rules.iter().enumerate() {
             let mask = starts(rule, &classes);
+            any |= mask;
             for (atom, rules) in first.iter_mut().enumerate() {
                 *rules |= ((mask >> atom & 1) as u16) << number;
             }
@@ -126,9 +96,8 @@ impl Scanner {
         let zero_width = rules.iter().any(|rule| matches!(rule, Rule::Border { .. }));
         let all = u32::MAX >> (32 - classes.atoms().clamp(1, 32));
         Some(Self {
+            starters: Box::new(classes.starters(any)),
             total: !zero_width && always & all == all,
-            words: Words::new(&classes, &rules, &first),
-            skip: Skip::new(&classes, &first, sets.iter().zip(&masks)),
             classes,
             rules,
             first,
@@ -140,20 +109,21 @@ impl Scanner {
         self.total
     }
 
+    /// The classes.
+    pub(crate) fn classes(&self) -> &Classes {
+        &self.classes
+    }
+
     /// Every match in order, empty ones included, save an empty one right behind a match.
     pub(crate) fn for_each_match(&self, text: &[u8], emit: &mut impl FnMut(usize, usize)) {
         let mut memory = Memory::new();
         let mut at = 0;
         let mut done = usize::MAX;
         loop {
-            if let Some(words) = &self.words {
-                while let Some(end) = words.find(text, at) {
-                    emit(at, end);
-                    (at, done) = (end, end);
-                }
-            }
-            if let Skip::ToDigits(stops) = &self.skip {
-                at = skip(text, at, stops);
+            while let Some(byte) = text.get(at)
+                && !self.starters[*byte as usize]
+            {
+                at += 1;
             }
             let (bit, length) = self.classes.at(text, at);
             if length == 0 {
@@ -203,7 +173,7 @@ impl Scanner {
     #[inline]
     fn apply(
         &self,
-        rule: &Rule<Set>,
+        rule: &Rule<Mask>,
         number: usize,
         text: &[u8],
         at: usize,
@@ -241,7 +211,7 @@ impl Scanner {
             }
             Rule::Short { body, stop } => {
                 let end = classes.run(text, at, *body);
-                if classes.at(text, end).0 & stop.mask == 0 {
+                if classes.at(text, end).0 & stop == 0 {
                     return Some(end);
                 }
                 let last = start_of_last(text, at, end);
@@ -259,12 +229,15 @@ impl Scanner {
                 (*from, *to) = (at, end);
                 None
             }
+            Rule::LineEnd { body, feed } => {
+                self.line_end(text, at, *body, *feed, memory.failed.get_mut(number)?)
+            }
             Rule::Border {
                 behind,
                 digit,
                 size,
             } => {
-                if behind.is_some_and(|behind| classes.before(text, at) & behind.mask == 0) {
+                if behind.is_some_and(|behind| classes.before(text, at) & behind == 0) {
                     return None;
                 }
                 let (left, _) = self.digits(text, at, *digit, memory);
@@ -292,7 +265,7 @@ impl Scanner {
         &self,
         text: &[u8],
         at: usize,
-        body: Set,
+        body: Mask,
         min: u32,
         max: Option<u32>,
     ) -> Option<usize> {
@@ -304,7 +277,7 @@ impl Scanner {
         let mut count = 0;
         while max != Some(count) {
             let (bit, length) = self.classes.at(text, end);
-            if bit & body.mask == 0 {
+            if bit & body == 0 {
                 break;
             }
             end += length;
@@ -321,8 +294,8 @@ impl Scanner {
         &self,
         text: &[u8],
         at: usize,
-        head: Set,
-        body: Set,
+        head: Mask,
+        body: Mask,
         failed: &mut (usize, usize),
     ) -> Option<usize> {
         if (failed.0..failed.1).contains(&at) {
@@ -333,14 +306,14 @@ impl Scanner {
         let mut end = at;
         loop {
             let (bit, length) = self.classes.at(text, end);
-            if bit & head.mask == 0 {
-                if bit & body.mask != 0 {
+            if bit & head == 0 {
+                if bit & body != 0 {
                     return Some(self.classes.run(text, end, body));
                 }
                 break;
             }
             end += length;
-            if bit & body.mask != 0 {
+            if bit & body != 0 {
                 last = Some(end);
             }
         }
@@ -350,185 +323,61 @@ impl Scanner {
         last
     }
 
+    /// End of the longest `body+` from `at` that ends a line.
+    fn line_end(
+        &self,
+        text: &[u8],
+        at: usize,
+        body: Mask,
+        feed: Mask,
+        failed: &mut (usize, usize),
+    ) -> Option<usize> {
+        if (failed.0..failed.1).contains(&at) {
+            return None;
+        }
+        let mut last = None;
+        let mut end = at;
+        loop {
+            let (bit, length) = self.classes.at(text, end);
+            if end > at && (bit & feed != 0 || length == 0) {
+                last = Some(end);
+            }
+            if bit & body == 0 {
+                break;
+            }
+            end += length;
+        }
+        if last.is_none() {
+            *failed = (at, end);
+        }
+        last
+    }
+
     /// Characters of the run of `digit` from `at` to its end, and the end.
-    fn digits(&self, text: &[u8], at: usize, digit: Set, memory: &mut Memory) -> (usize, usize) {
+    fn digits(&self, text: &[u8], at: usize, digit: Mask, memory: &mut Memory) -> (usize, usize) {
         let (set, from, left, end) = memory.digits;
-        let (left, end) = if set == digit.mask && (from..end).contains(&at) {
+        let (left, end) = if set == digit && (from..end).contains(&at) {
             (left - count(text, from, at), end)
         } else {
             let end = self.classes.run(text, at, digit);
             (count(text, at, end), end)
         };
-        memory.digits = (digit.mask, at, left, end);
+        memory.digits = (digit, at, left, end);
         (left, end)
-    }
-}
-
-impl Words {
-    fn new(classes: &Classes, rules: &[Rule<Set>], first: &[u16; 32]) -> Option<Self> {
-        let letters = (b'A'..=b'z').filter(u8::is_ascii_alphabetic);
-        let small = letters.clone().filter(u8::is_ascii_lowercase);
-        let capital = letters.clone().filter(u8::is_ascii_uppercase);
-        let has = |set: &Set, byte: u8| classes.ascii(byte) & set.mask != 0;
-        // The rule for letters, its lead, and whether it tells cases apart.
-        let mut found = None;
-        for (number, rule) in rules.iter().enumerate() {
-            match rule {
-                Rule::Run {
-                    lead,
-                    body,
-                    min: 1,
-                    max: None,
-                    tail: None,
-                    suffix,
-                } if body.span == Some(Span::Letters) => {
-                    found = Some((number, lead, suffix, false));
-                    break;
-                }
-                Rule::Ending {
-                    lead,
-                    head,
-                    body,
-                    suffix,
-                } if small
-                    .clone()
-                    .all(|byte| has(body, byte) && !has(head, byte))
-                    && capital
-                        .clone()
-                        .all(|byte| has(head, byte) && !has(body, byte))
-                    && (0..0x80_u8)
-                        .filter(|byte| !byte.is_ascii_alphabetic())
-                        .all(|byte| !has(head, byte) && !has(body, byte)) =>
-                {
-                    found = Some((number, lead, suffix, true));
-                    break;
-                }
-                _ => {}
-            }
-        }
-        let (number, lead, suffix, cased) = found?;
-        let first_rule = |byte: u8| {
-            first[(classes.ascii(byte).trailing_zeros() & 31) as usize].trailing_zeros() as usize
-        };
-        let mut table = Box::new([OTHER; 256]);
-        for byte in 0..0x80_u8 {
-            if first_rule(byte) != number {
-                continue;
-            }
-            let leads = lead.as_ref().is_some_and(|lead| has(&lead.set, byte));
-            if byte.is_ascii_alphabetic() {
-                // A letter that is a lead too, or a lead that must be there, is another way.
-                if !leads && lead.as_ref().is_none_or(|lead| !lead.required) {
-                    table[byte as usize] = 0;
-                }
-            } else if leads {
-                table[byte as usize] = 1;
-            }
-        }
-        Some(Self {
-            lead: table,
-            cased,
-            apostrophe: suffix.iter().all(|string| string.starts_with('\'')) && !suffix.is_empty(),
-        })
-        .filter(|words| words.apostrophe || suffix.is_empty())
-    }
-
-    /// End of the match at `at`, if it is surely this way.
-    #[inline]
-    fn find(&self, text: &[u8], at: usize) -> Option<usize> {
-        let lead = self.lead[*text.get(at)? as usize];
-        if lead == OTHER {
-            return None;
-        }
-        let start = at + lead as usize;
-        let end = if self.cased {
-            let mut end = start;
-            while text.get(end).is_some_and(u8::is_ascii_uppercase) {
-                end += 1;
-            }
-            let small = letters_end(text, end, Case::Small);
-            // Without a small letter the rule fails.
-            if small == end {
-                return None;
-            }
-            small
-        } else {
-            letters_end(text, start, Case::Both)
-        };
-        let next = *text.get(end)?;
-        let surely = end > start
-            && next < 0x80
-            && !(if self.cased {
-                next.is_ascii_lowercase()
-            } else {
-                next.is_ascii_alphabetic()
-            })
-            && !(self.apostrophe && next == b'\'');
-        surely.then_some(end)
-    }
-}
-
-impl Skip {
-    fn new<'s>(
-        classes: &Classes,
-        first: &[u16; 32],
-        sets: impl Iterator<Item = (&'s ClassUnicode, &'s Mask)>,
-    ) -> Self {
-        let starts = (0..32)
-            .filter(|atom| first[*atom] != 0)
-            .fold(0, |mask, atom| mask | 1 << atom);
-        if classes.span(starts) != Some(Span::Digits) || starts & classes.invalid() != 0 {
-            return Self::No;
-        }
-        let mut stops = Box::new([false; 256]);
-        let mut utf8 = [0; 4];
-        let mut lead = |character: char| character.encode_utf8(&mut utf8).as_bytes()[0];
-        for (set, _) in sets.filter(|(_, mask)| *mask & starts != 0) {
-            for range in set.ranges() {
-                // UTF-8 keeps the order of characters, in the first byte too.
-                stops[lead(range.start()) as usize..=lead(range.end()) as usize].fill(true);
-            }
-        }
-        Self::ToDigits(stops)
-    }
-}
-
-/// The next byte that stops the scan, or the end. Bytes inside a character never do.
-#[inline]
-fn skip(text: &[u8], mut at: usize, stops: &[bool; 256]) -> usize {
-    const CHUNK: usize = 32;
-    loop {
-        while let Some(bytes) = text.get(at..).and_then(|rest| rest.first_chunk::<CHUNK>()) {
-            // No branch inside, so it becomes a few wide instructions.
-            let stop = bytes.iter().fold(false, |stop, byte| {
-                stop | byte.is_ascii_digit() || (*byte >= 0x80)
-            });
-            if stop {
-                break;
-            }
-            at += CHUNK;
-        }
-        let end = text.len().min(at + CHUNK);
-        let rest = text.get(at..end).unwrap_or_default();
-        match rest.iter().position(|byte| stops[*byte as usize]) {
-            Some(place) => return at + place,
-            None if end == text.len() => return end,
-            None => at = end,
-        }
     }
 }
 
 /// Tries `body` behind the lead, then without it where that is allowed.
 #[inline]
 fn with_lead(
-    lead: Option<&Lead<Set>>,
+    lead: Option<&Lead<Mask>>,
     at: usize,
     bit: Mask,
     length: usize,
     mut body: impl FnMut(usize) -> Option<usize>,
 ) -> Option<usize> {
     match lead {
-        Some(lead) if bit & lead.set.mask != 0 => match body(at + length) {
+        Some(lead) if bit & lead.set != 0 => match body(at + length) {
             None if !lead.required && !lead.possessive => body(at),
             end => end,
         },
@@ -568,38 +417,37 @@ fn start_of_last(text: &[u8], from: usize, to: usize) -> usize {
 }
 
 /// Classes of the characters that a match of the rule can start with.
-fn starts(rule: &Rule<Set>, classes: &Classes) -> Mask {
-    let led = |lead: &Option<Lead<Set>>, body: Mask| match lead {
+fn starts(rule: &Rule<Mask>, classes: &Classes) -> Mask {
+    let led = |lead: &Option<Lead<Mask>>, body: Mask| match lead {
         None => body,
-        Some(lead) if lead.required => lead.set.mask,
-        Some(lead) => lead.set.mask | body,
+        Some(lead) if lead.required => lead.set,
+        Some(lead) => lead.set | body,
     };
     match rule {
         Rule::Literals(strings) => strings
             .iter()
             .fold(0, |mask, string| mask | classes.at(string.as_bytes(), 0).0),
-        Rule::Run { lead, body, .. } => led(lead, body.mask),
+        Rule::Run { lead, body, .. } => led(lead, *body),
         Rule::Ending {
             lead, head, body, ..
-        } => led(lead, head.mask | body.mask),
-        Rule::Short { body, .. } | Rule::Last { body } => body.mask,
-        Rule::Border { digit, .. } | Rule::Group { digit, .. } => digit.mask,
+        } => led(lead, head | body),
+        Rule::Short { body, .. } | Rule::Last { body } | Rule::LineEnd { body, .. } => *body,
+        Rule::Border { digit, .. } | Rule::Group { digit, .. } => *digit,
     }
 }
 
 /// Classes of the characters from which the rule surely has a match.
-fn certain(rule: &Rule<Set>) -> Mask {
-    let free = |lead: &Option<Lead<Set>>, body: Mask| match lead {
-        Some(lead) if lead.required => 0,
-        Some(lead) if lead.possessive => body & !lead.set.mask,
-        _ => body,
-    };
+fn certain(rule: &Rule<Mask>) -> Mask {
     match rule {
         Rule::Run {
             lead, body, min: 1, ..
         }
-        | Rule::Ending { lead, body, .. } => free(lead, body.mask),
-        Rule::Group { digit, .. } => digit.mask,
+        | Rule::Ending { lead, body, .. } => match lead {
+            Some(lead) if lead.required => 0,
+            Some(lead) if lead.possessive => body & !lead.set,
+            _ => *body,
+        },
+        Rule::Group { digit, .. } => *digit,
         _ => 0,
     }
 }

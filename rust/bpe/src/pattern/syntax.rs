@@ -195,7 +195,7 @@ impl Parser {
                 continue;
             }
             let start = self.at;
-            let atom = self.atom(flags)?;
+            let atom = self.atom(*flags)?;
             let repeated = matches!(self.peek(), Some('?' | '*' | '+' | '{'));
             if self.dialect == Dialect::Oniguruma && flags.fold {
                 match self.chars.get(start..self.at) {
@@ -250,8 +250,8 @@ impl Parser {
         None
     }
 
-    fn group(&mut self, flags: &Flags) -> Option<Ast> {
-        let mut inner = *flags;
+    fn group(&mut self, flags: Flags) -> Option<Ast> {
+        let mut inner = flags;
         let wrap: fn(Ast) -> Ast = if self.eat("?=") {
             |node| look(true, false, node)
         } else if self.eat("?!") {
@@ -284,7 +284,7 @@ impl Parser {
         self.eat(")").then(|| wrap(node))
     }
 
-    fn atom(&mut self, flags: &Flags) -> Option<Ast> {
+    fn atom(&mut self, flags: Flags) -> Option<Ast> {
         let c = self.next()?;
         let class = match c {
             '(' => return self.group(flags),
@@ -300,23 +300,16 @@ impl Parser {
             '^' if !flags.multi_line => return Some(Ast::TextStart),
             '$' if !flags.multi_line => return Some(Ast::TextEnd),
             '^' | '$' | '?' | '*' | '+' | '{' | '}' => return None,
-            '\\' => match self.peek()? {
-                'A' => return Some(self.anchor(Ast::TextStart)),
-                'z' => return Some(self.anchor(Ast::TextEnd)),
-                // Only Oniguruma's meaning is certain.
-                'Z' if self.dialect == Dialect::Oniguruma => {
-                    return Some(self.anchor(Ast::TextEndNewline));
-                }
-                _ => self.escape(flags)?,
-            },
+            '\\' if self.eat("A") => return Some(Ast::TextStart),
+            '\\' if self.eat("z") => return Some(Ast::TextEnd),
+            // In the Rust dialect this is left to the general engine.
+            '\\' if self.dialect == Dialect::Oniguruma && self.eat("Z") => {
+                return Some(Ast::TextEndNewline);
+            }
+            '\\' => self.escape(flags)?,
             c => self.literal(c, flags)?,
         };
         Some(Ast::Class(class))
-    }
-
-    fn anchor(&mut self, ast: Ast) -> Ast {
-        self.at += 1;
-        ast
     }
 
     /// A quantifier behind `atom`, if there is one.
@@ -398,12 +391,12 @@ impl Parser {
     }
 
     /// One character meant literally.
-    fn literal(&self, c: char, flags: &Flags) -> Option<ClassUnicode> {
+    fn literal(&self, c: char, flags: Flags) -> Option<ClassUnicode> {
         self.fold(single(c), flags)
     }
 
     /// The set with case folding, if that is on.
-    fn fold(&self, class: ClassUnicode, flags: &Flags) -> Option<ClassUnicode> {
+    fn fold(&self, class: ClassUnicode, flags: Flags) -> Option<ClassUnicode> {
         if !flags.fold {
             return Some(class);
         }
@@ -417,7 +410,7 @@ impl Parser {
     }
 
     /// The set as it is; refused where folding would change it and the dialects may disagree.
-    fn unfolded(&self, class: ClassUnicode, flags: &Flags) -> Option<ClassUnicode> {
+    fn unfolded(&self, class: ClassUnicode, flags: Flags) -> Option<ClassUnicode> {
         if !flags.fold {
             return Some(class);
         }
@@ -427,7 +420,7 @@ impl Parser {
     }
 
     /// An escape that means one character of a set; the backslash is already read.
-    fn escape(&mut self, flags: &Flags) -> Option<ClassUnicode> {
+    fn escape(&mut self, flags: Flags) -> Option<ClassUnicode> {
         let c = self.next()?;
         let oniguruma = self.dialect == Dialect::Oniguruma;
         match c {
@@ -543,7 +536,7 @@ impl Parser {
     }
 
     /// A bracket expression; the opening bracket is already read.
-    fn bracket(&mut self, flags: &Flags) -> Option<ClassUnicode> {
+    fn bracket(&mut self, flags: Flags) -> Option<ClassUnicode> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return None;
@@ -591,12 +584,12 @@ impl Parser {
     }
 
     /// A character, escape or range inside a bracket; `c` is already read.
-    fn bracket_item(&mut self, c: char, flags: &Flags) -> Option<ClassUnicode> {
+    fn bracket_item(&mut self, c: char, flags: Flags) -> Option<ClassUnicode> {
         let plain = Flags::default();
         let item = if c == '\\' {
             // A set may not open a range, and only a set needs its folding here.
             let at = self.at;
-            let item = self.escape(&plain)?;
+            let item = self.escape(plain)?;
             if one_char(&item).is_none() {
                 self.at = at;
                 return self.escape(flags);
@@ -612,7 +605,7 @@ impl Parser {
         }
         self.at += 1;
         let last = match self.next()? {
-            '\\' => self.escape(&plain)?,
+            '\\' => self.escape(plain)?,
             '-' | '&' => return None,
             c => single(c),
         };

@@ -3,7 +3,9 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 /// Spellings and their family; all spellings of a family in one block cut alike.
 const SPELLINGS: &[(&str, &[&str])] = &[
@@ -111,6 +113,9 @@ const SPELLINGS: &[(&str, &[&str])] = &[
     ("run", &[r"[\r\n]"]),
     ("rules", &[r"\s?\p{L}+"]),
     ("rules", &[r"\s?\p{P}+"]),
+    ("rules", &[r"\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿ]+"]),
+    ("rules", &[r"\s?[!-/:-~！-／：-～‘-‟\u3000-。]+"]),
+    ("run", &[r"[一-龥\u0800-一가-퟿]+"]),
     ("rules", &[r"(?<=\d)(?=(?:\d{3})+(?!\d))"]),
     ("rules", &[r"(?=(\d{3})+(?!\d))|\d+|\D+"]),
     ("rules", &[r"\p{N}+|\P{N}+"]),
@@ -215,6 +220,23 @@ static COMMON: LazyLock<Vec<(Pattern, Oracle)>> = LazyLock::new(|| {
             )
         })
         .collect()
+});
+
+/// Oniguruma patterns that end lines, with oracles that spell out what `$` means there.
+static LINES: LazyLock<Vec<(Pattern, Oracle)>> = LazyLock::new(|| {
+    [
+        (r"\s+$", r"\s+(?=\n|\z)"),
+        (r"\s++$", r"\s++(?=\n|\z)"),
+        (r"[ \t]++$|\s", r"[ \t]++(?=\n|\z)|\s"),
+        (r"[^a]+$|a", r"[^a]+(?=\n|\z)|a"),
+    ]
+    .into_iter()
+    .map(|(source, meaning)| {
+        let pattern = Pattern::new(source, Dialect::Oniguruma).unwrap();
+        assert!(pattern.family().is_some(), "{source}");
+        (pattern, Oracle::new(meaning))
+    })
+    .collect()
 });
 
 /// The patterns of [`GENERAL`].
@@ -335,11 +357,23 @@ fn text(most: usize) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece(), 0..most).prop_map(|pieces| pieces.concat())
 }
 
-/// Text that is mostly ASCII, long enough to fill several blocks of 64.
+/// Text that is mostly ASCII, long enough for several blocks of 64: words and numbers, or all
+/// that the formulas for blocks have cases for.
 fn ascii() -> impl Strategy<Value = Vec<u8>> {
-    let common = "etaoin  shrdlu E T'.,1230/\n\r\t-";
-    let common: Vec<u8> = common.bytes().collect();
-    prop::collection::vec(prop::sample::select(common), 0..400)
+    let words = [
+        "the ", "quick ", "Brown", "FOXes", "don't ", "WE'LL ", "a", "I'", ".\n", ", ", " (x)",
+        "12", "1234567", " ", "\n\n", "    ", "\t", "'s", "'S'd", "x'lL", "://", "é", "日本",
+        "\n//",
+    ];
+    let cases = [
+        "a", "b", "s", "t", "S", "T", "re", "'", "'s", "'LL", " ", " ", "\n", "\r", "\t", ".", "/",
+        "1", "12", "\x0b", "-", "_",
+    ];
+    prop_oneof![
+        prop::collection::vec(prop::sample::select(words.to_vec()), 20..120),
+        prop::collection::vec(prop::sample::select(cases.to_vec()), 60..400),
+    ]
+    .prop_map(|pieces| pieces.concat().into_bytes())
 }
 
 #[test]
@@ -474,6 +508,79 @@ fn empty_matches_are_given_where_the_engines_give_them() {
     }
 }
 
+/// The corpora in `shared/data` above the repository, or in the folder `TOKSEAM_CORPORA`.
+fn corpus(name: &str) -> Option<Vec<u8>> {
+    let folder = std::env::var_os("TOKSEAM_CORPORA")
+        .map(PathBuf::from)
+        .or_else(|| {
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .ancestors()
+                .map(|folder| folder.join("shared/data/corpora"))
+                .find(|folder| folder.is_dir())
+        });
+    let text = folder.and_then(|folder| std::fs::read(folder.join(name)).ok());
+    if text.is_none() {
+        println!("skipped {name}: no such corpus; set TOKSEAM_CORPORA to its folder");
+    }
+    text
+}
+
+#[test]
+fn corpora_are_cut_alike() {
+    for name in ["english.txt", "code.txt", "multilingual.txt", "numeric.txt"] {
+        let Some(text) = corpus(name) else {
+            continue;
+        };
+        // A slice of each that ends inside a character as often as not.
+        let from = text.len() / 3;
+        let text = &text[from..from + 30_000];
+        for (pattern, oracle) in PATTERNS.iter() {
+            oracle.compare(pattern, text);
+        }
+    }
+}
+
+#[test]
+fn long_runs_take_linear_time() {
+    let runs = [
+        "1", "a", "A", " ", "\n", ".", "'", "\n ", "日", "٣", "a1", " '", "'s", "1 ", "/\n",
+    ];
+    let patterns = SPELLINGS
+        .iter()
+        .map(|(_, spellings)| Pattern::new(spellings[0], Dialect::Rust).unwrap())
+        .chain(LINES.iter().map(|(pattern, _)| pattern.clone()));
+    for pattern in patterns {
+        for run in runs {
+            let text = run.repeat(300_000 / run.len()).into_bytes();
+            let mut cuts = vec![0; text.len() / 64 + 1];
+            let start = Instant::now();
+            pattern.cut(&text, 0, text.len(), &mut cuts).unwrap();
+            // Some milliseconds; a quadratic scan would take 45 billion steps.
+            let took = start.elapsed();
+            assert!(
+                took < Duration::from_secs(10),
+                "{} on {run:?}: {took:?}",
+                pattern.source()
+            );
+        }
+    }
+}
+
+#[test]
+fn long_runs_are_cut_alike() {
+    for run in [
+        "1", "a", "A", " ", "\n", ".", "\n ", "日", "٣", "'s", "/\n", " .", "A日",
+    ] {
+        for length in [63, 64, 65, 200] {
+            let text = format!("{}b", run.repeat(length)).into_bytes();
+            for (pattern, oracle) in PATTERNS.iter() {
+                oracle.compare(pattern, &text);
+                oracle.compare(pattern, &text[..text.len() - 1]);
+            }
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn cuts_are_those_of_the_general_engine(text in text(24)) {
@@ -483,9 +590,15 @@ proptest! {
     }
 
     #[test]
-    fn long_ascii_is_cut_alike(text in ascii()) {
+    fn long_ascii_is_cut_alike(text in ascii(), start in text(3), from in 0..9_usize) {
+        let text = [start, text].concat();
         for (pattern, oracle) in PATTERNS.iter() {
-            oracle.compare(pattern, &text);
+            let from = from.min(text.len());
+            prop_assert_eq!(
+                fast_cuts(pattern, &text, from, text.len()),
+                oracle.cuts(&text[from..]),
+                "{}", pattern.source()
+            );
         }
     }
 
@@ -504,7 +617,7 @@ proptest! {
 
     #[test]
     fn dialects_agree_on_common_patterns(text in text(24)) {
-        for (pattern, oracle) in COMMON.iter() {
+        for (pattern, oracle) in COMMON.iter().chain(LINES.iter()) {
             oracle.compare(pattern, &text);
         }
     }

@@ -1,0 +1,545 @@
+//! Blocks of ASCII: the cuts of known families, 64 bytes at a time.
+//!
+//! From a position where a match starts, the classes of the next 64 bytes become bit masks, and
+//! a few shifts and additions give every later piece start in the block. Where a decision would
+//! need what is not ASCII, not in the block, or too rare to have a formula, the block ends
+//! early; if it then holds no certain piece start, the [`Scanner`] finds the next match.
+//!
+//! The formulas, with `x[i-1]` the class before and the block's first byte a start:
+//! - a letter starts a piece unless it follows a letter or its lead; where case counts, also
+//!   as a capital behind a small letter;
+//! - a digit does behind anything else, then every third digit (or each, or right-aligned);
+//! - a mark (anything else) does unless it follows a mark or a blank;
+//! - a run of white space does at its first character, behind its last line break, and at its
+//!   last character if more than one is left there; line breaks behind marks belong to them;
+//! - contractions are looked at one by one.
+//!
+//! Invariant: the cuts are those of the scanner on the same rules.
+//!
+//! Cost: about a dozen word operations for 8 bytes, and as many again for a block.
+
+use super::class::Mask;
+use super::scan::{Memory, Scanner};
+
+/// The families that have formulas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// GPT-2.
+    Gpt2,
+    /// GPT-2 without contractions.
+    Gpt2Plain,
+    /// cl100k and Llama-3.
+    Cl100k,
+    /// Qwen2; marks are not ASCII, so Qwen3.5 too.
+    Qwen,
+    /// o200k.
+    O200k,
+    /// Tekken.
+    Tekken,
+    /// `SuperBPE` generation A, stage 1.
+    SuperA1,
+    /// `SuperBPE` generation B, stage 1.
+    SuperB1,
+    /// `SuperBPE` generation B, stage 2.
+    SuperB2,
+}
+
+/// Which contractions, and where.
+#[derive(PartialEq, Eq)]
+enum Contractions {
+    None,
+    /// At the start of a match, small letters only.
+    Small,
+    /// At the start of a match.
+    Any,
+    /// Behind a word, as a part of it.
+    Behind,
+}
+
+/// How runs of digits are cut.
+#[derive(PartialEq, Eq)]
+enum Numbers {
+    /// Whole, with a blank before them.
+    Whole,
+    /// One by one.
+    Single,
+    /// In threes from the left.
+    Threes,
+    /// In threes from the right.
+    Right,
+}
+
+/// What may follow a run of marks.
+#[derive(PartialEq, Eq)]
+enum Tail {
+    None,
+    Breaks,
+    BreaksAndSlashes,
+}
+
+/// What sets the word families apart.
+trait Words {
+    const CONTRACTIONS: Contractions;
+    const NUMBERS: Numbers;
+    const TAIL: Tail;
+    /// Any character but a digit, letter or line break may lead a word, and white space up to a
+    /// line break is one piece; else only a blank leads.
+    const FREE_LEAD: bool;
+    /// A capital behind a small letter starts a word.
+    const CASED: bool;
+}
+
+macro_rules! words {
+    ($name:ident, $contractions:ident, $numbers:ident, $tail:ident, $free:literal, $cased:literal) => {
+        struct $name;
+        impl Words for $name {
+            const CONTRACTIONS: Contractions = Contractions::$contractions;
+            const NUMBERS: Numbers = Numbers::$numbers;
+            const TAIL: Tail = Tail::$tail;
+            const FREE_LEAD: bool = $free;
+            const CASED: bool = $cased;
+        }
+    };
+}
+
+words!(Gpt2, Small, Whole, None, false, false);
+words!(Gpt2Plain, None, Whole, None, false, false);
+words!(Cl100k, Any, Threes, Breaks, true, false);
+words!(Qwen, Any, Single, Breaks, true, false);
+words!(O200k, Behind, Threes, BreaksAndSlashes, true, true);
+words!(Tekken, None, Single, BreaksAndSlashes, true, true);
+words!(SuperA1, None, Right, None, false, false);
+words!(SuperB1, None, Threes, BreaksAndSlashes, true, true);
+
+/// Cuts a text of its own that lies at `base` in the text of `cuts`.
+pub(crate) fn cut(shape: Shape, scanner: &Scanner, text: &[u8], base: usize, cuts: &mut [u64]) {
+    let mut cutter = Cutter {
+        scanner,
+        text,
+        base,
+        cuts,
+    };
+    match shape {
+        Shape::Gpt2 => cutter.run(&word_starts::<Gpt2>),
+        Shape::Gpt2Plain => cutter.run(&word_starts::<Gpt2Plain>),
+        Shape::Cl100k => cutter.run(&word_starts::<Cl100k>),
+        Shape::Qwen => cutter.run(&word_starts::<Qwen>),
+        Shape::O200k => cutter.run(&word_starts::<O200k>),
+        Shape::Tekken => cutter.run(&word_starts::<Tekken>),
+        Shape::SuperA1 => cutter.run(&word_starts::<SuperA1>),
+        Shape::SuperB1 => cutter.run(&word_starts::<SuperB1>),
+        Shape::SuperB2 => cutter.run(&superword_cuts),
+    }
+}
+
+/// Bytes of a block.
+const BLOCK: usize = 64;
+
+/// How far a block got.
+struct Progress {
+    /// Cuts, of which those up to `to` are certain.
+    cuts: u64,
+    /// Where the next block may start; 0 if nowhere.
+    to: u32,
+    /// Bytes of the block before the first that stopped it.
+    limit: u32,
+}
+
+struct Cutter<'a> {
+    scanner: &'a Scanner,
+    text: &'a [u8],
+    base: usize,
+    cuts: &'a mut [u64],
+}
+
+impl Cutter<'_> {
+    #[inline]
+    fn run(&mut self, starts: &impl Fn(&[u8; BLOCK]) -> Progress) {
+        let mut memory = Memory::new();
+        let mut at = 0;
+        while let Some(block) = self.text.get(at..).and_then(<[u8]>::first_chunk) {
+            let progress = starts(block);
+            if progress.to > 0 {
+                let certain = progress.cuts & (u64::MAX >> (63 - progress.to)) & !1;
+                self.set_all(at, certain);
+                at += progress.to as usize;
+            }
+            if progress.limit < BLOCK as u32 || progress.to == 0 {
+                // Go over what stopped the block.
+                let over = match progress.limit {
+                    64 => at + 1,
+                    limit => at - progress.to as usize + limit as usize + 1,
+                };
+                while at < over {
+                    at = self.step(at, &mut memory);
+                }
+            }
+        }
+        while at < self.text.len() {
+            at = self.step(at, &mut memory);
+        }
+    }
+
+    /// Goes on to the end of the next match that is not empty, or of the text.
+    fn step(&mut self, mut at: usize, memory: &mut Memory) -> usize {
+        loop {
+            let (bit, length): (Mask, usize) = self.scanner.classes().at(self.text, at);
+            if length == 0 {
+                return at;
+            }
+            match self.scanner.find(self.text, at, bit, length, memory) {
+                None => at += length,
+                Some(end) => {
+                    self.set(at);
+                    if end > at {
+                        self.set(end);
+                        return end;
+                    }
+                    at += length;
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn set(&mut self, at: usize) {
+        if 0 < at && at < self.text.len() {
+            self.set_all(at, 1);
+        }
+    }
+
+    /// Sets a bit for each bit of `cuts`, the first one at `at`.
+    #[inline]
+    fn set_all(&mut self, at: usize, cuts: u64) {
+        let place = self.base + at;
+        if let Some(word) = self.cuts.get_mut(place / 64) {
+            *word |= cuts << (place % 64);
+        }
+        // Twice, as a shift by 64 is none.
+        let rest = cuts >> 1 >> (63 - place % 64);
+        if rest != 0
+            && let Some(word) = self.cuts.get_mut(place / 64 + 1)
+        {
+            *word |= rest;
+        }
+    }
+}
+
+/// Classes of a block, one bit a byte. Marks are what is none of these; bytes that are not
+/// ASCII are `wide` and have no other meaning.
+#[derive(Default)]
+struct Classes {
+    letter: u64,
+    upper: u64,
+    digit: u64,
+    /// White space, line breaks included.
+    white: u64,
+    /// U+0020.
+    blank: u64,
+    /// Line feed and carriage return.
+    breaks: u64,
+    quote: u64,
+    slash: u64,
+    wide: u64,
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = ONES << 7;
+
+/// High bit of each byte of `bytes`, all below 128, that is at least `least`.
+#[inline]
+const fn at_least(bytes: u64, least: u8) -> u64 {
+    bytes + ONES * (0x80 - least as u64)
+}
+
+/// High bit of each byte in the range; other bits are noise.
+#[inline]
+const fn in_range(bytes: u64, first: u8, last: u8) -> u64 {
+    at_least(bytes, first) & !at_least(bytes, last + 1)
+}
+
+/// The high bits of the bytes, the first byte's last.
+#[inline]
+const fn gather(bytes: u64) -> u64 {
+    ((bytes & HIGH) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
+impl Classes {
+    #[inline]
+    fn new(block: &[u8; BLOCK], cased: bool, slashes: bool) -> Self {
+        let mut classes = Self::default();
+        let (chunks, _) = block.as_chunks::<8>();
+        for (number, chunk) in chunks.iter().enumerate() {
+            let raw = u64::from_le_bytes(*chunk);
+            let bytes = raw & !HIGH;
+            let shift = number * 8;
+            let blank = in_range(bytes, b' ', b' ');
+            let white = in_range(bytes, b'\t', b'\r') | blank;
+            let breaks = in_range(bytes, b'\n', b'\n') | in_range(bytes, b'\r', b'\r');
+            classes.letter |= gather(in_range(bytes | ONES << 5, b'a', b'z')) << shift;
+            classes.digit |= gather(in_range(bytes, b'0', b'9')) << shift;
+            classes.blank |= gather(blank) << shift;
+            classes.white |= gather(white) << shift;
+            classes.breaks |= gather(breaks) << shift;
+            classes.quote |= gather(in_range(bytes, b'\'', b'\'')) << shift;
+            classes.wide |= gather(raw) << shift;
+            if cased {
+                classes.upper |= gather(in_range(bytes, b'A', b'Z')) << shift;
+            }
+            if slashes {
+                classes.slash |= gather(in_range(bytes, b'/', b'/')) << shift;
+            }
+        }
+        classes
+    }
+}
+
+/// The bits behind the runs of `set` that begin at the bits of `first`.
+#[inline]
+const fn behind(first: u64, set: u64) -> u64 {
+    set.wrapping_add(first) & !set
+}
+
+/// Lowest bit of each group of three digits, counted from the left.
+#[inline]
+fn threes(digit: u64) -> u64 {
+    let mut first = digit & !(digit << 1);
+    let mut all = 0;
+    let full = digit & digit << 1 & digit << 2;
+    while first != 0 {
+        all |= first;
+        first = first << 3 & full;
+    }
+    all
+}
+
+/// Piece starts in the word families.
+#[inline]
+fn word_starts<W: Words>(block: &[u8; BLOCK]) -> Progress {
+    let slashes = W::TAIL == Tail::BreaksAndSlashes;
+    let Classes {
+        letter,
+        upper,
+        digit,
+        white,
+        blank,
+        breaks,
+        quote,
+        slash,
+        wide,
+    } = Classes::new(block, W::CASED, slashes);
+    let mark = !(letter | digit | white | wide);
+    let bound = (mark | blank) << 1;
+    let mut limit = wide.trailing_zeros();
+
+    // Marks; a run with a blank before it starts there.
+    let mut starts = mark & !bound;
+
+    // Letters.
+    if W::FREE_LEAD {
+        let lead = starts & letter >> 1 | white & !breaks;
+        starts |= letter & !((letter | lead) << 1);
+    } else {
+        starts |= letter & !((letter | blank) << 1);
+    }
+    if W::CASED {
+        starts |= upper & (letter & !upper) << 1;
+    }
+
+    // White space.
+    if W::FREE_LEAD {
+        let (first, after_marks) = white_starts(mark, white, breaks);
+        starts |= first;
+        if slashes && after_marks & slash != 0 {
+            // What follows a slash in such a tail is rare.
+            limit = limit.min((after_marks & slash).trailing_zeros());
+        }
+    } else {
+        starts |= white & !(white << 1);
+        starts |= white & white << 1 & !(white >> 1);
+    }
+
+    // Digits.
+    let mut to = u32::MAX;
+    match W::NUMBERS {
+        Numbers::Whole => starts |= digit & !((digit | blank) << 1),
+        Numbers::Single => starts |= digit,
+        Numbers::Threes => starts |= threes(digit),
+        Numbers::Right => {
+            let mut open = digit & !(digit << 1);
+            while open != 0 {
+                let first = open.trailing_zeros();
+                open &= open - 1;
+                let length = (digit >> first).trailing_ones();
+                starts |= 1 << first;
+                let mut group = first + length % 3;
+                while group < first + length {
+                    starts |= 1 << group;
+                    group += 3;
+                }
+            }
+            to = to.min(start_of_open_run(digit, limit));
+        }
+    }
+
+    // A run of white space that goes on beyond the limit is not decided but for its start.
+    to = to
+        .min(start_of_open_run(white, limit))
+        .min(limit.saturating_sub(4));
+
+    if W::CONTRACTIONS != Contractions::None {
+        let behind_word = W::CONTRACTIONS == Contractions::Behind;
+        let before = if behind_word { letter << 1 } else { !bound };
+        let reachable = !(u64::MAX << to << 1);
+        starts = take_contractions::<W>(block, starts, quote & before & letter >> 1 & reachable);
+    }
+
+    let certain = starts & !(u64::MAX << to << 1);
+    Progress {
+        cuts: starts,
+        to: last(certain),
+        limit,
+    }
+}
+
+/// Position of the last bit, 0 if there is none.
+#[inline]
+fn last(bits: u64) -> u32 {
+    bits.checked_ilog2().unwrap_or(0)
+}
+
+/// Piece starts in white space where line breaks count, and what is right behind line breaks
+/// that belong to marks.
+#[inline]
+fn white_starts(mark: u64, white: u64, breaks: u64) -> (u64, u64) {
+    let plain = white & !breaks;
+    let taken = breaks & mark << 1;
+    let after_marks = behind(taken, breaks);
+    // Behind breaks a piece starts unless another break follows in the same run.
+    let mut after = plain & breaks << 1;
+    if behind(after, plain) & breaks != 0 {
+        let mut open = after;
+        while open != 0 {
+            let first = open & open.wrapping_neg();
+            open ^= first;
+            if behind(first, plain) & breaks != 0 {
+                after ^= first;
+            }
+        }
+    }
+    let first = white & !(white << 1) & !taken;
+    let last = plain & plain << 1 & !(white >> 1);
+    (first | last | after | after_marks & plain, after_marks)
+}
+
+/// Moves the starts at the contractions among `quotes`.
+#[inline]
+fn take_contractions<W: Words>(block: &[u8; BLOCK], mut starts: u64, quotes: u64) -> u64 {
+    let behind_word = W::CONTRACTIONS == Contractions::Behind;
+    let mut open = quotes;
+    let mut done = u32::MAX;
+    while open != 0 {
+        let at = open.trailing_zeros();
+        open &= open - 1;
+        // One contraction does not follow another as a part of the same word.
+        if behind_word && at == done {
+            continue;
+        }
+        let length = contraction(block, at as usize, W::CONTRACTIONS == Contractions::Small);
+        if length == 0 {
+            continue;
+        }
+        let inside = ((1 << length) - 1) << at;
+        starts &= if behind_word {
+            !inside
+        } else {
+            !inside | 1 << at
+        };
+        done = at + length;
+        starts |= 1 << done;
+    }
+    starts
+}
+
+/// Where the run of `set` that reaches `limit` starts; large if there is none.
+#[inline]
+fn start_of_open_run(set: u64, limit: u32) -> u32 {
+    if limit == 0 {
+        return 0;
+    }
+    let length = (set << (64 - limit)).leading_ones();
+    if length == 0 {
+        u32::MAX
+    } else {
+        limit - length.min(limit)
+    }
+}
+
+/// Length of the contraction at the apostrophe, 0 if there is none.
+#[inline]
+fn contraction(block: &[u8; BLOCK], at: usize, small: bool) -> u32 {
+    let letter = |i: usize| {
+        let byte = block.get(at + i).copied().unwrap_or(0);
+        if small {
+            byte
+        } else {
+            byte.to_ascii_lowercase()
+        }
+    };
+    match (letter(1), letter(2)) {
+        (b's' | b't' | b'm' | b'd', _) => 2,
+        (b'r' | b'v', b'e') | (b'l', b'l') => 3,
+        _ => 0,
+    }
+}
+
+/// Cuts of `SuperBPE` generation B, stage 2: digits in threes, two or more marks, and blanks
+/// short of the last. Letters are in no match, so that all before a letter is certain; so is all
+/// before a group of digits.
+#[inline]
+fn superword_cuts(block: &[u8; BLOCK]) -> Progress {
+    let Classes {
+        letter,
+        digit,
+        white,
+        blank,
+        breaks,
+        slash,
+        wide,
+        ..
+    } = Classes::new(block, false, true);
+    let mark = !(letter | digit | white | wide);
+    let mut limit = wide.trailing_zeros();
+
+    let groups = threes(digit);
+    let mut cuts = groups | digit << 1 & !digit;
+
+    let first = mark & !(mark << 1) & mark >> 1;
+    cuts |= first >> 1 & blank | first & !(blank << 1);
+    let end = behind(first, mark);
+    let tail = behind(end & breaks, breaks);
+    cuts |= end & !breaks | tail;
+    if tail & slash != 0 {
+        limit = limit.min((tail & slash).trailing_zeros());
+    }
+
+    // Runs of blanks of two or more, or before other white space.
+    let mut open = blank & !(blank << 1) & white >> 1;
+    while open != 0 {
+        let at = open.trailing_zeros();
+        open &= open - 1;
+        let length = (blank >> at).trailing_ones();
+        let next = at + length;
+        cuts |= 1 << at;
+        if next < 64 {
+            cuts |= 1 << (next - (white >> next & 1 ^ 1) as u32);
+        }
+    }
+
+    let certain = (letter | groups) & !u64::MAX.checked_shl(limit).unwrap_or(0);
+    Progress {
+        cuts,
+        to: last(certain),
+        limit,
+    }
+}
