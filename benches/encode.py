@@ -42,6 +42,7 @@ import texts  # noqa: E402
 import tiktoken  # noqa: E402
 import tokenizers  # noqa: E402
 import vocabularies  # noqa: E402
+
 from tokseam import Tokenizer  # noqa: E402
 
 DOCUMENT = 5_000

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
+
 from tokseam import _bundled
 from tokseam.cli.app import app
-from typer.testing import CliRunner
 
 TEXT = "Tokens meet at seams: naïve 数字 12345."
 

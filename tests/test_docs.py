@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from sources import ROOT
+
 import tokseam
-from conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)

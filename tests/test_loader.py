@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import vocabularies
-from conftest import FULL, SEED, stock_from
+from sources import FULL, SEED, stock_from
 from texts import SCRIPTS
+
 from tokseam import Tokenizer, TokseamError, UnsupportedTokenizerError, VocabError
 
 TEXT = "".join(SCRIPTS)
@@ -215,6 +216,14 @@ def test_truncated(base: str) -> None:
     data = json.dumps(BASES[base]()).encode()
     for end in range(0, len(data), 1 if FULL else 37):
         assert use(data[:end]) is None
+
+
+def test_a_huge_count_costs_nothing() -> None:
+    tree = fallback()
+    tree["decoder"]["decoders"][-1] |= {"start": 2**62, "stop": 2**62}
+    tokenizer = use(json.dumps(tree))
+    assert tokenizer is not None
+    assert tokenizer.decode(tokenizer.encode("  the  ")) == "the"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import corpora
+from sources import corpora
+
 from tokseam import Ragged, Tokenizer, TokseamError, UnknownTokenError, _bundled
 
 TEXT = "Tokens meet at seams: naïve 数字 12345.\n"

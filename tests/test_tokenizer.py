@@ -14,10 +14,11 @@ import pytest
 import tiktoken
 import tokenizers
 import vocabularies
-from conftest import NAMES, SEED, ours, stock_from, vocabulary
 from hypothesis import given
 from hypothesis import strategies as st
+from sources import NAMES, SEED, ours, stock_from, vocabulary
 from texts import adversarial
+
 from tokseam import (
     Tokenizer,
     UnknownTokenError,

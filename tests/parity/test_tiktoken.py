@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import tiktoken
 import vocabularies
-from conftest import SEED, compared, corpora, missing, ours
 from hypothesis import given
+from sources import SEED, compared, corpora, missing, ours
 from texts import adversarial, worst_cases
+
 from tokseam import Tokenizer
 
 NAMES = ("cl100k", "o200k", "llama3", "qwen2", "tekken")

@@ -5,12 +5,13 @@ import random
 import numpy as np
 import pytest
 import tokenizers
-from conftest import FULL, NAMES, SEED, compared, corpora, ours, stock
 from hypothesis import given
 from hypothesis import strategies as st
+from sources import FULL, NAMES, SEED, compared, corpora, ours, stock
 from texts import adversarial, worst_cases
-from tokseam import Tokenizer, VocabError
 from vocabularies import CHARACTERS
+
+from tokseam import Tokenizer, VocabError
 
 
 def touched(text: str, offsets: np.ndarray) -> list[tuple[int, int]]:

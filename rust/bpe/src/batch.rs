@@ -141,7 +141,8 @@ impl Batch {
     fn append(&mut self, mut other: Self) {
         let base = self.ids.len() as i64;
         self.ids.append(&mut other.ids);
-        self.offsets.extend(other.offsets[1..].iter().map(|offset| base + offset));
+        self.offsets
+            .extend(other.offsets[1..].iter().map(|offset| base + offset));
     }
 }
 

@@ -67,12 +67,18 @@ mod tests {
 
     #[test]
     fn one_character_a_byte() {
-        assert_eq!((char_of(b' '), char_of(b'\n'), char_of(b'a')), ('Ġ', 'Ċ', 'a'));
+        assert_eq!(
+            (char_of(b' '), char_of(b'\n'), char_of(b'a')),
+            ('Ġ', 'Ċ', 'a')
+        );
         assert_eq!((char_of(0), char_of(0xAD), char_of(0xFF)), ('Ā', 'Ń', 'ÿ'));
         for byte in 0..=255 {
             assert_eq!(byte_of(char_of(byte)), Some(byte));
         }
-        let all = (0..0x2_0000).filter_map(char::from_u32).filter_map(byte_of).count();
+        let all = (0..0x2_0000)
+            .filter_map(char::from_u32)
+            .filter_map(byte_of)
+            .count();
         assert_eq!(all, 256);
     }
 

@@ -78,11 +78,12 @@ impl Tokenizer {
     /// The maximal ranges without special ids.
     fn runs<'i>(&'i self, ids: &'i [u32]) -> impl Iterator<Item = std::ops::Range<usize>> + 'i {
         let mut start = 0;
-        ids.split(|id| self.special_ids().contains(id)).map(move |run| {
-            let range = start..start + run.len();
-            start = range.end + 1;
-            range
-        })
+        ids.split(|id| self.special_ids().contains(id))
+            .map(move |run| {
+                let range = start..start + run.len();
+                start = range.end + 1;
+                range
+            })
     }
 
     /// Encodes what ids decode to; false if that is no text.
@@ -148,7 +149,10 @@ impl Tokenizer {
                     }
                 }
             }
-            let Some(symbol) = encoder.symbols().of_id(id).filter(|&symbol| encoder.is_own(symbol))
+            let Some(symbol) = encoder
+                .symbols()
+                .of_id(id)
+                .filter(|&symbol| encoder.is_own(symbol))
             else {
                 return pair;
             };
@@ -167,7 +171,11 @@ impl Tokenizer {
         if !self.encode_again(run, &mut again)? {
             return Ok(Some((0, Reason::InvalidUtf8)));
         }
-        let same = run.iter().zip(&again).take_while(|(left, right)| left == right).count();
+        let same = run
+            .iter()
+            .zip(&again)
+            .take_while(|(left, right)| left == right)
+            .count();
         if same == run.len() && same == again.len() {
             return Ok(None);
         }

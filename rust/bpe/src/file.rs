@@ -78,7 +78,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawMerge<'a> {
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 f.write_str("two tokens, as [\"left\", \"right\"] or as \"left right\"")
             }
-            fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+            fn visit_borrowed_str<E: serde::de::Error>(
+                self,
+                text: &'de str,
+            ) -> Result<Self::Value, E> {
                 match text.split_once(' ') {
                     Some((left, right)) if !right.contains(' ') => Ok(RawMerge(
                         Text(Cow::Borrowed(left)),
@@ -220,14 +223,15 @@ impl<'a> Unread<'a> {
     pub fn new(json: &'a [u8]) -> Result<Self, Error> {
         let json = std::str::from_utf8(json)
             .map_err(|error| Error::Vocab(format!("tokenizer.json is not UTF-8: {error}")))?;
-        let file: RawFile = serde_json::from_str(json).map_err(|error| {
-            match serde_json::from_str::<TypeOnly>(json) {
-                Ok(TypeOnly { model: ModelType { r#type: Some(kind) } }) if kind != "BPE" => {
-                    unsupported_model(&kind)
+        let file: RawFile =
+            serde_json::from_str(json).map_err(|error| {
+                match serde_json::from_str::<TypeOnly>(json) {
+                    Ok(TypeOnly {
+                        model: ModelType { r#type: Some(kind) },
+                    }) if kind != "BPE" => unsupported_model(&kind),
+                    _ => Error::Vocab(format!("not a valid tokenizer.json: {error}")),
                 }
-                _ => Error::Vocab(format!("not a valid tokenizer.json: {error}")),
-            }
-        })?;
+            })?;
         let RawFile { version, model, .. } = file;
         if let Some(version) = version.as_deref().filter(|&version| version != "1.0") {
             return Err(Error::Unsupported {
@@ -252,7 +256,8 @@ impl<'a> Unread<'a> {
             model.dropout.is_some_and(|dropout| dropout != 0.0),
             "encoding would be random; set it to null",
         )?;
-        let affix = |affix: &Option<String>| affix.as_deref().is_some_and(|affix| !affix.is_empty());
+        let affix =
+            |affix: &Option<String>| affix.as_deref().is_some_and(|affix| !affix.is_empty());
         option(
             "continuing_subword_prefix",
             affix(&model.continuing_subword_prefix),
@@ -356,7 +361,12 @@ impl<'a> Unread<'a> {
             Kind::Bytes
         } else {
             Kind::Characters {
-                fallback: self.parts.options.byte_fallback.then(|| fallback(&ids)).flatten(),
+                fallback: self
+                    .parts
+                    .options
+                    .byte_fallback
+                    .then(|| fallback(&ids))
+                    .flatten(),
             }
         };
         Ok(Model {
@@ -370,7 +380,11 @@ impl<'a> Unread<'a> {
     /// The id of a token as the file spells it.
     #[must_use]
     pub fn ids(&self) -> FxHashMap<&str, u32> {
-        self.vocab.0.iter().map(|(text, id)| (&*text.0, *id)).collect()
+        self.vocab
+            .0
+            .iter()
+            .map(|(text, id)| (&*text.0, *id))
+            .collect()
     }
 
     /// The number of entries of the vocabulary.
@@ -414,7 +428,11 @@ pub fn write(parts: &Parts, model: &Model) -> Result<String, Error> {
                 parts: &'a Parts,
                 model: BytePair<'a>,
             }
-            Whole { parts: self.0, model: BytePair(self.0, self.1) }.serialize(serializer)
+            Whole {
+                parts: self.0,
+                model: BytePair(self.0, self.1),
+            }
+            .serialize(serializer)
         }
     }
     impl Serialize for BytePair<'_> {
@@ -465,9 +483,12 @@ pub fn write(parts: &Parts, model: &Model) -> Result<String, Error> {
 fn spelling(model: &Model, id: u32) -> Cow<'_, str> {
     let token = model.token(id);
     match model.kind {
-        Kind::Bytes if model.vocab.id(token) == Some(id) => {
-            Cow::Owned(token.iter().map(|&byte| byte_alphabet::char_of(byte)).collect())
-        }
+        Kind::Bytes if model.vocab.id(token) == Some(id) => Cow::Owned(
+            token
+                .iter()
+                .map(|&byte| byte_alphabet::char_of(byte))
+                .collect(),
+        ),
         // What is not of the alphabet, or of characters, came as UTF-8.
         _ => String::from_utf8_lossy(token),
     }
@@ -490,7 +511,12 @@ pub fn unspelled(text: &[u8], place: usize, at: usize) -> Error {
         .utf8_chunks()
         .next()
         .and_then(|chunk| chunk.valid().chars().next())
-        .map(|character| format!(" of the character {}", display(character.to_string().as_bytes())))
+        .map(|character| {
+            format!(
+                " of the character {}",
+                display(character.to_string().as_bytes())
+            )
+        })
         .unwrap_or_default();
     Error::Vocab(format!(
         "byte 0x{:02X}{character} at byte {at} of the text has no token in this vocabulary; remove it, or use a vocabulary with all 256 bytes",

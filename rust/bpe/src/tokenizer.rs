@@ -109,7 +109,15 @@ impl Tokenizer {
         )?;
         drop(ids);
         drop(unread);
-        Self::new(parts, model, added, normalizer, pretokenizer, decoder, warnings)
+        Self::new(
+            parts,
+            model,
+            added,
+            normalizer,
+            pretokenizer,
+            decoder,
+            warnings,
+        )
     }
 
     /// Makes a tokenizer from the ranks and the pattern of a tiktoken encoding: pretokens are the
@@ -123,25 +131,43 @@ impl Tokenizer {
         pattern: &str,
         specials: impl IntoIterator<Item = (&'a str, u32)>,
     ) -> Result<Self, Error> {
-        let specials: Vec<(String, u32)> =
-            specials.into_iter().map(|(content, id)| (content.to_owned(), id)).collect();
+        let specials: Vec<(String, u32)> = specials
+            .into_iter()
+            .map(|(content, id)| (content.to_owned(), id))
+            .collect();
         // Special tokens stand in the vocabulary too, since stock `tokenizers` gives an added
         // token another id otherwise; but no text is looked up to them.
         let vocab = Vocab::new(
-            ranks.iter().map(|&(token, rank)| (token, rank, true)).chain(
-                specials.iter().map(|(content, id)| (content.as_bytes(), *id, false)),
-            ),
+            ranks
+                .iter()
+                .map(|&(token, rank)| (token, rank, true))
+                .chain(
+                    specials
+                        .iter()
+                        .map(|(content, id)| (content.as_bytes(), *id, false)),
+                ),
         )?;
         let mut merges = Vec::new();
         for &(token, result) in ranks {
             for cut in 1..token.len() {
-                if let (Some(left), Some(right)) = (vocab.id(&token[..cut]), vocab.id(&token[cut..])) {
-                    merges.push(Merge { left, right, result });
+                if let (Some(left), Some(right)) =
+                    (vocab.id(&token[..cut]), vocab.id(&token[cut..]))
+                {
+                    merges.push(Merge {
+                        left,
+                        right,
+                        result,
+                    });
                 }
             }
         }
         merges.sort_unstable_by_key(|merge| (merge.result, merge.left, merge.right));
-        let model = Model { kind: Kind::Bytes, vocab, merges, ignore_merges: true };
+        let model = Model {
+            kind: Kind::Bytes,
+            vocab,
+            merges,
+            ignore_merges: true,
+        };
         let pattern = Pattern::new(pattern, Dialect::Rust)?;
         let added = AddedTokens::from_specials(specials)?;
         let split = json!({
@@ -167,7 +193,10 @@ impl Tokenizer {
             pre_tokenizer: json!({"type": "Sequence", "pretokenizers": [split, byte_level(false)]}),
             post_processor: Value::Null,
             decoder: byte_level(true),
-            options: Options { ignore_merges: true, ..Options::default() },
+            options: Options {
+                ignore_merges: true,
+                ..Options::default()
+            },
         };
         let decoder = Decoder::from_json(&parts.decoder, true)?;
         let pretokenizer = Pretokenizer::from_pattern(pattern);
@@ -183,8 +212,12 @@ impl Tokenizer {
         decoder: Decoder,
         warnings: Vec<String>,
     ) -> Result<Self, Error> {
-        let specials: FxHashSet<u32> =
-            added.tokens().iter().filter(|token| token.special).map(|token| token.id).collect();
+        let specials: FxHashSet<u32> = added
+            .tokens()
+            .iter()
+            .filter(|token| token.special)
+            .map(|token| token.id)
+            .collect();
         let mut added_bytes = FxHashMap::default();
         for token in added.tokens() {
             let bytes = match &normalizer {
@@ -250,7 +283,9 @@ impl Tokenizer {
 
     fn is_one_pretoken(&self, content: &str) -> bool {
         let text = Aligned::new(content.as_bytes(), 0, false);
-        self.pretokenizer.split(text).is_ok_and(|pieces| pieces.ranges.len() == 1)
+        self.pretokenizer
+            .split(text)
+            .is_ok_and(|pieces| pieces.ranges.len() == 1)
     }
 
     /// The file, with the id of every added token in the vocabulary of the model.
@@ -310,7 +345,11 @@ impl Tokenizer {
     /// The highest id + 1, holes and added tokens included.
     #[must_use]
     pub fn vocab_size(&self) -> usize {
-        let added = self.added.tokens().last().map_or(0, |token| token.id as usize + 1);
+        let added = self
+            .added
+            .tokens()
+            .last()
+            .map_or(0, |token| token.id as usize + 1);
         self.model.vocab.size().max(added)
     }
 
@@ -318,7 +357,11 @@ impl Tokenizer {
     fn token(&self, id: u32) -> Result<&[u8], Error> {
         match self.added_bytes.get(&id) {
             Some(bytes) => Ok(bytes),
-            None => self.model.vocab.get(id).ok_or_else(|| file::unknown(id, self.vocab_size())),
+            None => self
+                .model
+                .vocab
+                .get(id)
+                .ok_or_else(|| file::unknown(id, self.vocab_size())),
         }
     }
 
@@ -344,9 +387,11 @@ impl Tokenizer {
     #[must_use]
     pub fn token_id(&self, bytes: &[u8]) -> Option<u32> {
         let plain = |id: &u32| !self.specials.contains(id);
-        let added = self.added.tokens().iter().find(|added| {
-            !added.special && added.content.as_bytes() == bytes
-        });
+        let added = self
+            .added
+            .tokens()
+            .iter()
+            .find(|added| !added.special && added.content.as_bytes() == bytes);
         if let Some(added) = added {
             return Some(added.id);
         }
@@ -414,7 +459,10 @@ impl Tokenizer {
         offsets: &mut Vec<(usize, usize)>,
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Error> {
-        let mut output = Output { ids, offsets: Some(offsets) };
+        let mut output = Output {
+            ids,
+            offsets: Some(offsets),
+        };
         self.encode_to(text, allowed, &mut output, tick)
     }
 
@@ -499,7 +547,8 @@ impl Tokenizer {
             return self.encode_text(aligned, output, work, tick);
         };
         let mut sections = Vec::new();
-        self.added.cut_normalized(aligned.text(), allowed, &mut sections);
+        self.added
+            .cut_normalized(aligned.text(), allowed, &mut sections);
         for section in sections {
             match section {
                 Section::Text(range) => {
@@ -645,7 +694,9 @@ impl Tokenizer {
     #[must_use]
     pub fn info(&self) -> Info {
         let missing = match &self.model.kind {
-            Kind::Bytes => (0..=255).filter(|&byte| self.encoder.symbols().is_missing(byte)).collect(),
+            Kind::Bytes => (0..=255)
+                .filter(|&byte| self.encoder.symbols().is_missing(byte))
+                .collect(),
             Kind::Characters { .. } => Vec::new(),
         };
         let lossy = self

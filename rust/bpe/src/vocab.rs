@@ -107,7 +107,10 @@ impl Vocab {
             ..
         } = self;
         ids.insert_unique(hash(token), id, |&other| {
-            let (start, len) = (starts[other as usize] as usize, lens[other as usize] as usize);
+            let (start, len) = (
+                starts[other as usize] as usize,
+                lens[other as usize] as usize,
+            );
             hash(&arena[start..start + len])
         });
         Ok(())
@@ -168,7 +171,12 @@ mod tests {
 
     #[test]
     fn ids_and_holes() {
-        let tokens: Tokens = vec![(b"a", 0, true), (b"", 4, true), (b"ab", 2, true), (b"a", 3, false)];
+        let tokens: Tokens = vec![
+            (b"a", 0, true),
+            (b"", 4, true),
+            (b"ab", 2, true),
+            (b"a", 3, false),
+        ];
         let vocab = Vocab::new(tokens.into_iter()).unwrap();
         assert_eq!((vocab.entries(), vocab.size()), (4, 5));
         assert_eq!(vocab.id(b"ab"), Some(2));
@@ -178,7 +186,10 @@ mod tests {
         assert_eq!(vocab.get(3), Some(&b"a"[..]));
         assert_eq!(vocab.get(1), None);
         assert_eq!(vocab.get(99), None);
-        assert_eq!(vocab.iter().map(|(id, _)| id).collect::<Vec<_>>(), [0, 2, 3, 4]);
+        assert_eq!(
+            vocab.iter().map(|(id, _)| id).collect::<Vec<_>>(),
+            [0, 2, 3, 4]
+        );
     }
 
     #[test]
@@ -189,6 +200,9 @@ mod tests {
         let same_token = message(vec![(b"\xff", 0, true), (b"\xff", 1, true)]);
         assert!(same_token.contains("<FF>"));
         let huge: Tokens = vec![(b"a", u32::MAX, true)];
-        assert!(matches!(Vocab::new(huge.into_iter()).err(), Some(Error::Unsupported { .. })));
+        assert!(matches!(
+            Vocab::new(huge.into_iter()).err(),
+            Some(Error::Unsupported { .. })
+        ));
     }
 }

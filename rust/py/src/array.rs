@@ -1,6 +1,8 @@
 //! Arguments from Python as slices, results as numpy arrays.
 
-use numpy::{Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyUntypedArray};
+use numpy::{
+    Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyUntypedArray,
+};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -86,7 +88,9 @@ impl<'py> Ids<'py> {
 pub fn id(object: &Bound<'_, PyAny>) -> PyResult<u32> {
     let py = object.py();
     let number = py.import("operator")?.call_method1("index", (object,))?;
-    number.extract().map_err(|_| unknown(py, &number.to_string()))
+    number
+        .extract()
+        .map_err(|_| unknown(py, &number.to_string()))
 }
 
 /// An id that a token is to have.
@@ -97,12 +101,20 @@ pub fn new_id(object: &Bound<'_, PyAny>) -> PyResult<u32> {
     let py = object.py();
     let number = py.import("operator")?.call_method1("index", (object,))?;
     number.extract().map_err(|_| {
-        raise(py, "VocabError", format!("{number} is no token id: ids are 0 to 4294967295"))
+        raise(
+            py,
+            "VocabError",
+            format!("{number} is no token id: ids are 0 to 4294967295"),
+        )
     })
 }
 
 fn unknown(py: Python<'_>, id: &str) -> PyErr {
-    raise(py, "UnknownTokenError", format!("{id} is no token id: ids are 0 to 4294967295"))
+    raise(
+        py,
+        "UnknownTokenError",
+        format!("{id} is no token id: ids are 0 to 4294967295"),
+    )
 }
 
 fn copied<'py, T>(object: &Bound<'py, PyAny>) -> Option<PyResult<Ids<'py>>>
@@ -113,7 +125,10 @@ where
     let ids = array
         .as_array()
         .iter()
-        .map(|&id| id.try_into().map_err(|_| unknown(object.py(), &id.to_string())))
+        .map(|&id| {
+            id.try_into()
+                .map_err(|_| unknown(object.py(), &id.to_string()))
+        })
         .collect::<PyResult<Vec<u32>>>();
     Some(ids.map(Ids::Copied))
 }
@@ -139,7 +154,12 @@ pub fn rows<'a>(ids: &'a [u32], offsets: &[i64]) -> PyResult<Vec<&'a [u32]>> {
                 .ok()
                 .zip(usize::try_from(pair[1]).ok())
                 .and_then(|(start, end)| ids.get(start..end))
-                .ok_or_else(|| bad(format!("offsets must rise, but {} comes before {}", pair[0], pair[1])))
+                .ok_or_else(|| {
+                    bad(format!(
+                        "offsets must rise, but {} comes before {}",
+                        pair[0], pair[1]
+                    ))
+                })
         })
         .collect()
 }
@@ -156,4 +176,3 @@ pub fn columns(py: Python<'_>, pairs: Vec<(usize, usize)>) -> PyResult<Bound<'_,
 
 /// A ragged array as numpy has it.
 pub type Ragged<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>);
-

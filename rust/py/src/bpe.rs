@@ -84,8 +84,12 @@ impl Tokenizer {
     #[staticmethod]
     fn from_json(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Self> {
         let data = array::text(data)?;
-        let inner = py.detach(|| tokenizer::Tokenizer::from_json(data)).or_raise(py)?;
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = py
+            .detach(|| tokenizer::Tokenizer::from_json(data))
+            .or_raise(py)?;
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Makes a tokenizer from the ranks and the pattern of a tiktoken encoding.
@@ -107,7 +111,9 @@ impl Tokenizer {
         let inner = py
             .detach(|| tokenizer::Tokenizer::from_tiktoken(&ranks, pattern, specials))
             .or_raise(py)?;
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// The ids of a text: uint32 of shape (n,).
@@ -203,8 +209,12 @@ impl Tokenizer {
     ) -> PyResult<Vec<String>> {
         let ids = Ids::new(ids)?;
         let rows = array::rows(ids.as_slice()?, offsets.as_slice()?)?;
-        py.detach(|| rows.into_iter().map(|row| self.inner.decode(row)).collect::<Result<_, _>>())
-            .or_raise(py)
+        py.detach(|| {
+            rows.into_iter()
+                .map(|row| self.inner.decode(row))
+                .collect::<Result<_, _>>()
+        })
+        .or_raise(py)
     }
 
     /// Whether encoding what the ids decode to gives them back.
@@ -222,7 +232,9 @@ impl Tokenizer {
     ) -> PyResult<Option<(usize, &'static str)>> {
         let ids = Ids::new(ids)?;
         let ids = ids.as_slice()?;
-        let found = py.detach(|| self.inner.first_noncanonical(ids)).or_raise(py)?;
+        let found = py
+            .detach(|| self.inner.first_noncanonical(ids))
+            .or_raise(py)?;
         Ok(found.map(|(place, reason)| (place, reason.name())))
     }
 
@@ -251,7 +263,12 @@ impl Tokenizer {
     #[getter]
     fn special_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let specials = PyDict::new(py);
-        for token in self.inner.added_tokens().iter().filter(|token| token.special) {
+        for token in self
+            .inner
+            .added_tokens()
+            .iter()
+            .filter(|token| token.special)
+        {
             specials.set_item(&token.content, token.id)?;
         }
         Ok(specials)
@@ -339,15 +356,21 @@ impl Tokenizer {
             ));
         }
         let objects = texts.try_iter()?.collect::<PyResult<Vec<_>>>()?;
-        let slices = objects.iter().map(array::text).collect::<PyResult<Vec<_>>>()?;
+        let slices = objects
+            .iter()
+            .map(array::text)
+            .collect::<PyResult<Vec<_>>>()?;
         let specials = Specials::new(&self.inner, allowed)?;
         interruptible(py, |tick| {
-            self.inner.encode_batch(&slices, &specials.allowed(), threads, tick)
+            self.inner
+                .encode_batch(&slices, &specials.allowed(), threads, tick)
         })?
-        .map_err(|Failed { index, error }| match Err::<(), _>(error).or_raise(py) {
-            Err(error) => in_text(py, index, error),
-            Ok(()) => PyValueError::new_err("unknown failure"),
-        })
+        .map_err(
+            |Failed { index, error }| match Err::<(), _>(error).or_raise(py) {
+                Err(error) => in_text(py, index, error),
+                Ok(()) => PyValueError::new_err("unknown failure"),
+            },
+        )
     }
 }
 
@@ -374,7 +397,9 @@ impl StreamDecoder {
         let id = array::id(id)?;
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
-        self.tokenizer.push(&mut stream, id, &mut text).or_raise(py)?;
+        self.tokenizer
+            .push(&mut stream, id, &mut text)
+            .or_raise(py)?;
         Ok(text)
     }
 

@@ -6,7 +6,9 @@ use tokseam_bpe::Error;
 
 /// An exception class of `tokseam.errors` with a message.
 pub fn raise(py: Python<'_>, class: &str, message: String) -> PyErr {
-    let class = py.import("tokseam.errors").and_then(|errors| errors.getattr(class));
+    let class = py
+        .import("tokseam.errors")
+        .and_then(|errors| errors.getattr(class));
     match class.and_then(|class| class.call1((message,))) {
         Ok(value) => PyErr::from_value(value),
         Err(error) => error,

@@ -7,7 +7,6 @@ mod signal;
 
 use pyo3::prelude::pymodule;
 
-
 /// The native half of tokseam. The package `tokseam` is the interface; this module may change.
 #[pymodule(gil_used = false)]
 mod _native {

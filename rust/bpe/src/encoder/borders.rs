@@ -49,9 +49,8 @@ impl Borders {
     #[inline(always)]
     pub fn before(&self, bytes: &[u8]) -> u64 {
         let mut mask = 0;
-        let bit = |left: u8, right: u8| {
-            self.rows[left as usize][right as usize / 64] >> (right % 64) & 1
-        };
+        let bit =
+            |left: u8, right: u8| self.rows[left as usize][right as usize / 64] >> (right % 64) & 1;
         if let Some(bytes) = bytes.first_chunk::<65>() {
             for place in 0..64 {
                 mask |= bit(bytes[place], bytes[place + 1]) << place;

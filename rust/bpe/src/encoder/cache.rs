@@ -78,13 +78,18 @@ pub fn narrow_key(text: &[u8], start: usize, len: usize) -> u128 {
 /// The key of the `len` bytes at `start`; `len` is at most [`WIDE`].
 #[inline(always)]
 fn wide_key(text: &[u8], start: usize, len: usize) -> [u128; 2] {
-    let high = if len <= 16 { 0 } else { load(text, start + 16, len - 16) };
+    let high = if len <= 16 {
+        0
+    } else {
+        load(text, start + 16, len - 16)
+    };
     [load(text, start, len), high | (len as u128) << 120]
 }
 
 #[inline(always)]
 fn mix(low: u64, high: u64) -> u64 {
-    let product = u128::from(low ^ 0x9E37_79B9_7F4A_7C15) * u128::from(high ^ 0xD1B5_4A32_D192_ED03);
+    let product =
+        u128::from(low ^ 0x9E37_79B9_7F4A_7C15) * u128::from(high ^ 0xD1B5_4A32_D192_ED03);
     (product >> 64) as u64 ^ product as u64
 }
 
@@ -93,7 +98,7 @@ impl Cache {
     pub fn new(bits: u32) -> Self {
         Self {
             narrow: vec![Bucket::default(); 1 << bits.max(1) >> 1],
-            wide: vec![WideEntry::default(); 1 << bits.max(4) >> 4],
+            wide: vec![WideEntry::default(); 1 << bits.max(2) >> 2],
         }
     }
 

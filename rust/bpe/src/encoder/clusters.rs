@@ -64,7 +64,9 @@ impl Clusters {
         let mut last = first.clone();
         let mut flags: Vec<u32> = first.clone();
         let mut entries = Vec::new();
-        let merges = symbols.iter_merges().skip((split - symbols.base_len()) as usize);
+        let merges = symbols
+            .iter_merges()
+            .skip((split - symbols.base_len()) as usize);
         let direct: Vec<_> = merges.collect();
         // A part is below its result here, so its leaves are known.
         for &(left, right, result) in &direct {
@@ -76,7 +78,9 @@ impl Clusters {
             flags[left as usize] |= LEFT;
             flags[right as usize] |= RIGHT;
         }
-        let bits = (entries.len() * 8).next_power_of_two().clamp(1 << 10, 1 << 22);
+        let bits = (entries.len() * 8)
+            .next_power_of_two()
+            .clamp(1 << 10, 1 << 22);
         let mut bloom = vec![0; bits / 64];
         for &(left, right, _) in &entries {
             let hash = bloom_hash(left, right) as usize >> 4 & (bits - 1);
@@ -175,7 +179,10 @@ impl Clusters {
             let mut end = start + 1;
             let mut only = CROSSING;
             while end < tokens.len() {
-                match self.pairs.get(tokens[end - 1] & SYMBOL, tokens[end] & SYMBOL) {
+                match self
+                    .pairs
+                    .get(tokens[end - 1] & SYMBOL, tokens[end] & SYMBOL)
+                {
                     NONE => break,
                     found => only = found,
                 }

@@ -48,6 +48,10 @@ const BLOCK: usize = 16 << 10;
 /// Units in the cache of a thread, as a power of two.
 const CACHE_BITS: u32 = 18;
 
+/// Tokens that a cache starts with, the most frequent ones. A unit that is another token is looked
+/// up in the vocabulary when it first comes.
+const SEEDS: u32 = 1 << 14;
+
 /// The first phase must have at least this many merges to be worth a second one: with fewer,
 /// clusters would be as long as the text, and whole pretokens are searched instead.
 const LEAST_FIRST_PHASE: u32 = 4096;
@@ -134,19 +138,30 @@ impl Encoder {
     pub fn new(model: &Model, specials: FxHashSet<u32>) -> Self {
         let symbols = Symbols::new(model, &specials);
         let pairs = PairTable::new(symbols.iter_merges());
-        let all = Below { pairs: &pairs, limit: u32::MAX };
+        let all = Below {
+            pairs: &pairs,
+            limit: u32::MAX,
+        };
         let own = backtrack::own(&symbols, &pairs, |symbol| {
             let mut spelled = Vec::new();
-            symbols.spell(model.token(symbols.id(symbol)), &mut spelled).is_ok() && {
-                plain::merge(&mut spelled, &all);
-                spelled == [symbol]
-            }
+            symbols
+                .spell(model.token(symbols.id(symbol)), &mut spelled)
+                .is_ok()
+                && {
+                    plain::merge(&mut spelled, &all);
+                    spelled == [symbol]
+                }
         });
         let split = split(model, &symbols);
         let clusters = (split < symbols.len()).then(|| Clusters::new(&symbols, split));
         let certain = Borders::new(model, &symbols, symbols.len());
         let units = (!model.ignore_merges).then(|| Borders::new(model, &symbols, split));
-        let longest = model.vocab.iter().map(|(_, token)| token.len()).max().unwrap_or(0);
+        let longest = model
+            .vocab
+            .iter()
+            .map(|(_, token)| token.len())
+            .max()
+            .unwrap_or(0);
         Self {
             bytes: Bytes::new(model, &symbols),
             symbols,
@@ -189,11 +204,20 @@ impl Encoder {
         }
         let mut spelled = Vec::new();
         for symbol in [left, right] {
-            if symbols.spell(model.token(symbols.id(symbol)), &mut spelled).is_err() {
+            if symbols
+                .spell(model.token(symbols.id(symbol)), &mut spelled)
+                .is_err()
+            {
                 return false;
             }
         }
-        plain::merge(&mut spelled, &Below { pairs: &self.pairs, limit: u32::MAX });
+        plain::merge(
+            &mut spelled,
+            &Below {
+                pairs: &self.pairs,
+                limit: u32::MAX,
+            },
+        );
         spelled == [left, right]
     }
 
@@ -222,8 +246,7 @@ impl Encoder {
     #[must_use]
     pub fn scratch_of(&self, model: &Model, bits: u32) -> Scratch {
         let mut cache = Cache::new(bits);
-        // Rare tokens first, so that frequent ones push them out.
-        for symbol in (0..self.split).rev() {
+        for symbol in 0..self.split.min(SEEDS) {
             let id = self.symbols.id(symbol);
             let token = model.token(id);
             if token.len() <= NARROW && self.is_own(symbol) && !self.symbols.is_fallback(symbol) {
@@ -269,7 +292,14 @@ impl Encoder {
         let mut start = 0;
         while start < text.len() {
             let end = self.block_end(text, cuts, start);
-            let block = Block { encoder: self, model, text, start, end, cuts };
+            let block = Block {
+                encoder: self,
+                model,
+                text,
+                start,
+                end,
+                cuts,
+            };
             let result = if scratch.is_wide {
                 wide::encode(&block, scratch, out)
             } else {
@@ -301,12 +331,20 @@ impl Encoder {
             .unwrap_or(text.len())
     }
 
-    /// The id of a pretoken that is a token, where the model asks for that.
+    /// A unit that is one token, as [`Encoder::stored`] has it: a pretoken where the model asks
+    /// for that, else a token that encodes to itself.
     fn whole(&self, model: &Model, unit: &[u8]) -> Option<u32> {
-        if !model.ignore_merges || unit.len() > self.longest {
+        if unit.len() > self.longest {
             return None;
         }
-        model.vocab.id(unit).filter(|id| !self.specials.contains(id))
+        let id = model.vocab.id(unit)?;
+        if model.ignore_merges {
+            return Some(id).filter(|id| !self.specials.contains(id));
+        }
+        let symbol = self.symbols.of_id(id)?;
+        let is_made =
+            symbol < self.split && self.is_own(symbol) && !self.symbols.is_fallback(symbol);
+        is_made.then(|| self.stored(symbol))
     }
 
     /// Appends the symbols of a unit that is long or made of characters.
@@ -324,7 +362,13 @@ impl Encoder {
                 backtracker.encode(&self.symbols, &self.pairs, unit, search, out)
             });
         if !found {
-            plain::merge(&mut spelled, &Below { pairs: &self.pairs, limit: self.split });
+            plain::merge(
+                &mut spelled,
+                &Below {
+                    pairs: &self.pairs,
+                    limit: self.split,
+                },
+            );
             out.append(&mut spelled);
         }
         Ok(())
@@ -353,7 +397,14 @@ impl Block<'_> {
     /// Appends the ids of the block to `out`.
     #[inline(always)]
     fn encode(&self, scratch: &mut Scratch, out: &mut Vec<u32>) -> Result<(), Unspelled> {
-        let Self { encoder, text, start, end, cuts, .. } = *self;
+        let Self {
+            encoder,
+            text,
+            start,
+            end,
+            cuts,
+            ..
+        } = *self;
         // Every token has at least one byte, and a whole cache entry is copied at the end.
         let most = end - start + 4;
         if scratch.tokens.len() < most {
@@ -389,7 +440,9 @@ impl Block<'_> {
                     None => filled = self.encode_unit(unit_start, to, scratch, filled)?,
                 }
                 if encoder.clusters.is_some() && filled > 0 {
-                    let ends = cuts.get(to / 64).is_some_and(|cut| cut >> (to % 64) & 1 != 0);
+                    let ends = cuts
+                        .get(to / 64)
+                        .is_some_and(|cut| cut >> (to % 64) & 1 != 0);
                     let last = &mut scratch.tokens[filled - 1];
                     *last = Clusters::ended(*last, ends);
                 }
@@ -415,7 +468,14 @@ impl Block<'_> {
     /// The ends of units among the 64 places from `base`, the end of the block left out.
     #[inline(always)]
     fn unit_ends(&self, base: usize) -> u64 {
-        let Self { encoder, text, start, end, cuts, .. } = *self;
+        let Self {
+            encoder,
+            text,
+            start,
+            end,
+            cuts,
+            ..
+        } = *self;
         let mut mask = cuts[base / 64];
         if let Some(borders) = &encoder.units {
             mask |= match base.checked_sub(1) {
@@ -443,7 +503,13 @@ impl Block<'_> {
         filled: usize,
     ) -> Result<usize, Unspelled> {
         let unit = &self.text[from..to];
-        let Scratch { cache, tokens, unit: found, search, .. } = scratch;
+        let Scratch {
+            cache,
+            tokens,
+            unit: found,
+            search,
+            ..
+        } = scratch;
         let mut emit = |found: &[u32]| {
             if let Some(slot) = tokens.get_mut(filled..filled + found.len()) {
                 slot.copy_from_slice(found);
@@ -457,20 +523,30 @@ impl Block<'_> {
         }
         found.clear();
         self.merge_unit(unit, search, found)
-            .map_err(|place| Unspelled { place: from + place })?;
+            .map_err(|place| Unspelled {
+                place: from + place,
+            })?;
         cache.put(self.text, from, unit.len(), found);
         Ok(emit(found))
     }
 
     /// Appends the tokens of one unit, as [`Encoder::stored`] has them.
     #[inline(always)]
-    fn merge_unit(&self, unit: &[u8], search: &mut Search, out: &mut Vec<u32>) -> Result<(), usize> {
+    fn merge_unit(
+        &self,
+        unit: &[u8],
+        search: &mut Search,
+        out: &mut Vec<u32>,
+    ) -> Result<(), usize> {
         let Self { encoder, model, .. } = *self;
-        if let Some(id) = encoder.whole(model, unit) {
-            out.push(id);
+        if let Some(token) = encoder.whole(model, unit) {
+            out.push(token);
             return Ok(());
         }
-        let below = Below { pairs: &encoder.pairs, limit: encoder.split };
+        let below = Below {
+            pairs: &encoder.pairs,
+            limit: encoder.split,
+        };
         let from = out.len();
         if let Some(bytes) = &encoder.bytes
             && unit.len() <= SHORT
@@ -503,10 +579,18 @@ impl Unit {
         let len = to - from;
         if len > NARROW {
             // No unit has this key.
-            return Self { to, key: u128::MAX, place: 0 };
+            return Self {
+                to,
+                key: u128::MAX,
+                place: 0,
+            };
         }
         let key = cache::narrow_key(text, from, len);
-        Self { to, key, place: cache.place(key) }
+        Self {
+            to,
+            key,
+            place: cache.place(key),
+        }
     }
 }
 
@@ -523,8 +607,8 @@ fn split(model: &Model, symbols: &Symbols) -> u32 {
             .windows(2)
             .any(|pair| pair[0].is_ascii_alphabetic() && pair[1] == b' ')
     };
-    let Some(split) = (symbols.base_len()..whole)
-        .find(|&symbol| is_superword(model.token(symbols.id(symbol))))
+    let Some(split) =
+        (symbols.base_len()..whole).find(|&symbol| is_superword(model.token(symbols.id(symbol))))
     else {
         return whole;
     };
@@ -567,7 +651,10 @@ impl Bytes {
         if all != NONE {
             return Ok(());
         }
-        match unit.iter().position(|&byte| self.symbols[byte as usize] == NONE) {
+        match unit
+            .iter()
+            .position(|&byte| self.symbols[byte as usize] == NONE)
+        {
             Some(place) => Err(place),
             None => Ok(()),
         }

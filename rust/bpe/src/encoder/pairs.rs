@@ -75,7 +75,9 @@ mod tests {
     fn agrees_with_a_map() {
         let mut state = 1_u64;
         let mut next = |bound: u32| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             (state >> 33) as u32 % bound
         };
         for size in [0, 1, 7, 8, 9, 1000] {
@@ -86,7 +88,10 @@ mod tests {
             let map: HashMap<_, _> = entries.iter().map(|&(l, r, v)| ((l, r), v)).collect();
             for left in 0..40 {
                 for right in 0..40 {
-                    assert_eq!(table.get(left, right), map.get(&(left, right)).copied().unwrap_or(NONE));
+                    assert_eq!(
+                        table.get(left, right),
+                        map.get(&(left, right)).copied().unwrap_or(NONE)
+                    );
                 }
             }
         }

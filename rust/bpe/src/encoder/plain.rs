@@ -38,7 +38,11 @@ pub fn merge_short(symbols: &mut Short, len: usize, merges: &impl Merges) -> usi
     for place in 0..len.saturating_sub(1) {
         keys[place] = key(symbols[place], symbols[place + 1], place);
     }
-    let mut alive = if len == SHORT { u64::MAX } else { (1 << len) - 1 };
+    let mut alive = if len == SHORT {
+        u64::MAX
+    } else {
+        (1 << len) - 1
+    };
     let scanned = len.next_multiple_of(8).min(SHORT);
     loop {
         let lowest = keys[..scanned].iter().fold(NEVER, |low, &key| low.min(key));

@@ -26,11 +26,18 @@ impl<'m> Reference<'m> {
             .filter(|(_, merge)| !specials.contains(&merge.result))
             .map(|(rank, merge)| ((merge.left, merge.right), rank))
             .collect();
-        Self { model, ranks, specials }
+        Self {
+            model,
+            ranks,
+            specials,
+        }
     }
 
     fn id(&self, token: &[u8]) -> Option<u32> {
-        self.model.vocab.id(token).filter(|id| !self.specials.contains(id))
+        self.model
+            .vocab
+            .id(token)
+            .filter(|id| !self.specials.contains(id))
     }
 
     /// The ids of one pretoken, or `None` if it cannot be spelled.

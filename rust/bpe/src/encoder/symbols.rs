@@ -90,7 +90,10 @@ impl Symbols {
             .collect();
         let irregular = irregular(base_len, &parts);
         Self {
-            is_identity: ids.iter().enumerate().all(|(symbol, &id)| symbol as u32 == id),
+            is_identity: ids
+                .iter()
+                .enumerate()
+                .all(|(symbol, &id)| symbol as u32 == id),
             base,
             base_len,
             ids,
@@ -152,9 +155,10 @@ impl Symbols {
     /// The symbol of a byte that has no character around it, [`NONE`] if it has none.
     pub fn byte(&self, byte: u8) -> u32 {
         match &self.base {
-            Base::Bytes(symbols) | Base::Characters { fallback: symbols, .. } => {
-                symbols[byte as usize]
-            }
+            Base::Bytes(symbols)
+            | Base::Characters {
+                fallback: symbols, ..
+            } => symbols[byte as usize],
         }
     }
 
@@ -296,7 +300,9 @@ fn live_merges(
     }
     let mut chosen: Vec<u32> = only.iter().copied().filter(|&rank| rank < MANY).collect();
     if only.contains(&MANY) {
-        let ranks: Vec<u32> = (0..merges.len() as u32).filter(|&rank| possible(rank)).collect();
+        let ranks: Vec<u32> = (0..merges.len() as u32)
+            .filter(|&rank| possible(rank))
+            .collect();
         let table = PairTable::new(ranks.iter().map(|&rank| {
             let merge = &merges[rank as usize];
             (merge.left, merge.right, rank)
@@ -311,7 +317,14 @@ fn live_merges(
             for symbol in &mut spelled {
                 *symbol = base_ids[*symbol as usize];
             }
-            plain::merge(&mut spelled, &Without { model, ranks: &table, token });
+            plain::merge(
+                &mut spelled,
+                &Without {
+                    model,
+                    ranks: &table,
+                    token,
+                },
+            );
             if let &[left, right] = &spelled[..]
                 && let Some(merge) = merges.get(table.get(left, right) as usize)
                 && merge.result == token

@@ -21,11 +21,18 @@ fn model(alphabet: &[u8], joins: &[(usize, usize)], every: bool, ignore_merges: 
         if token.len() > 40 {
             continue;
         }
-        let result = tokens.iter().position(|other| *other == token).unwrap_or_else(|| {
-            tokens.push(token);
-            tokens.len() - 1
+        let result = tokens
+            .iter()
+            .position(|other| *other == token)
+            .unwrap_or_else(|| {
+                tokens.push(token);
+                tokens.len() - 1
+            });
+        merges.push(Merge {
+            left: left as u32,
+            right: right as u32,
+            result: result as u32,
         });
-        merges.push(Merge { left: left as u32, right: right as u32, result: result as u32 });
     }
     if every {
         merges.clear();
@@ -43,10 +50,18 @@ fn model(alphabet: &[u8], joins: &[(usize, usize)], every: bool, ignore_merges: 
         }
     }
     let vocab = Vocab::new(
-        tokens.iter().enumerate().map(|(id, token)| (&token[..], id as u32, true)),
+        tokens
+            .iter()
+            .enumerate()
+            .map(|(id, token)| (&token[..], id as u32, true)),
     )
     .unwrap();
-    Model { kind: Kind::Bytes, vocab, merges, ignore_merges }
+    Model {
+        kind: Kind::Bytes,
+        vocab,
+        merges,
+        ignore_merges,
+    }
 }
 
 fn bitmap(len: usize, cuts: &[usize]) -> Vec<u64> {
@@ -122,7 +137,16 @@ fn text_and_cuts() -> impl Strategy<Value = (Vec<u8>, Vec<usize>)> {
 /// A walk over crossing pairs: clusters as long as the text.
 #[test]
 fn long_clusters() {
-    let joins = [(0, 1), (1, 0), (3, 0), (0, 3), (4, 5), (5, 4), (8, 8), (9, 4)];
+    let joins = [
+        (0, 1),
+        (1, 0),
+        (3, 0),
+        (0, 3),
+        (4, 5),
+        (5, 4),
+        (8, 8),
+        (9, 4),
+    ];
     let model = model(b"abc ", &joins, false, false);
     let specials = FxHashSet::default();
     let mut tried = 0;
@@ -130,7 +154,13 @@ fn long_clusters() {
         if let Some(encoder) = encoder_split_at(&model, &specials, split) {
             tried += 1;
             for unit in ["ab", "ba ", " a", "abab ", "a a a b"] {
-                check(&model, &encoder, &specials, unit.repeat(300).as_bytes(), &[]);
+                check(
+                    &model,
+                    &encoder,
+                    &specials,
+                    unit.repeat(300).as_bytes(),
+                    &[],
+                );
             }
         }
     }
@@ -148,7 +178,16 @@ fn blocks() {
         let mut ids = Vec::new();
         let mut scratch = encoder.scratch_of(&model, 8);
         let cuts = bitmap(text.len(), &[5, BLOCK, BLOCK + 64, 2 * BLOCK + 1]);
-        encoder.encode(&model, text.as_bytes(), &cuts, &mut scratch, &mut ids, &mut || true).unwrap();
+        encoder
+            .encode(
+                &model,
+                text.as_bytes(),
+                &cuts,
+                &mut scratch,
+                &mut ids,
+                &mut || true,
+            )
+            .unwrap();
         let reference = Reference::new(&model, &specials);
         let mut expected = Vec::new();
         let borders = [0, 5, BLOCK, BLOCK + 64, 2 * BLOCK + 1, text.len()];
@@ -179,11 +218,17 @@ fn cancelled_between_blocks() {
     let mut scratch = encoder.scratch_of(&model, 8);
     let cuts = bitmap(text.len(), &[]);
     let mut ticks = 0;
-    let result =
-        encoder.encode(&model, text.as_bytes(), &cuts, &mut scratch, &mut ids, &mut || {
+    let result = encoder.encode(
+        &model,
+        text.as_bytes(),
+        &cuts,
+        &mut scratch,
+        &mut ids,
+        &mut || {
             ticks += 1;
             ticks < 2
-        });
+        },
+    );
     assert_eq!(result, Err(Stop::Cancelled));
     assert!(ids.len() < 2 * text.len() / 3);
 }

@@ -164,9 +164,9 @@ impl Classes {
 
     /// Whether the ASCII characters of a set are just the letters, or just the digits.
     pub(crate) fn span(&self, mask: Mask) -> Option<Span> {
-        [Span::Letters, Span::Digits].into_iter().find(|span| {
-            (0..0x80_u8).all(|byte| (self.ascii(byte) & mask != 0) == span.has(byte))
-        })
+        [Span::Letters, Span::Digits]
+            .into_iter()
+            .find(|span| (0..0x80_u8).all(|byte| (self.ascii(byte) & mask != 0) == span.has(byte)))
     }
 
     /// End of the longest run of `set` from `at`.
@@ -174,7 +174,7 @@ impl Classes {
     pub(crate) fn run(&self, text: &[u8], mut at: usize, set: Set) -> usize {
         loop {
             if set.span == Some(Span::Letters) {
-                at = letters_end(text, at);
+                at = letters_end(text, at, Case::Both);
             }
             while let Some(&byte) = text.get(at)
                 && self.ascii(byte) & set.mask != 0
@@ -218,17 +218,28 @@ impl Span {
     }
 }
 
+/// Which ASCII letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Case {
+    Small,
+    Both,
+}
+
 /// End of the ASCII letters from `at`, found eight bytes at a time; it may stop early near the end
 /// of the text.
-#[inline]
-fn letters_end(text: &[u8], mut at: usize) -> usize {
+#[inline(always)]
+pub(crate) fn letters_end(text: &[u8], mut at: usize, case: Case) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x80 * ONES;
+    let fold = match case {
+        Case::Small => 0,
+        Case::Both => 0x20 * ONES,
+    };
     while let Some(bytes) = text.get(at..).and_then(|rest| rest.first_chunk()) {
         let word = u64::from_le_bytes(*bytes);
-        // With the case bit set and the high bit cleared no sum reaches the next byte; the high
-        // bit of a sum says that its byte is at least `a`, or above `z`.
-        let folded = (word | 0x20 * ONES) & !HIGH;
+        // With the high bit cleared no sum reaches the next byte; the high bit of a sum says that
+        // its byte is at least `a`, or above `z`.
+        let folded = (word | fold) & !HIGH;
         let from_a = folded + (0x80 - u64::from(b'a')) * ONES;
         let above_z = folded + (0x7f - u64::from(b'z')) * ONES;
         let others = !(from_a & !above_z & !word) & HIGH;
@@ -284,7 +295,10 @@ mod tests {
             assert_eq!(classes.before(text, length), bit);
             for (set, mask) in sets.iter().zip(&masks) {
                 let place = set.ranges().partition_point(|range| range.end() < c);
-                let member = set.ranges().get(place).is_some_and(|range| range.start() <= c);
+                let member = set
+                    .ranges()
+                    .get(place)
+                    .is_some_and(|range| range.start() <= c);
                 assert_eq!(bit & mask != 0, member, "{c:?}");
             }
         }
@@ -295,9 +309,12 @@ mod tests {
         fn letters_end_where_they_end(text in prop::collection::vec(
             prop_oneof![4 => prop::sample::select(&b"azAZ"[..]), 1 => any::<u8>()], 0..40,
         )) {
-            let end = letters_end(&text, 0);
-            let letters = text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-            prop_assert!(end == letters || end < letters && text.len() - end < 8);
+            let is_letter: [fn(&u8) -> bool; 2] = [u8::is_ascii_lowercase, u8::is_ascii_alphabetic];
+            for (case, is_letter) in [Case::Small, Case::Both].into_iter().zip(is_letter) {
+                let end = letters_end(&text, 0, case);
+                let letters = text.iter().take_while(|byte| is_letter(byte)).count();
+                prop_assert!(end == letters || end < letters && text.len() - end < 8);
+            }
         }
 
         #[test]

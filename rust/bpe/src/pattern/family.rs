@@ -62,15 +62,24 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     ),
     (
         "cl100k",
-        concat!(folded!(), words!(r"\p{N}{1,3}", r"\s*[\r\n]+|\s+(?!\S)|\s+")),
+        concat!(
+            folded!(),
+            words!(r"\p{N}{1,3}", r"\s*[\r\n]+|\s+(?!\S)|\s+")
+        ),
     ),
     (
         "cl100k",
-        concat!(folded!(), words!(r"\p{N}{1,3}", r"\s++$|\s*[\r\n]|\s+(?!\S)|\s")),
+        concat!(
+            folded!(),
+            words!(r"\p{N}{1,3}", r"\s++$|\s*[\r\n]|\s+(?!\S)|\s")
+        ),
     ),
     (
         "cl100k",
-        concat!(ascii_folded!(), words!(r"\p{N}{1,3}", r"\s*[\r\n]+|\s+(?!\S)|\s+")),
+        concat!(
+            ascii_folded!(),
+            words!(r"\p{N}{1,3}", r"\s*[\r\n]+|\s+(?!\S)|\s+")
+        ),
     ),
     (
         "qwen2",
@@ -78,7 +87,10 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
     ),
     (
         "qwen2",
-        concat!(ascii_folded!(), words!(r"\p{N}", r"\s*[\r\n]+|\s+(?!\S)|\s+")),
+        concat!(
+            ascii_folded!(),
+            words!(r"\p{N}", r"\s*[\r\n]+|\s+(?!\S)|\s+")
+        ),
     ),
     (
         "qwen3.5",
@@ -115,7 +127,10 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
             r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
         ),
     ),
-    ("superbpe-b2", r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]{2,}[\r\n/]*| +(?!\S)"),
+    (
+        "superbpe-b2",
+        r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]{2,}[\r\n/]*| +(?!\S)",
+    ),
     (
         "superbpe-a1",
         r"(?=(\d{3})+(?!\d))| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
@@ -136,7 +151,10 @@ pub(crate) const KNOWN: &[(&str, &str)] = &[
         "numbers-right",
         r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))|\p{N}+|\P{N}+",
     ),
-    ("numbers-right", r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))|\P{N}+"),
+    (
+        "numbers-right",
+        r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))|\P{N}+",
+    ),
 ];
 
 /// Name of the family with these rules: one of [`KNOWN`], `run` for one class, repeated or not,
@@ -147,9 +165,7 @@ pub(crate) fn name(rules: &[Rule<ClassUnicode>]) -> &'static str {
     let table = TABLE.get_or_init(|| {
         KNOWN
             .iter()
-            .filter_map(|(name, source)| {
-                Some((*name, recognise(&parse(source, Dialect::Rust)?)?))
-            })
+            .filter_map(|(name, source)| Some((*name, recognise(&parse(source, Dialect::Rust)?)?)))
             .collect()
     });
     if let Some((name, _)) = table.iter().find(|(_, known)| known == rules) {

@@ -142,18 +142,11 @@ impl Pattern {
     /// # Errors
     /// [`Error::Pretokenize`] where the general engine reaches its limit, or the range is not
     /// in the text.
-    pub fn cut(
-        &self,
-        text: &[u8],
-        from: usize,
-        to: usize,
-        cuts: &mut [u64],
-    ) -> Result<(), Error> {
+    pub fn cut(&self, text: &[u8], from: usize, to: usize, cuts: &mut [u64]) -> Result<(), Error> {
         let mut last = 0;
-        let length = to.saturating_sub(from);
+        let length = to.saturating_sub(from).max(1);
         let mut set = |at: usize| {
-            if 0 < at
-                && at < length
+            if at.wrapping_sub(1) < length - 1
                 && let Some(word) = cuts.get_mut((from + at) / 64)
             {
                 *word |= 1 << ((from + at) % 64);

@@ -164,8 +164,7 @@ pub(crate) fn recognise(ast: &Ast) -> Option<Vec<Rule<ClassUnicode>>> {
                 *all = prefix_free(std::mem::take(all))?;
             }
             // At the end of the text a short run takes all that a last run would.
-            (Some(last @ Rule::Last { .. }), Rule::Short { body, stop })
-                if matches!(&*last, Rule::Last { body: same } if *same == body) =>
+            (Some(last @ Rule::Last { .. }), Rule::Short { body, stop }) if matches!(&*last, Rule::Last { body: same } if *same == body) =>
             {
                 *last = Rule::Short { body, stop };
             }
@@ -259,7 +258,9 @@ fn rule(branch: &Ast) -> Option<Rule<ClassUnicode>> {
     {
         return Some(Rule::Literals(prefix_free(strings)?));
     }
-    group_rule(items).or_else(|| edge_rule(items)).or_else(|| run_rule(items))
+    group_rule(items)
+        .or_else(|| edge_rule(items))
+        .or_else(|| run_rule(items))
 }
 
 /// The rules for groups of digits that count from the right.

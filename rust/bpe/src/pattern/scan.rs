@@ -9,7 +9,7 @@
 //!
 //! Cost: a table look-up a character, a few branches a match.
 
-use super::class::{Classes, Mask, Set, Span};
+use super::class::{Case, Classes, Mask, Set, Span, letters_end};
 use super::rules::{Lead, Rule};
 use regex_syntax::hir::ClassUnicode;
 
@@ -25,7 +25,26 @@ pub(crate) struct Scanner {
     first: [u16; 32],
     total: bool,
     skip: Skip,
+    words: Option<Words>,
 }
+
+/// The way of most matches of a word pattern: ASCII letters, perhaps with a lead, up to an ASCII
+/// character that is known to end the match.
+///
+/// `lead[b]` says what a match that begins with byte `b` is: [`OTHER`] if its rule must be looked
+/// up, else the number of bytes before the letters, where the first rule that can match is the one
+/// for letters.
+#[derive(Clone, Debug)]
+struct Words {
+    lead: Box<[u8; 256]>,
+    /// Whether a capital behind a small letter ends the match.
+    cased: bool,
+    /// Whether an apostrophe behind the letters may go on.
+    apostrophe: bool,
+}
+
+/// Not the way of words.
+const OTHER: u8 = 2;
 
 /// How the scan gets over characters at which no rule can match.
 #[derive(Clone, Debug)]
@@ -64,10 +83,12 @@ impl Scanner {
             .iter()
             .map(|rule| {
                 rule.map(&mut |set: &ClassUnicode| {
-                    sets.iter().position(|known| known == set).unwrap_or_else(|| {
-                        sets.push(set.clone());
-                        sets.len() - 1
-                    })
+                    sets.iter()
+                        .position(|known| known == set)
+                        .unwrap_or_else(|| {
+                            sets.push(set.clone());
+                            sets.len() - 1
+                        })
                 })
             })
             .collect();
@@ -106,6 +127,7 @@ impl Scanner {
         let all = u32::MAX >> (32 - classes.atoms().clamp(1, 32));
         Some(Self {
             total: !zero_width && always & all == all,
+            words: Words::new(&classes, &rules, &first),
             skip: Skip::new(&classes, &first, sets.iter().zip(&masks)),
             classes,
             rules,
@@ -124,6 +146,12 @@ impl Scanner {
         let mut at = 0;
         let mut done = usize::MAX;
         loop {
+            if let Some(words) = &self.words {
+                while let Some(end) = words.find(text, at) {
+                    emit(at, end);
+                    (at, done) = (end, end);
+                }
+            }
             if let Skip::ToDigits(stops) = &self.skip {
                 at = skip(text, at, stops);
             }
@@ -336,13 +364,119 @@ impl Scanner {
     }
 }
 
+impl Words {
+    fn new(classes: &Classes, rules: &[Rule<Set>], first: &[u16; 32]) -> Option<Self> {
+        let letters = (b'A'..=b'z').filter(u8::is_ascii_alphabetic);
+        let small = letters.clone().filter(u8::is_ascii_lowercase);
+        let capital = letters.clone().filter(u8::is_ascii_uppercase);
+        let has = |set: &Set, byte: u8| classes.ascii(byte) & set.mask != 0;
+        // The rule for letters, its lead, and whether it tells cases apart.
+        let mut found = None;
+        for (number, rule) in rules.iter().enumerate() {
+            match rule {
+                Rule::Run {
+                    lead,
+                    body,
+                    min: 1,
+                    max: None,
+                    tail: None,
+                    suffix,
+                } if body.span == Some(Span::Letters) => {
+                    found = Some((number, lead, suffix, false));
+                    break;
+                }
+                Rule::Ending {
+                    lead,
+                    head,
+                    body,
+                    suffix,
+                } if small
+                    .clone()
+                    .all(|byte| has(body, byte) && !has(head, byte))
+                    && capital
+                        .clone()
+                        .all(|byte| has(head, byte) && !has(body, byte))
+                    && (0..0x80_u8)
+                        .filter(|byte| !byte.is_ascii_alphabetic())
+                        .all(|byte| !has(head, byte) && !has(body, byte)) =>
+                {
+                    found = Some((number, lead, suffix, true));
+                    break;
+                }
+                _ => {}
+            }
+        }
+        let (number, lead, suffix, cased) = found?;
+        let first_rule = |byte: u8| {
+            first[(classes.ascii(byte).trailing_zeros() & 31) as usize].trailing_zeros() as usize
+        };
+        let mut table = Box::new([OTHER; 256]);
+        for byte in 0..0x80_u8 {
+            if first_rule(byte) != number {
+                continue;
+            }
+            let leads = lead.as_ref().is_some_and(|lead| has(&lead.set, byte));
+            if byte.is_ascii_alphabetic() {
+                // A letter that is a lead too, or a lead that must be there, is another way.
+                if !leads && lead.as_ref().is_none_or(|lead| !lead.required) {
+                    table[byte as usize] = 0;
+                }
+            } else if leads {
+                table[byte as usize] = 1;
+            }
+        }
+        Some(Self {
+            lead: table,
+            cased,
+            apostrophe: suffix.iter().all(|string| string.starts_with('\'')) && !suffix.is_empty(),
+        })
+        .filter(|words| words.apostrophe || suffix.is_empty())
+    }
+
+    /// End of the match at `at`, if it is surely this way.
+    #[inline]
+    fn find(&self, text: &[u8], at: usize) -> Option<usize> {
+        let lead = self.lead[*text.get(at)? as usize];
+        if lead == OTHER {
+            return None;
+        }
+        let start = at + lead as usize;
+        let end = if self.cased {
+            let mut end = start;
+            while text.get(end).is_some_and(u8::is_ascii_uppercase) {
+                end += 1;
+            }
+            let small = letters_end(text, end, Case::Small);
+            // Without a small letter the rule fails.
+            if small == end {
+                return None;
+            }
+            small
+        } else {
+            letters_end(text, start, Case::Both)
+        };
+        let next = *text.get(end)?;
+        let surely = end > start
+            && next < 0x80
+            && !(if self.cased {
+                next.is_ascii_lowercase()
+            } else {
+                next.is_ascii_alphabetic()
+            })
+            && !(self.apostrophe && next == b'\'');
+        surely.then_some(end)
+    }
+}
+
 impl Skip {
     fn new<'s>(
         classes: &Classes,
         first: &[u16; 32],
         sets: impl Iterator<Item = (&'s ClassUnicode, &'s Mask)>,
     ) -> Self {
-        let starts = (0..32).filter(|atom| first[*atom] != 0).fold(0, |mask, atom| mask | 1 << atom);
+        let starts = (0..32)
+            .filter(|atom| first[*atom] != 0)
+            .fold(0, |mask, atom| mask | 1 << atom);
         if classes.span(starts) != Some(Span::Digits) || starts & classes.invalid() != 0 {
             return Self::No;
         }
@@ -366,9 +500,9 @@ fn skip(text: &[u8], mut at: usize, stops: &[bool; 256]) -> usize {
     loop {
         while let Some(bytes) = text.get(at..).and_then(|rest| rest.first_chunk::<CHUNK>()) {
             // No branch inside, so it becomes a few wide instructions.
-            let stop = bytes
-                .iter()
-                .fold(false, |stop, byte| stop | byte.is_ascii_digit() | (*byte >= 0x80));
+            let stop = bytes.iter().fold(false, |stop, byte| {
+                stop | byte.is_ascii_digit() | (*byte >= 0x80)
+            });
             if stop {
                 break;
             }
@@ -412,7 +546,9 @@ fn literal(text: &[u8], at: usize, strings: &[String]) -> Option<usize> {
         return None;
     }
     let rest = text.get(at..)?;
-    let found = strings.iter().find(|string| rest.starts_with(string.as_bytes()))?;
+    let found = strings
+        .iter()
+        .find(|string| rest.starts_with(string.as_bytes()))?;
     Some(at + found.len())
 }
 

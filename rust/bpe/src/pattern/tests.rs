@@ -97,10 +97,7 @@ const SPELLINGS: &[(&str, &[&str])] = &[
         ],
     ),
     ("deepseek-cjk", &["[一-龥\u{3040}-ゟ゠-ヿ]+"]),
-    (
-        "numbers-right",
-        &[r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))"],
-    ),
+    ("numbers-right", &[r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))"]),
     ("numbers-right", &[r"\d{1,3}(?=(?:\d{3})*(?!\d))"]),
     ("numbers-right", &[r"(?=(\p{N}{3})+(?!\p{N}))"]),
     (
@@ -192,7 +189,12 @@ static PATTERNS: LazyLock<Vec<(Pattern, Oracle)>> = LazyLock::new(|| {
     SPELLINGS
         .iter()
         .flat_map(|(_, spellings)| spellings.iter())
-        .map(|source| (Pattern::new(source, Dialect::Rust).unwrap(), Oracle::new(source)))
+        .map(|source| {
+            (
+                Pattern::new(source, Dialect::Rust).unwrap(),
+                Oracle::new(source),
+            )
+        })
         .collect()
 });
 
@@ -201,8 +203,17 @@ static COMMON: LazyLock<Vec<(Pattern, Oracle)>> = LazyLock::new(|| {
     let sources = SPELLINGS.iter().map(|(_, spellings)| spellings[0]);
     sources
         .chain(GENERAL.iter().copied())
-        .filter(|source| !["$", "}+", r"\b", r"\w"].iter().any(|part| source.contains(part)))
-        .map(|source| (Pattern::new(source, Dialect::Oniguruma).unwrap(), Oracle::new(source)))
+        .filter(|source| {
+            !["$", "}+", r"\b", r"\w"]
+                .iter()
+                .any(|part| source.contains(part))
+        })
+        .map(|source| {
+            (
+                Pattern::new(source, Dialect::Oniguruma).unwrap(),
+                Oracle::new(source),
+            )
+        })
         .collect()
 });
 
@@ -210,7 +221,12 @@ static COMMON: LazyLock<Vec<(Pattern, Oracle)>> = LazyLock::new(|| {
 static BACKTRACKING: LazyLock<Vec<(Pattern, Oracle)>> = LazyLock::new(|| {
     GENERAL
         .iter()
-        .map(|source| (Pattern::new(source, Dialect::Rust).unwrap(), Oracle::new(source)))
+        .map(|source| {
+            (
+                Pattern::new(source, Dialect::Rust).unwrap(),
+                Oracle::new(source),
+            )
+        })
         .collect()
 });
 
@@ -227,14 +243,85 @@ fn fast_cuts(pattern: &Pattern, text: &[u8], from: usize, to: usize) -> Vec<usiz
 /// are no text, so that any two meet often.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
     let texts = [
-        "a", "s", "t", "re", "ll", "Ve", "M", "D", "S", "ſ", "K", "é", "Ж", "ж", "ǅ", "ʰ", "日",
-        "本", "か", "ー", "ا", "ß", "ͅ", "\u{301}", "\u{94d}", "1", "12", "123", "4567", "٣", "९",
-        "Ⅷ", "½", "²", "𝟙", " ", "  ", "\t", "\n", "\r", "\r\n", "\u{b}", "\u{85}", "\u{a0}",
-        "\u{3000}", "\u{2028}", "'", "'s", "'S", "'LL", "'ſ", "’", "/", "//", ".", ",", "...",
-        "_", "$", "+", "—", "。", "😀", "👩‍👩‍👧", "\u{200d}", "\0", "\u{e000}", "\u{10ffff}",
-        "\u{feff}", "\u{61c}",
+        "a",
+        "s",
+        "t",
+        "re",
+        "ll",
+        "Ve",
+        "M",
+        "D",
+        "S",
+        "ſ",
+        "K",
+        "é",
+        "Ж",
+        "ж",
+        "ǅ",
+        "ʰ",
+        "日",
+        "本",
+        "か",
+        "ー",
+        "ا",
+        "ß",
+        "ͅ",
+        "\u{301}",
+        "\u{94d}",
+        "1",
+        "12",
+        "123",
+        "4567",
+        "٣",
+        "९",
+        "Ⅷ",
+        "½",
+        "²",
+        "𝟙",
+        " ",
+        "  ",
+        "\t",
+        "\n",
+        "\r",
+        "\r\n",
+        "\u{b}",
+        "\u{85}",
+        "\u{a0}",
+        "\u{3000}",
+        "\u{2028}",
+        "'",
+        "'s",
+        "'S",
+        "'LL",
+        "'ſ",
+        "’",
+        "/",
+        "//",
+        ".",
+        ",",
+        "...",
+        "_",
+        "$",
+        "+",
+        "—",
+        "。",
+        "😀",
+        "👩‍👩‍👧",
+        "\u{200d}",
+        "\0",
+        "\u{e000}",
+        "\u{10ffff}",
+        "\u{feff}",
+        "\u{61c}",
     ];
-    let bytes: [&[u8]; 6] = [b"\x80", b"\xff", b"\xe2\x82", b"\xc3", b"\xed\xa0\x80", b"\xf4\x90"];
+    let bytes: [&[u8]; 6] = [
+        b"\x80",
+        b"\xff",
+        b"\xe2\x82",
+        b"\xc3",
+        b"\xed\xa0\x80",
+        b"\xf4\x90",
+    ];
     prop_oneof![
         20 => prop::sample::select(texts.to_vec()).prop_map(|text| text.as_bytes().to_vec()),
         4 => (prop::sample::select(texts.to_vec()), 2..9_usize)
@@ -291,14 +378,8 @@ fn coverage_is_known() {
 #[test]
 fn dialects_differ_where_they_should() {
     let text = "a  \n\n b \n 1234 'ſ aa".as_bytes();
-    let cuts = |source, dialect| {
-        fast_cuts(
-            &Pattern::new(source, dialect).unwrap(),
-            text,
-            0,
-            text.len(),
-        )
-    };
+    let cuts =
+        |source, dialect| fast_cuts(&Pattern::new(source, dialect).unwrap(), text, 0, text.len());
     // `$` is the end of a line in Oniguruma: blanks before a line feed match.
     assert_eq!(cuts(r"\s+$", Dialect::Rust), [0_usize; 0]);
     assert_eq!(cuts(r"\s+$", Dialect::Oniguruma), [1, 4, 7, 8]);
@@ -308,9 +389,22 @@ fn dialects_differ_where_they_should() {
     assert_eq!(cuts(r"\p{N}{1,3}+", Dialect::Oniguruma), [10, 14]);
     // A bare option takes the alternatives with it in Oniguruma.
     assert_eq!(cuts(r" (?i)B|A{9}", Dialect::Oniguruma), [5, 7]);
-    assert_eq!(cuts("(?i)k", Dialect::Oniguruma), cuts("(?i)K", Dialect::Rust));
-    for refused in [r"(?i)ss", r"(?i:st)", r"[[:punct:]]", r"\p{Punct}", r"(a)\1", r"(?i)\p{Lu}"] {
-        assert!(Pattern::new(refused, Dialect::Oniguruma).is_err(), "{refused}");
+    assert_eq!(
+        cuts("(?i)k", Dialect::Oniguruma),
+        cuts("(?i)K", Dialect::Rust)
+    );
+    for refused in [
+        r"(?i)ss",
+        r"(?i:st)",
+        r"[[:punct:]]",
+        r"\p{Punct}",
+        r"(a)\1",
+        r"(?i)\p{Lu}",
+    ] {
+        assert!(
+            Pattern::new(refused, Dialect::Oniguruma).is_err(),
+            "{refused}"
+        );
     }
 }
 
@@ -356,7 +450,11 @@ fn literals_match_as_they_stand() {
 
 #[test]
 fn empty_matches_are_given_where_the_engines_give_them() {
-    for source in [r"(?=(\d{3})+(?!\d))", r"(?=(\d{3})+(?!\d))| ?\p{L}+", r"(?=b)|a|"] {
+    for source in [
+        r"(?=(\d{3})+(?!\d))",
+        r"(?=(\d{3})+(?!\d))| ?\p{L}+",
+        r"(?=b)|a|",
+    ] {
         let pattern = Pattern::new(source, Dialect::Rust).unwrap();
         let regex = fancy_regex::Regex::new(source).unwrap();
         for text in ["123456 1234 ab123 abb", "1234567ab12", ""] {
@@ -367,7 +465,9 @@ fn empty_matches_are_given_where_the_engines_give_them() {
                 .collect();
             let mut fast = Vec::new();
             pattern
-                .for_each_match(text.as_bytes(), 0, text.len(), &mut |s, e| fast.push((s, e)))
+                .for_each_match(text.as_bytes(), 0, text.len(), &mut |s, e| {
+                    fast.push((s, e))
+                })
                 .unwrap();
             assert_eq!(fast, slow, "{source} on {text}");
         }
