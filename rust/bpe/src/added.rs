@@ -24,6 +24,7 @@ use crate::aligned::Aligned;
 use crate::characters;
 use crate::normalizer::Normalizer;
 use crate::pretokenizer::is_word;
+use crate::vocab::ID_LIMIT;
 
 /// An added token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,7 +199,8 @@ impl AddedTokens {
     /// The special tokens of a tiktoken encoding.
     ///
     /// # Errors
-    /// [`Error::Vocab`] for an empty token, a token or an id that comes twice.
+    /// [`Error::Vocab`] for an empty token, a token or an id that comes twice;
+    /// [`Error::Unsupported`] for an id that is too high.
     pub fn from_specials(specials: impl IntoIterator<Item = (String, u32)>) -> Result<Self, Error> {
         let tokens: Vec<AddedToken> = specials
             .into_iter()
@@ -232,6 +234,16 @@ impl AddedTokens {
 
     fn new(mut tokens: Vec<AddedToken>, normalizer: Option<&Normalizer>) -> Result<Self, Error> {
         tokens.sort_unstable_by_key(|token| token.id);
+        if let Some(token) = tokens.last().filter(|token| token.id >= ID_LIMIT) {
+            return Err(Error::Unsupported {
+                component: format!("the added token {:?}", token.content),
+                reason: format!(
+                    "it has id {}; ids up to {} are supported",
+                    token.id,
+                    ID_LIMIT - 1
+                ),
+            });
+        }
         let (mut raw, mut normalized) = (Vec::new(), Vec::new());
         for (index, token) in tokens.iter().enumerate() {
             let mut content = Aligned::new(token.content.as_bytes(), 0, false);
@@ -553,6 +565,7 @@ mod tests {
             let specials = twice.map(|(content, id)| (content.to_owned(), id));
             assert!(AddedTokens::from_specials(specials).is_err());
         }
+        assert!(AddedTokens::from_specials([("a".to_owned(), ID_LIMIT)]).is_err());
     }
 
     /// From the definition: at each place the longest token that starts there, allowed or not.

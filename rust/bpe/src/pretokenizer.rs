@@ -535,8 +535,7 @@ impl Pretokenizer {
                 spelled: false,
             })],
             kinds,
-            lossy: (!total)
-                .then(|| "pre_tokenizer (Split): text between matches is removed".into()),
+            lossy: (!total).then(|| "pre_tokenizer (Split): drops text between matches".into()),
             byte_level: true,
         }
     }
@@ -666,7 +665,7 @@ impl Pretokenizer {
 
     fn push_cut(&mut self, component: &Component, divider: Divider, behavior: Behavior) {
         if behavior == Behavior::Removed {
-            self.note_lossy(component, "text is removed");
+            self.note_lossy(component, "drops text");
         }
         self.steps.push(Step::Cut(Cut {
             divider,
@@ -1041,7 +1040,7 @@ mod tests {
         let pretokenizer = Pretokenizer::from_json(&step).unwrap();
         assert_eq!(
             pretokenizer.lossy_name().unwrap(),
-            "pre_tokenizer (WhitespaceSplit): text is removed"
+            "pre_tokenizer (WhitespaceSplit): drops text"
         );
         assert!(pretokenizer.cut(b"a b", &mut [0]).is_err());
         let none = Pretokenizer::from_json(&Value::Null).unwrap();

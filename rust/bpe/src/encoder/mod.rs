@@ -365,9 +365,11 @@ impl Encoder {
         let mut spelled = Vec::with_capacity(unit.len());
         self.symbols.spell(unit, &mut spelled)?;
         let found = spelled.len() > SHORT
-            && self.backtracker(model, spelled.len()).is_some_and(|backtracker| {
-                backtracker.encode(&self.symbols, &self.pairs, unit, search, out)
-            });
+            && self
+                .backtracker(model, spelled.len())
+                .is_some_and(|backtracker| {
+                    backtracker.encode(&self.symbols, &self.pairs, unit, search, out)
+                });
         if !found {
             plain::merge(
                 &mut spelled,

@@ -88,6 +88,11 @@ fn check(model: &Model, encoder: &Encoder, specials: &FxHashSet<u32>, text: &[u8
     for (bits, is_wide) in [(1, false), (8, false), (1, true), (8, true)] {
         let mut scratch = encoder.scratch_of(model, bits);
         scratch.is_wide &= is_wide;
+        // Long units by the heap first, then by the trie.
+        encoder.heaped.store(
+            if is_wide { UNITS_WITHOUT_TRIE } else { 0 },
+            Ordering::Relaxed,
+        );
         // Twice: the second time from the cache.
         for _ in 0..2 {
             let mut ids = Vec::new();
