@@ -57,9 +57,9 @@ $(STAMP)/venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "missing: Python 3.11 or newer, from python.org or your system (or make PYTHON=...); this is $$($(PYTHON) -V)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "missing: Python's venv, from your system's package python3-venv"; exit 1; }
-	@command -v cargo >/dev/null || { echo "missing: Rust 1.89 or newer (cargo), from rustup.rs"; exit 1; }
-	@cargo --version | awk '{ split($$2, v, "."); exit !(v[1] > 1 || v[2] >= 89) }' || \
-		{ echo "missing: Rust 1.89 or newer, from rustup.rs (rustup update); this is $$(cargo --version)"; exit 1; }
+	@command -v cargo >/dev/null || { echo "missing: Rust 1.88 or newer (cargo), from rustup.rs"; exit 1; }
+	@cargo --version | awk '{ split($$2, v, "."); exit !(v[1] > 1 || v[2] >= 88) }' || \
+		{ echo "missing: Rust 1.88 or newer, from rustup.rs (rustup update); this is $$(cargo --version)"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' 'maturin>=1.14,<2'
 	@mkdir -p $(STAMP) && touch $@
