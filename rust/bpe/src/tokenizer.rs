@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Value, json};
@@ -41,6 +41,7 @@ pub struct Tokenizer {
     /// What the decoder gets for an added token.
     added_bytes: FxHashMap<u32, Vec<u8>>,
     warnings: Vec<String>,
+    by_bytes: OnceLock<FxHashMap<Vec<u8>, u32>>,
     pool: Mutex<Vec<Work>>,
 }
 
@@ -243,6 +244,7 @@ impl Tokenizer {
             specials,
             added_bytes,
             warnings,
+            by_bytes: OnceLock::new(),
             pool: Mutex::new(Vec::new()),
         };
         tokenizer.warn_of_reachable_specials();
@@ -398,12 +400,36 @@ impl Tokenizer {
         if self.decoder.is_concat() {
             return self.model.vocab.id(bytes).filter(plain);
         }
-        self.model
-            .vocab
-            .iter()
-            .map(|(id, _)| id)
-            .filter(plain)
-            .find(|&id| self.token_bytes(id).is_ok_and(|token| *token == *bytes))
+        self.by_bytes
+            .get_or_init(|| self.ids_by_bytes())
+            .get(bytes)
+            .copied()
+    }
+
+    /// The ids of tokens by the bytes that they stand for, where that is not how the model spells
+    /// them. A token of its own comes before a byte's fallback, then the lowest id.
+    fn ids_by_bytes(&self) -> FxHashMap<Vec<u8>, u32> {
+        let symbols = self.encoder.symbols();
+        let is_fallback = |id: u32| {
+            symbols
+                .of_id(id)
+                .is_some_and(|symbol| symbols.is_fallback(symbol))
+        };
+        let mut ids = FxHashMap::default();
+        for fallback in [false, true] {
+            let plain = self
+                .model
+                .vocab
+                .iter()
+                .map(|(id, _)| id)
+                .filter(|&id| is_fallback(id) == fallback && !self.specials.contains(&id));
+            for id in plain {
+                if let Ok(bytes) = self.token_bytes(id) {
+                    ids.entry(bytes.into_owned()).or_insert(id);
+                }
+            }
+        }
+        ids
     }
 
     /// The set of special ids that names stand for.
