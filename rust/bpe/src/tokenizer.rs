@@ -41,6 +41,8 @@ pub struct Tokenizer {
     /// What the decoder gets for an added token.
     added_bytes: FxHashMap<u32, Vec<u8>>,
     warnings: Vec<String>,
+    /// Why the tokenizer cannot be written, if it cannot.
+    unwritable: Option<Error>,
     by_bytes: OnceLock<FxHashMap<Vec<u8>, u32>>,
     pool: Mutex<Vec<Work>>,
 }
@@ -169,11 +171,18 @@ impl Tokenizer {
             merges,
             ignore_merges: true,
         };
+        let written = Pattern::in_oniguruma(pattern);
         let pattern = Pattern::new(pattern, Dialect::Rust)?;
+        let unwritable = written.is_none().then(|| {
+            Error::Export(format!(
+                "the pattern {:?} may cut otherwise in a tokenizer.json, whose regexes are Oniguruma's; write it without anchors, \\w, \\b and possessive intervals",
+                pattern.source()
+            ))
+        });
         let added = AddedTokens::from_specials(specials)?;
         let split = json!({
             "type": "Split",
-            "pattern": {"Regex": pattern.source()},
+            "pattern": {"Regex": written},
             "behavior": if pattern.is_total() { "Isolated" } else { "Removed" },
             "invert": !pattern.is_total(),
         });
@@ -201,7 +210,11 @@ impl Tokenizer {
         };
         let decoder = Decoder::from_json(&parts.decoder, true)?;
         let pretokenizer = Pretokenizer::from_pattern(pattern);
-        Self::new(parts, model, added, None, pretokenizer, decoder, Vec::new())
+        let tokenizer = Self::new(parts, model, added, None, pretokenizer, decoder, Vec::new())?;
+        Ok(Self {
+            unwritable,
+            ..tokenizer
+        })
     }
 
     fn new(
@@ -244,6 +257,7 @@ impl Tokenizer {
             specials,
             added_bytes,
             warnings,
+            unwritable: None,
             by_bytes: OnceLock::new(),
             pool: Mutex::new(Vec::new()),
         };
@@ -290,11 +304,15 @@ impl Tokenizer {
             .is_ok_and(|pieces| pieces.ranges.len() == 1)
     }
 
-    /// The file, with the id of every added token in the vocabulary of the model.
+    /// The text of a `tokenizer.json` that gives this tokenizer again.
     ///
     /// # Errors
-    /// [`Error::Export`] if it cannot be written.
+    /// [`Error::Export`] if it cannot be written: a tiktoken pattern that the regexes of such a
+    /// file would read otherwise.
     pub fn to_json(&self) -> Result<String, Error> {
+        if let Some(error) = &self.unwritable {
+            return Err(error.clone());
+        }
         file::write(&self.parts, &self.model)
     }
 

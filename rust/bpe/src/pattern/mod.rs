@@ -95,6 +95,31 @@ impl Pattern {
         })
     }
 
+    /// A source that means in Oniguruma's dialect what `source` means in Rust's: itself, or itself
+    /// with the possessive sign behind an interval left out, which Oniguruma reads as a repetition.
+    /// `None` where neither surely does.
+    #[must_use]
+    pub fn in_oniguruma(source: &str) -> Option<String> {
+        let tree = syntax::parse(source, Dialect::Rust)?;
+        let rules = rules::recognise(&tree);
+        let mut plain = String::with_capacity(source.len());
+        for part in source.split_inclusive('}') {
+            // A possessive sign stands at the start of the part behind its interval.
+            let interval = plain.rsplit_once('{').is_some_and(|(_, bounds)| {
+                bounds
+                    .strip_suffix('}')
+                    .is_some_and(|bounds| bounds.chars().all(|c| c.is_ascii_digit() || c == ','))
+            });
+            plain.push_str(part.strip_prefix('+').filter(|_| interval).unwrap_or(part));
+        }
+        [source.to_owned(), plain].into_iter().find(|spelled| {
+            syntax::parse(spelled, Dialect::Oniguruma).is_some_and(|other| {
+                // Equal rules have equal matches, however they were written.
+                other == tree || rules.is_some() && rules::recognise(&other) == rules
+            })
+        })
+    }
+
     /// A pattern that matches a text as it stands; an empty one matches nothing.
     #[must_use]
     pub fn literal(text: &str) -> Self {

@@ -443,6 +443,37 @@ fn dialects_differ_where_they_should() {
 }
 
 #[test]
+fn what_tiktoken_has_can_be_written_for_oniguruma() {
+    for (_, spellings) in SPELLINGS {
+        for source in *spellings {
+            let Some(written) = Pattern::in_oniguruma(source) else {
+                // Line ends, word characters and escapes that the other dialect reads otherwise.
+                assert!(source.contains('$') || source.contains(r"\w"), "{source}");
+                continue;
+            };
+            let pattern = Pattern::new(&written, Dialect::Oniguruma).unwrap();
+            let oracle = Oracle::new(source);
+            for text in [
+                "12345678 a\n  ",
+                "it's  A\u{301}b\r\n 12'LL ",
+                "  \n",
+                "x\n y \n",
+            ] {
+                oracle.compare(&pattern, text.as_bytes());
+            }
+        }
+    }
+    let current = SPELLINGS
+        .iter()
+        .find(|(_, spellings)| spellings[0].contains("{1,3}+"));
+    let written = Pattern::in_oniguruma(current.unwrap().1[0]).unwrap();
+    assert!(!written.contains("{1,3}+"));
+    assert_eq!(Pattern::in_oniguruma(r"\d{2}+b"), None);
+    assert_eq!(Pattern::in_oniguruma(r"\s+$"), None);
+    assert_eq!(Pattern::in_oniguruma("("), None);
+}
+
+#[test]
 fn bad_patterns_and_ranges_are_errors() {
     for source in ["(", "[z-a]", "*", "(?<n", "\\"] {
         for dialect in [Dialect::Rust, Dialect::Oniguruma] {
