@@ -30,7 +30,7 @@ def test_docstrings(name: str) -> None:
 
 
 def test_readme_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Python blocks run in one session, in a folder that holds a tokenizer.json."""
+    """The Python blocks run one after the other, in a folder that holds a tokenizer.json."""
     from tokseam import _bundled
 
     monkeypatch.chdir(tmp_path)

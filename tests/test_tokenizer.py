@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import os
+import pickle
 import random
 import stat
 from pathlib import Path
@@ -20,6 +21,7 @@ from sources import NAMES, SEED, ours, stock_from, vocabulary
 from texts import adversarial
 
 from tokseam import (
+    ExportError,
     Tokenizer,
     UnknownTokenError,
     UnsupportedTokenizerError,
@@ -408,6 +410,48 @@ def test_from_tiktoken(tmp_path: Path) -> None:
             Tokenizer.from_tiktoken(file)
         with pytest.raises(VocabError, match="from_tiktoken"):
             Tokenizer.from_file(file)
+
+
+def test_a_tiktoken_pattern_survives_saving() -> None:
+    """Oniguruma, which reads the file, takes `{1,3}+` for a repetition; tiktoken takes it for possessive."""
+    pattern = (
+        r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"
+        r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+    )
+    tokens = [bytes([byte]) for byte in range(256)] + [b"12", b"34", b"45", b"123", b"1234", b"12345"]
+    encoding = tiktoken.Encoding(
+        "numbers", pat_str=pattern, mergeable_ranks={token: id for id, token in enumerate(tokens)}, special_tokens={}
+    )
+    tokenizer = Tokenizer.from_tiktoken(encoding)
+    for text in ("12345 a\n  ", "123456789", "it's 1234\r\n  x"):
+        expected = encoding.encode(text)
+        for same in (tokenizer, pickle.loads(pickle.dumps(tokenizer))):
+            assert same.encode(text).tolist() == expected
+        stock = tokenizers.Tokenizer.from_str(tokenizer.to_json())
+        assert stock.encode(text, add_special_tokens=False).ids == expected
+
+
+@pytest.mark.parametrize("pattern", [r"\S+|\s+$|\s", r"\w+|\W", r"(?i:k)|[^k]"])
+def test_tiktoken_patterns_mean_the_same_in_a_file(pattern: str) -> None:
+    ranks = {bytes([byte]): byte for byte in range(256)} | {b" \n": 256, b"a\xe2\x80\x8c": 257, b"\xe2\x80": 258}
+    encoding = tiktoken.Encoding("other", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+    tokenizer = Tokenizer.from_tiktoken(encoding)
+    stock = tokenizers.Tokenizer.from_str(tokenizer.to_json())
+    for text in ("a \n b \n", "a\u200cb²", "\u212a k"):
+        expected = encoding.encode(text)
+        assert tokenizer.encode(text).tolist() == expected
+        assert pickle.loads(pickle.dumps(tokenizer)).encode(text).tolist() == expected
+        assert stock.encode(text, add_special_tokens=False).ids == expected
+
+
+def test_a_tiktoken_pattern_that_no_file_can_hold() -> None:
+    encoding = tiktoken.Encoding(
+        "ends", pat_str=r"\b\w+|[^a]", mergeable_ranks={bytes([byte]): byte for byte in range(256)}, special_tokens={}
+    )
+    tokenizer = Tokenizer.from_tiktoken(encoding)
+    assert tokenizer.encode("b \n c ").tolist() == encoding.encode("b \n c ")
+    with pytest.raises(ExportError, match="Oniguruma"):
+        tokenizer.to_json()
 
 
 def test_from_tiktoken_of_bad_things(tmp_path: Path) -> None:

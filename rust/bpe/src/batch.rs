@@ -66,7 +66,11 @@ impl Tokenizer {
                 let sender = sender.clone();
                 let (next, cancelled, chunks) = (&next, &cancelled, &chunks);
                 scope.spawn(move || {
-                    while let Some(range) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    loop {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(range) = chunks.get(index) else {
+                            return;
+                        };
                         let mut batch = Batch::empty(range.len());
                         let mut tick = || !cancelled.load(Ordering::Relaxed);
                         let done =
@@ -76,7 +80,7 @@ impl Tokenizer {
                             Ok(false) => return,
                             Err(failed) => Err(failed),
                         };
-                        if sender.send((range.start, part)).is_err() {
+                        if sender.send((index, part)).is_err() {
                             return;
                         }
                     }
@@ -85,10 +89,7 @@ impl Tokenizer {
             drop(sender);
             loop {
                 match receiver.recv_timeout(TICK) {
-                    Ok((start, part)) => {
-                        let index = chunks.partition_point(|chunk| chunk.start < start);
-                        parts[index] = Some(part);
-                    }
+                    Ok((index, part)) => parts[index] = Some(part),
                     Err(mpsc::RecvTimeoutError::Timeout) => {}
                     Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 }

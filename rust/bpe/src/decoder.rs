@@ -253,16 +253,10 @@ impl Chain {
                 }
             }
             "Metaspace" => {
-                component.has_only(&[
-                    "replacement",
-                    "add_prefix_space",
-                    "prepend_scheme",
-                    "split",
-                    "str_rep",
-                ])?;
+                let drop_first = Scheme::read(component)? != Scheme::Never;
                 Step::Metaspace {
                     replacement: component.character("replacement")?,
-                    drop_first: Scheme::read(component)? != Scheme::Never,
+                    drop_first,
                 }
             }
             _ => {

@@ -82,22 +82,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawMerge<'a> {
                 self,
                 text: &'de str,
             ) -> Result<Self::Value, E> {
-                match text.split_once(' ') {
-                    Some((left, right)) if !right.contains(' ') => Ok(RawMerge(
-                        Text(Cow::Borrowed(left)),
-                        Text(Cow::Borrowed(right)),
-                    )),
-                    _ => Err(E::custom(format!("the merge {text:?} is not two tokens"))),
-                }
+                let (left, right) = two_tokens(text)?;
+                Ok(RawMerge(Text(left.into()), Text(right.into())))
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                match text.split_once(' ') {
-                    Some((left, right)) if !right.contains(' ') => Ok(RawMerge(
-                        Text(Cow::Owned(left.to_owned())),
-                        Text(Cow::Owned(right.to_owned())),
-                    )),
-                    _ => Err(E::custom(format!("the merge {text:?} is not two tokens"))),
-                }
+                let (left, right) = two_tokens(text)?;
+                let owned = |token: &str| Text(token.to_owned().into());
+                Ok(RawMerge(owned(left), owned(right)))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
                 let missing = || serde::de::Error::custom("a merge has two tokens");
@@ -111,6 +102,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawMerge<'a> {
         }
         deserializer.deserialize_any(MergeVisitor)
     }
+}
+
+/// The two tokens of a merge with a space between.
+fn two_tokens<E: serde::de::Error>(merge: &str) -> Result<(&str, &str), E> {
+    merge
+        .split_once(' ')
+        .filter(|(_, right)| !right.contains(' '))
+        .ok_or_else(|| E::custom(format!("the merge {merge:?} is not two tokens")))
 }
 
 /// The options of the model that are kept for saving.
@@ -299,11 +298,12 @@ impl<'a> Unread<'a> {
         })
     }
 
-    /// Builds the model; `bytes` says whether its smallest tokens are bytes.
+    /// Builds the model; `bytes` says whether its smallest tokens are bytes, and `ids` are
+    /// [`Unread::ids`].
     ///
     /// # Errors
     /// [`Error::Vocab`] where ids or merges contradict each other.
-    pub fn model(&self, bytes: bool) -> Result<Model, Error> {
+    pub fn model(&self, bytes: bool, ids: &FxHashMap<&str, u32>) -> Result<Model, Error> {
         let mut spelled = Vec::new();
         let mut tokens = Vec::with_capacity(self.vocab.0.len());
         for (text, id) in &self.vocab.0 {
@@ -321,12 +321,6 @@ impl<'a> Unread<'a> {
                 .map(|(range, id, found)| (&spelled[range.clone()], *id, *found)),
         )?;
         drop((tokens, spelled));
-        let ids: FxHashMap<&str, u32> = self
-            .vocab
-            .0
-            .iter()
-            .map(|(text, id)| (&*text.0, *id))
-            .collect();
         let mut merges = Vec::with_capacity(self.merges.len());
         let mut joined = String::new();
         for (rank, RawMerge(left, right)) in self.merges.iter().enumerate() {
@@ -347,16 +341,6 @@ impl<'a> Unread<'a> {
                 result: id(&joined)?,
             });
         }
-        if merges.len() >= crate::vocab::ID_LIMIT as usize {
-            return Err(Error::Unsupported {
-                component: "model.merges".into(),
-                reason: format!(
-                    "{} merges; up to {} are supported",
-                    merges.len(),
-                    crate::vocab::ID_LIMIT - 1
-                ),
-            });
-        }
         let kind = if bytes {
             Kind::Bytes
         } else {
@@ -365,7 +349,7 @@ impl<'a> Unread<'a> {
                     .parts
                     .options
                     .byte_fallback
-                    .then(|| fallback(&ids))
+                    .then(|| fallback(ids))
                     .flatten(),
             }
         };

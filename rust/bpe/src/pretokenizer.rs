@@ -150,8 +150,16 @@ impl Behavior {
 }
 
 impl Scheme {
-    /// Reads the scheme of Metaspace, given now or in the older field.
+    /// Reads the scheme of a Metaspace component, given now or in the older field, and refuses
+    /// fields that such a component does not have.
     pub(crate) fn read(component: &Component) -> Result<Self, Error> {
+        component.has_only(&[
+            "replacement",
+            "add_prefix_space",
+            "prepend_scheme",
+            "split",
+            "str_rep",
+        ])?;
         let scheme = match component.get("prepend_scheme").map(Value::as_str) {
             None | Some(Some("always")) => Self::Always,
             Some(Some("first")) => Self::First,
@@ -632,13 +640,7 @@ impl Pretokenizer {
     }
 
     fn read_metaspace(&mut self, component: &Component) -> Result<(), Error> {
-        component.has_only(&[
-            "replacement",
-            "add_prefix_space",
-            "prepend_scheme",
-            "split",
-            "str_rep",
-        ])?;
+        let scheme = Scheme::read(component)?;
         if self.byte_level {
             return Err(component.unsupported("it adds text behind the byte-level step"));
         }
@@ -646,7 +648,6 @@ impl Pretokenizer {
         if component.get("str_rep").is_some() {
             component.text("str_rep")?;
         }
-        let scheme = Scheme::read(component)?;
         let split = match component.get("split") {
             Some(Value::Null) => true,
             _ => component.flag("split", Some(true))?,

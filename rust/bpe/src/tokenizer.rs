@@ -26,7 +26,7 @@ use crate::model::{Kind, Merge, Model};
 use crate::normalizer::Normalizer;
 use crate::pattern::{Dialect, Pattern};
 use crate::pretokenizer::Pretokenizer;
-use crate::vocab::{Vocab, display};
+use crate::vocab::{ID_LIMIT, Vocab, display};
 
 /// A tokenizer. See the module.
 pub struct Tokenizer {
@@ -102,8 +102,8 @@ impl Tokenizer {
         let pretokenizer = Pretokenizer::from_json(&parts.pre_tokenizer)?;
         let byte_level = pretokenizer.is_byte_level();
         let decoder = Decoder::from_json(&parts.decoder, byte_level)?;
-        let model = unread.model(byte_level)?;
         let ids = unread.ids();
+        let model = unread.model(byte_level, &ids)?;
         let (added, warnings) = AddedTokens::from_json(
             &parts.added_tokens,
             &|content| ids.get(content).copied(),
@@ -175,7 +175,7 @@ impl Tokenizer {
         let pattern = Pattern::new(pattern, Dialect::Rust)?;
         let unwritable = written.is_none().then(|| {
             Error::Export(format!(
-                "the pattern {:?} may cut otherwise in a tokenizer.json, whose regexes are Oniguruma's; write it without anchors, \\w, \\b and possessive intervals",
+                "the pattern {:?} may cut otherwise in a tokenizer.json, whose regexes are Oniguruma's; write it with plain sets, groups, quantifiers and look-around",
                 pattern.source()
             ))
         });
@@ -226,6 +226,16 @@ impl Tokenizer {
         decoder: Decoder,
         warnings: Vec<String>,
     ) -> Result<Self, Error> {
+        if model.merges.len() >= ID_LIMIT as usize {
+            return Err(Error::Unsupported {
+                component: "model.merges".into(),
+                reason: format!(
+                    "{} merges; up to {} are supported",
+                    model.merges.len(),
+                    ID_LIMIT - 1
+                ),
+            });
+        }
         let specials: FxHashSet<u32> = added
             .tokens()
             .iter()

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use rustc_hash::FxHashSet;
@@ -13,7 +13,7 @@ use tokseam_bpe::decoder::DecoderStream;
 use tokseam_bpe::tokenizer;
 
 use crate::array::{self, Ids, Ragged, Spans};
-use crate::error::OrRaise;
+use crate::error::{OrRaise, exception};
 use crate::signal::Signals;
 
 /// A tokenizer.
@@ -368,12 +368,7 @@ impl Tokenizer {
             self.inner
                 .encode_batch(&slices, &specials.allowed(), threads, tick)
         })?
-        .map_err(
-            |Failed { index, error }| match Err::<(), _>(error).or_raise(py) {
-                Err(error) => in_text(py, index, error),
-                Ok(()) => PyValueError::new_err("unknown failure"),
-            },
-        )
+        .map_err(|Failed { index, error }| in_text(py, index, exception(py, &error)))
     }
 }
 

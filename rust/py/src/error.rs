@@ -21,18 +21,21 @@ pub trait OrRaise<T> {
     fn or_raise(self, py: Python<'_>) -> PyResult<T>;
 }
 
+/// The exception that an error of a crate stands for.
+pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
+    let class = match error {
+        Error::Unsupported { .. } => "UnsupportedTokenizerError",
+        Error::Vocab(_) => "VocabError",
+        Error::Pretokenize(_) => "PretokenizeError",
+        Error::UnknownToken(_) => "UnknownTokenError",
+        Error::Export(_) => "ExportError",
+        _ => return PyValueError::new_err(error.to_string()),
+    };
+    raise(py, class, error.to_string())
+}
+
 impl<T> OrRaise<T> for Result<T, Error> {
     fn or_raise(self, py: Python<'_>) -> PyResult<T> {
-        self.map_err(|error| {
-            let class = match &error {
-                Error::Unsupported { .. } => "UnsupportedTokenizerError",
-                Error::Vocab(_) => "VocabError",
-                Error::Pretokenize(_) => "PretokenizeError",
-                Error::UnknownToken(_) => "UnknownTokenError",
-                Error::Export(_) => "ExportError",
-                _ => return PyValueError::new_err(error.to_string()),
-            };
-            raise(py, class, error.to_string())
-        })
+        self.map_err(|error| exception(py, &error))
     }
 }

@@ -21,7 +21,7 @@ pub mod cache;
 pub mod clusters;
 pub mod pairs;
 pub mod plain;
-#[cfg(any(test, feature = "reference"))]
+#[cfg(test)]
 pub mod reference;
 pub mod symbols;
 mod wide;
@@ -41,7 +41,7 @@ use cache::{Cache, NARROW};
 use clusters::Clusters;
 use pairs::{NONE, PairTable};
 use plain::{Merges, SHORT};
-use symbols::Symbols;
+use symbols::{Base, Symbols};
 
 /// Bytes of text in a block.
 const BLOCK: usize = 16 << 10;
@@ -80,7 +80,6 @@ pub enum Stop {
 pub struct Encoder {
     symbols: Symbols,
     pairs: PairTable,
-    bytes: Option<Bytes>,
     /// Borders between units: those of the first phase, or none where units are pretokens.
     units: Option<Borders>,
     /// Borders that no symbol spans.
@@ -144,19 +143,8 @@ impl Encoder {
     pub fn new(model: &Model, specials: FxHashSet<u32>) -> Self {
         let symbols = Symbols::new(model, &specials);
         let pairs = PairTable::new(symbols.iter_merges());
-        let all = Below {
-            pairs: &pairs,
-            limit: u32::MAX,
-        };
         let own = backtrack::own(&symbols, &pairs, |symbol| {
-            let mut spelled = Vec::new();
-            symbols
-                .spell(model.token(symbols.id(symbol)), &mut spelled)
-                .is_ok()
-                && {
-                    plain::merge(&mut spelled, &all);
-                    spelled == [symbol]
-                }
+            encodes_to(model, &symbols, &pairs, &[symbol])
         });
         let split = split(model, &symbols);
         let clusters = (split < symbols.count()).then(|| Clusters::new(&symbols, split));
@@ -169,7 +157,6 @@ impl Encoder {
             .max()
             .unwrap_or(0);
         Self {
-            bytes: Bytes::new(model, &symbols),
             symbols,
             pairs,
             units,
@@ -190,12 +177,6 @@ impl Encoder {
         &self.symbols
     }
 
-    /// The merges of the model by symbols.
-    #[must_use]
-    pub fn pairs(&self) -> &PairTable {
-        &self.pairs
-    }
-
     /// Whether the text of a symbol encodes to it.
     #[must_use]
     pub fn is_own(&self, symbol: u32) -> bool {
@@ -209,23 +190,7 @@ impl Encoder {
         if symbols.is_regular(left) && symbols.is_regular(right) {
             return backtrack::compatible(symbols, &self.pairs, left, right, u32::MAX);
         }
-        let mut spelled = Vec::new();
-        for symbol in [left, right] {
-            if symbols
-                .spell(model.token(symbols.id(symbol)), &mut spelled)
-                .is_err()
-            {
-                return false;
-            }
-        }
-        plain::merge(
-            &mut spelled,
-            &Below {
-                pairs: &self.pairs,
-                limit: u32::MAX,
-            },
-        );
-        spelled == [left, right]
+        encodes_to(model, symbols, &self.pairs, &[left, right])
     }
 
     /// The bytes of text that an id of an encoding stands for.
@@ -256,7 +221,7 @@ impl Encoder {
         for symbol in 0..self.split.min(SEEDS) {
             let id = self.symbols.id(symbol);
             let token = model.token(id);
-            if token.len() <= NARROW && self.is_own(symbol) && !self.symbols.is_fallback(symbol) {
+            if token.len() <= NARROW && self.is_unit(symbol) {
                 cache.put(token, 0, token.len(), &[self.stored(symbol)]);
             }
         }
@@ -349,9 +314,21 @@ impl Encoder {
             return Some(id).filter(|id| !self.specials.contains(id));
         }
         let symbol = self.symbols.of_id(id)?;
-        let is_made =
-            symbol < self.split && self.is_own(symbol) && !self.symbols.is_fallback(symbol);
-        is_made.then(|| self.stored(symbol))
+        self.is_unit(symbol).then(|| self.stored(symbol))
+    }
+
+    /// Whether the text of a symbol, alone in a unit, is that symbol after the first phase.
+    fn is_unit(&self, symbol: u32) -> bool {
+        symbol < self.split && self.is_own(symbol) && !self.symbols.is_fallback(symbol)
+    }
+
+    /// The merges of the first phase.
+    #[inline(always)]
+    fn first_phase(&self) -> Below<'_> {
+        Below {
+            pairs: &self.pairs,
+            limit: self.split,
+        }
     }
 
     /// Appends the symbols of a unit that is long or made of characters.
@@ -371,13 +348,7 @@ impl Encoder {
                     backtracker.encode(&self.symbols, &self.pairs, unit, search, out)
                 });
         if !found {
-            plain::merge(
-                &mut spelled,
-                &Below {
-                    pairs: &self.pairs,
-                    limit: self.split,
-                },
-            );
+            plain::merge(&mut spelled, &self.first_phase());
             out.append(&mut spelled);
         }
         Ok(())
@@ -559,17 +530,13 @@ impl Block<'_> {
             out.push(token);
             return Ok(());
         }
-        let below = Below {
-            pairs: &encoder.pairs,
-            limit: encoder.split,
-        };
         let from = out.len();
-        if let Some(bytes) = &encoder.bytes
+        if let Base::Bytes(bytes) = encoder.symbols.base()
             && unit.len() <= SHORT
         {
             let mut short = [0; SHORT];
-            bytes.spell(unit, &mut short)?;
-            let kept = plain::merge_short(&mut short, unit.len(), &below);
+            spell_short(bytes, unit, &mut short)?;
+            let kept = plain::merge_short(&mut short, unit.len(), &encoder.first_phase());
             out.extend_from_slice(&short[..kept]);
         } else {
             encoder.merge_long_unit(model, unit, search, out)?;
@@ -644,35 +611,35 @@ fn is_exact(symbols: &Symbols, split: u32) -> bool {
     })
 }
 
-/// The symbols of bytes, in an array of their own.
-struct Bytes {
-    symbols: Box<[u32; 256]>,
+/// The symbols of a unit of at most [`SHORT`] bytes, or the place of a byte that has none.
+#[inline(always)]
+fn spell_short(bytes: &[u32; 256], unit: &[u8], out: &mut plain::Short) -> Result<(), usize> {
+    let mut all = 0;
+    for (slot, &byte) in out.iter_mut().zip(unit) {
+        *slot = bytes[byte as usize];
+        all |= *slot;
+    }
+    // All bits are set where a symbol is missing, and seldom else.
+    let missing = |&byte: &u8| bytes[byte as usize] == NONE;
+    match (all == NONE)
+        .then(|| unit.iter().position(missing))
+        .flatten()
+    {
+        Some(place) => Err(place),
+        None => Ok(()),
+    }
 }
 
-impl Bytes {
-    fn new(model: &Model, symbols: &Symbols) -> Option<Self> {
-        matches!(model.kind, Kind::Bytes).then(|| Self {
-            symbols: Box::new(std::array::from_fn(|byte| symbols.byte(byte as u8))),
-        })
-    }
-
-    /// The symbols of a unit of at most [`SHORT`] bytes, or the place of a byte that has none.
-    #[inline(always)]
-    fn spell(&self, unit: &[u8], out: &mut plain::Short) -> Result<(), usize> {
-        let mut all = 0;
-        for (slot, &byte) in out.iter_mut().zip(unit) {
-            *slot = self.symbols[byte as usize];
-            all |= *slot;
-        }
-        if all != NONE {
-            return Ok(());
-        }
-        match unit
-            .iter()
-            .position(|&byte| self.symbols[byte as usize] == NONE)
-        {
-            Some(place) => Err(place),
-            None => Ok(()),
+/// Whether merging the texts of some symbols by the definition gives just these.
+fn encodes_to(model: &Model, symbols: &Symbols, pairs: &PairTable, expected: &[u32]) -> bool {
+    let mut spelled = Vec::new();
+    for &symbol in expected {
+        let text = model.token(symbols.id(symbol));
+        if symbols.spell(text, &mut spelled).is_err() {
+            return false;
         }
     }
+    let all = Below { pairs, limit: NONE };
+    plain::merge(&mut spelled, &all);
+    spelled == expected
 }

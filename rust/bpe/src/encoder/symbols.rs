@@ -182,11 +182,13 @@ impl Symbols {
     /// Whether a symbol stands for a byte of a character without a token.
     #[must_use]
     pub fn is_fallback(&self, symbol: u32) -> bool {
-        symbol < self.base_len
-            && match &self.base {
-                Base::Bytes(_) => false,
-                Base::Characters { fallback, .. } => fallback.contains(&symbol),
+        match &self.base {
+            Base::Bytes(_) => false,
+            // They are numbered behind the characters.
+            Base::Characters { symbols, .. } => {
+                (symbols.len() as u32..self.base_len).contains(&symbol)
             }
+        }
     }
 
     /// Appends the base symbols of a text.

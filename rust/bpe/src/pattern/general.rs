@@ -107,8 +107,8 @@ fn decode(text: &[u8]) -> (Cow<'_, str>, Option<Vec<usize>>) {
     (Cow::Owned(valid), Some(starts))
 }
 
-/// Writes a tree in the syntax of `fancy-regex`.
-fn spell(ast: &Ast, out: &mut String) {
+/// Writes a tree in the syntax of `fancy-regex`, sets and anchors spelled out.
+pub(crate) fn spell(ast: &Ast, out: &mut String) {
     match ast {
         Ast::Class(class) if class.ranges().is_empty() => out.push_str("(?!)"),
         Ast::Class(class) => {

@@ -96,8 +96,8 @@ impl Pattern {
     }
 
     /// A source that means in Oniguruma's dialect what `source` means in Rust's: itself, or itself
-    /// with the possessive sign behind an interval left out, which Oniguruma reads as a repetition.
-    /// `None` where neither surely does.
+    /// with the possessive sign behind an interval left out, which Oniguruma reads as a repetition,
+    /// or with all sets and anchors spelled out. `None` where none of them surely does.
     #[must_use]
     pub fn in_oniguruma(source: &str) -> Option<String> {
         let tree = syntax::parse(source, Dialect::Rust)?;
@@ -112,7 +112,10 @@ impl Pattern {
             });
             plain.push_str(part.strip_prefix('+').filter(|_| interval).unwrap_or(part));
         }
-        [source.to_owned(), plain].into_iter().find(|spelled| {
+        let mut spelled_out = String::new();
+        general::spell(&tree, &mut spelled_out);
+        let candidates = [source.to_owned(), plain, spelled_out];
+        candidates.into_iter().find(|spelled| {
             syntax::parse(spelled, Dialect::Oniguruma).is_some_and(|other| {
                 // Equal rules have equal matches, however they were written.
                 other == tree || rules.is_some() && rules::recognise(&other) == rules
