@@ -58,6 +58,8 @@ struct Work {
 struct Output<'o> {
     ids: &'o mut Vec<u32>,
     offsets: Option<&'o mut Vec<(usize, usize)>>,
+    /// The index of the first id of each pretoken.
+    starts: Option<&'o mut Vec<usize>>,
 }
 
 /// What a tokenizer is made of, for people.
@@ -498,7 +500,32 @@ impl Tokenizer {
         ids: &mut Vec<u32>,
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Error> {
-        self.encode_to(text, allowed, &mut Output { ids, offsets: None }, tick)
+        let mut output = Output {
+            ids,
+            offsets: None,
+            starts: None,
+        };
+        self.encode_to(text, allowed, &mut output, tick)
+    }
+
+    /// [`Tokenizer::encode`], with the index of the first id of each pretoken. No special token is
+    /// allowed; an added token that always matches counts as a pretoken.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_pretokens(
+        &self,
+        text: &[u8],
+        ids: &mut Vec<u32>,
+        starts: &mut Vec<usize>,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
+        let mut output = Output {
+            ids,
+            offsets: None,
+            starts: Some(starts),
+        };
+        self.encode_to(text, &Allowed::None, &mut output, tick)
     }
 
     /// [`Tokenizer::encode`] with the byte range of the text that each id stands for.
@@ -516,6 +543,7 @@ impl Tokenizer {
         let mut output = Output {
             ids,
             offsets: Some(offsets),
+            starts: None,
         };
         self.encode_to(text, allowed, &mut output, tick)
     }
@@ -685,6 +713,15 @@ impl Tokenizer {
                     Failure::Error(file::unspelled(text.text(), place, at))
                 }
             })?;
+        if let Some(starts) = &mut output.starts {
+            let mut place = 0;
+            for (index, &id) in (first..).zip(&output.ids[first..]) {
+                if place == 0 || cuts[place / 64] >> (place % 64) & 1 != 0 {
+                    starts.push(index);
+                }
+                place += self.encoder.text_len(&self.model, id);
+            }
+        }
         if let Some(offsets) = &mut output.offsets {
             let mut start = range.start;
             for &id in &output.ids[first..] {
@@ -798,6 +835,9 @@ impl From<Error> for Failure {
 
 impl Output<'_> {
     fn push(&mut self, id: u32, range: (usize, usize)) {
+        if let Some(starts) = &mut self.starts {
+            starts.push(self.ids.len());
+        }
         self.ids.push(id);
         if let Some(offsets) = &mut self.offsets {
             offsets.push(range);

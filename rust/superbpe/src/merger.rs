@@ -1,0 +1,429 @@
+//! Greedy merging over counted sequences.
+//!
+//! **Definition.** While the vocabulary is too small: of all pairs of neighbouring tokens take the
+//! one with the highest count (windows of two, overlapping ones too, each times the count of its
+//! sequence), on ties the one with the smallest left id, then the smallest right id; replace it
+//! from left to right by its concatenation, a new token.
+//!
+//! **How.** A new token comes into being in one step, so all windows of a pair are born in the
+//! step that made its younger side, and from then on they only get fewer. Hence
+//! - a pair is a candidate with the list of its places, made once;
+//! - a candidate's count is an upper bound: when it comes to the top of the heap it is counted
+//!   again at its places, and is the maximum exactly if it still is the top;
+//! - a pair that is born below the bar never rises above it, and is not kept at all.
+//!
+//! There is no table of pairs and no bookkeeping of neighbours that lose a count.
+//!
+//! **Cost.** A step costs the places of its pair, twice, and those of the candidates that it made
+//! stale on their way up. Memory: eight bytes a token of the start, four a place of a pair that
+//! reaches the bar.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
+use rustc_hash::FxHashMap;
+
+use crate::Error;
+use crate::constraints::Constraints;
+use crate::tokens::{ID_LIMIT, Tokens};
+
+/// Stands before, between and behind sequences; never a token.
+const END: u32 = ID_LIMIT;
+
+/// Marks a place inside a token.
+const INSIDE: u32 = 1 << 31;
+
+/// Steps and recounts between two looks at the caller's `tick`.
+const TICK: usize = 64;
+
+/// Counted sequences of tokens, laid end to end.
+///
+/// A token that was made of several lies at the first place of its first part; the place behind
+/// it and its last place hold its length in places, marked [`INSIDE`], so both neighbours are one
+/// look away. Every other place inside it is marked too.
+#[derive(Debug, Clone)]
+pub struct Sequences {
+    places: Vec<u32>,
+    /// The sequence of each place.
+    of: Vec<u32>,
+    weights: Vec<u64>,
+}
+
+impl Default for Sequences {
+    fn default() -> Self {
+        Self {
+            places: vec![END],
+            of: vec![0],
+            weights: Vec::new(),
+        }
+    }
+}
+
+impl Sequences {
+    /// Adds a sequence that came `weight` times. One of a single token has no pair and is left out.
+    ///
+    /// # Errors
+    /// [`Error::Train`] if there are too many tokens for 32 bits.
+    pub fn push(
+        &mut self,
+        tokens: impl ExactSizeIterator<Item = u32>,
+        weight: u64,
+    ) -> Result<(), Error> {
+        if tokens.len() < 2 || weight == 0 {
+            return Ok(());
+        }
+        if self.places.len() + tokens.len() >= INSIDE as usize {
+            return Err(Error::Train(format!(
+                "more than {INSIDE} tokens in distinct sequences; raise the barrier, set min_count, or train on a part of the text"
+            )));
+        }
+        let index = self.weights.len() as u32;
+        self.of.resize(self.places.len() + tokens.len() + 1, index);
+        self.places.extend(tokens);
+        self.places.push(END);
+        self.weights.push(weight);
+        Ok(())
+    }
+
+    #[inline]
+    fn next(&self, place: usize) -> usize {
+        let behind = self.places[place + 1];
+        if behind & INSIDE != 0 {
+            place + (behind ^ INSIDE) as usize
+        } else {
+            place + 1
+        }
+    }
+
+    #[inline]
+    fn prev(&self, place: usize) -> usize {
+        let before = self.places[place - 1];
+        if before & INSIDE != 0 {
+            place - (before ^ INSIDE) as usize
+        } else {
+            place - 1
+        }
+    }
+
+    #[inline]
+    fn weight(&self, place: usize) -> u64 {
+        self.weights[self.of[place] as usize]
+    }
+
+    /// The place of the right side, if the pair stands at `place`.
+    #[inline]
+    fn find(&self, place: usize, left: u32, right: u32) -> Option<usize> {
+        if self.places[place] != left {
+            return None;
+        }
+        let next = self.next(place);
+        (self.places[next] == right).then_some(next)
+    }
+
+    /// Makes one token of those at `place` and `right`.
+    fn join(&mut self, place: usize, right: usize, result: u32) {
+        let span = self.next(right) - place;
+        self.places[place] = result;
+        self.places[right] = INSIDE;
+        self.places[place + 1] = INSIDE | span as u32;
+        self.places[place + span - 1] = INSIDE | span as u32;
+    }
+}
+
+/// A pair and the places where it was born.
+struct Candidate {
+    count: u64,
+    left: u32,
+    right: u32,
+    places: Vec<u32>,
+}
+
+impl Candidate {
+    fn rank(&self) -> (u64, Reverse<(u32, u32)>) {
+        (self.count, Reverse((self.left, self.right)))
+    }
+}
+
+impl PartialEq for Candidate {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank() == other.rank()
+    }
+}
+
+impl Eq for Candidate {}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+/// A merge that was learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// The token on the left.
+    pub left: u32,
+    /// The token on the right.
+    pub right: u32,
+    /// What they become.
+    pub result: u32,
+    /// How often the pair stood in the text, overlapping windows counted.
+    pub count: u64,
+    /// How many tokens the text lost.
+    pub applied: u64,
+}
+
+/// Why merging ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// The vocabulary is full.
+    Full,
+    /// No pair is left that is frequent enough.
+    Rare,
+    /// No pair reaches the bar, and rarer ones were not kept.
+    Bar,
+}
+
+/// Where merging ends, and what it may not make.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'r> {
+    /// The vocabulary size to reach: the highest id + 1.
+    pub size: usize,
+    /// Pairs that came less often than this are not merged.
+    pub min_frequency: u64,
+    /// Pairs below this count are not known.
+    pub bar: u64,
+    /// Tokens made of more than two bytes are shorter than this.
+    pub max_token_length: Option<usize>,
+    /// What a token may not be.
+    pub constraints: Option<&'r Constraints>,
+}
+
+/// What merging came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// The merges in order.
+    pub steps: Vec<Step>,
+    /// Why it ended.
+    pub stop: Stop,
+    /// Pairs that were the best and that a constraint forbade.
+    pub vetoed: u64,
+    /// Pairs that were the best and would have spelled an added token.
+    pub special_vetoes: u64,
+}
+
+/// The neighbours of the token of a step.
+#[derive(Default)]
+struct Neighbours {
+    counts: Vec<u64>,
+    numbers: Vec<u32>,
+    seen: Vec<u32>,
+}
+
+impl Neighbours {
+    #[inline]
+    fn add(&mut self, token: u32, weight: u64) {
+        let index = token as usize;
+        if index >= self.counts.len() {
+            self.counts.resize(index + 1, 0);
+            self.numbers.resize(index + 1, 0);
+        }
+        if self.numbers[index] == 0 {
+            self.seen.push(token);
+        }
+        self.numbers[index] += 1;
+        self.counts[index] = self.counts[index].saturating_add(weight);
+    }
+}
+
+/// Merges until a rule says stop. `tick` gets the size of the vocabulary; `None` if it stopped the
+/// work.
+pub fn merge(
+    sequences: &mut Sequences,
+    tokens: &mut Tokens,
+    rules: &Rules,
+    tick: &mut dyn FnMut(usize) -> bool,
+) -> Option<Merged> {
+    let least = rules.min_frequency.max(rules.bar).max(1);
+    let mut heap = first_candidates(sequences, tokens, rules, least);
+    let mut merged = Merged {
+        steps: Vec::new(),
+        stop: Stop::Full,
+        vetoed: 0,
+        special_vetoes: 0,
+    };
+    let mut left = Neighbours::default();
+    let mut right = Neighbours::default();
+    let mut made: Vec<u32> = Vec::new();
+    let mut rounds = 0;
+    while tokens.len() < rules.size {
+        rounds += 1;
+        if rounds % TICK == 0 && !tick(tokens.len()) {
+            return None;
+        }
+        let Some(mut best) = heap.pop() else {
+            merged.stop = if rules.bar > rules.min_frequency.max(1) {
+                Stop::Bar
+            } else {
+                Stop::Rare
+            };
+            break;
+        };
+        let mut count = 0u64;
+        best.places.retain(|&place| {
+            let place = place as usize;
+            let stands = sequences.find(place, best.left, best.right).is_some();
+            if stands {
+                count = count.saturating_add(sequences.weight(place));
+            }
+            stands
+        });
+        best.count = count;
+        if count < least {
+            continue;
+        }
+        if heap.peek().is_some_and(|next| *next > best) {
+            heap.push(best);
+            continue;
+        }
+        let token = [tokens.get(best.left), tokens.get(best.right)].concat();
+        if tokens.is_forbidden(&token) {
+            merged.special_vetoes += 1;
+            continue;
+        }
+        if rules.constraints.is_some_and(|rules| !rules.allow(&token)) {
+            merged.vetoed += 1;
+            continue;
+        }
+        // A tokenizer that is extended may have the token, without a merge that makes it.
+        let result = tokens
+            .id(&token)
+            .unwrap_or_else(|| tokens.push(token));
+        let mut applied = 0u64;
+        made.clear();
+        for &place in &best.places {
+            let at = place as usize;
+            if let Some(next) = sequences.find(at, best.left, best.right) {
+                sequences.join(at, next, result);
+                applied = applied.saturating_add(sequences.weight(at));
+                made.push(place);
+            }
+        }
+        merged.steps.push(Step {
+            left: best.left,
+            right: best.right,
+            result,
+            count,
+            applied,
+        });
+        for &place in &made {
+            let at = place as usize;
+            let weight = sequences.weight(at);
+            let before = sequences.places[sequences.prev(at)];
+            let behind = sequences.places[sequences.next(at)];
+            // Two of the new tokens side by side are one pair: it is counted at the left one.
+            if before != END && before != result {
+                left.add(before, weight);
+            }
+            if behind != END {
+                right.add(behind, weight);
+            }
+        }
+        let mut lists: Vec<Candidate> = Vec::new();
+        let mut keep = |side: &mut Neighbours, pair: &dyn Fn(u32) -> (u32, u32)| {
+            for &token in &side.seen {
+                let index = token as usize;
+                let (one, two) = pair(token);
+                let number = std::mem::take(&mut side.numbers[index]);
+                let count = std::mem::take(&mut side.counts[index]);
+                if count >= least && tokens.fits(one, two, rules.max_token_length) {
+                    lists.push(Candidate {
+                        count,
+                        left: one,
+                        right: two,
+                        places: Vec::with_capacity(number as usize),
+                    });
+                    // From here on the number of the list, counted from 1.
+                    side.numbers[index] = lists.len() as u32;
+                }
+            }
+        };
+        keep(&mut left, &|token| (token, result));
+        keep(&mut right, &|token| (result, token));
+        if !lists.is_empty() {
+            let list = |side: &Neighbours, token: u32| {
+                side.numbers
+                    .get(token as usize)
+                    .and_then(|&number| number.checked_sub(1))
+                    .map(|index| index as usize)
+            };
+            for &place in &made {
+                let at = place as usize;
+                let prev = sequences.prev(at);
+                let before = sequences.places[prev];
+                if before != result && let Some(index) = list(&left, before) {
+                    lists[index].places.push(prev as u32);
+                }
+                if let Some(index) = list(&right, sequences.places[sequences.next(at)]) {
+                    lists[index].places.push(place);
+                }
+            }
+        }
+        for side in [&mut left, &mut right] {
+            for token in side.seen.drain(..) {
+                side.numbers[token as usize] = 0;
+            }
+        }
+        heap.extend(lists);
+    }
+    Some(merged)
+}
+
+/// The pairs of the start that reach the bar.
+fn first_candidates(
+    sequences: &Sequences,
+    tokens: &Tokens,
+    rules: &Rules,
+    least: u64,
+) -> BinaryHeap<Candidate> {
+    let windows = || {
+        sequences
+            .places
+            .windows(2)
+            .enumerate()
+            .filter(|(_, pair)| pair[0] != END && pair[1] != END)
+            .map(|(place, pair)| (place, (pair[0], pair[1])))
+    };
+    let mut counts: FxHashMap<(u32, u32), (u64, u32)> = FxHashMap::default();
+    for (place, pair) in windows() {
+        let (count, number) = counts.entry(pair).or_default();
+        *count = count.saturating_add(sequences.weight(place));
+        *number += 1;
+    }
+    counts.retain(|&(left, right), &mut (count, _)| {
+        count >= least && tokens.fits(left, right, rules.max_token_length)
+    });
+    let mut lists = Vec::with_capacity(counts.len());
+    for (&(left, right), entry) in &mut counts {
+        let (count, number) = *entry;
+        entry.1 = lists.len() as u32;
+        lists.push(Candidate {
+            count,
+            left,
+            right,
+            places: Vec::with_capacity(number as usize),
+        });
+    }
+    for (place, pair) in windows() {
+        if let Some(&(_, index)) = counts.get(&pair) {
+            lists[index as usize].places.push(place as u32);
+        }
+    }
+    lists.into()
+}

@@ -1,0 +1,142 @@
+//! The two stages: from counts to merges.
+
+use crate::Error;
+use crate::constraints::Constraints;
+use crate::merger::{self, Rules, Sequences};
+pub use crate::merger::{Merged, Step, Stop};
+use crate::pretokens::PretokenCounts;
+use crate::runs::RunCounts;
+use crate::tokens::{ID_LIMIT, Tokens};
+
+/// What both stages are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The vocabulary size to reach: the highest id + 1.
+    pub size: usize,
+    /// Pairs that came less often than this are not merged.
+    pub min_frequency: u64,
+    /// Tokens made of more than two bytes are shorter than this.
+    pub max_token_length: Option<usize>,
+}
+
+/// What a stage came to.
+#[derive(Debug, Clone)]
+pub struct Learned {
+    /// The merges, and why there are no more.
+    pub merged: Merged,
+    /// All tokens, those of the start included.
+    pub tokens: Tokens,
+    /// The number of tokens of the text before the first merge of the stage.
+    pub start: u64,
+}
+
+impl Settings {
+    fn check(&self, has: usize, what: &str) -> Result<(), Error> {
+        if self.size < has || self.size >= ID_LIMIT as usize {
+            return Err(Error::Train(format!(
+                "vocab_size {} cannot be: {what} are {has} entries already, and {} is the most",
+                self.size,
+                ID_LIMIT - 1
+            )));
+        }
+        Ok(())
+    }
+
+    fn rules<'r>(&self, bar: u64, constraints: Option<&'r Constraints>) -> Rules<'r> {
+        Rules {
+            size: self.size,
+            min_frequency: self.min_frequency,
+            bar,
+            max_token_length: self.max_token_length,
+            constraints,
+        }
+    }
+}
+
+/// The bytes that a text has, in the order of bytes.
+pub fn alphabet(counts: &mut PretokenCounts) -> Vec<u8> {
+    let mut seen = [false; 256];
+    for &byte in counts.gather().items() {
+        seen[byte as usize] = true;
+    }
+    (0..=255).filter(|&byte| seen[byte as usize]).collect()
+}
+
+/// The first stage: ordinary byte-pair encoding inside words. `alphabet` must have every byte of
+/// the text. `None` if `tick`, which gets the size of the vocabulary, stopped the work.
+///
+/// # Errors
+/// [`Error::Train`] for an empty text, and for settings that cannot be met.
+pub fn learn(
+    counts: &mut PretokenCounts,
+    specials: &[String],
+    alphabet: &[u8],
+    settings: &Settings,
+    tick: &mut dyn FnMut(usize) -> bool,
+) -> Result<Option<Learned>, Error> {
+    let mut tokens = Tokens::new(specials, alphabet)?;
+    settings.check(tokens.len(), "special tokens and the alphabet")?;
+    let tally = counts.gather();
+    if tally.is_empty() {
+        return Err(Error::Train(
+            "there is no text to train on: the corpus is empty".into(),
+        ));
+    }
+    let mut ids = [None; 256];
+    for byte in 0..=255u8 {
+        ids[byte as usize] = tokens.id(&[byte]);
+    }
+    if let Some(byte) = tally.items().iter().find(|&&byte| ids[byte as usize].is_none()) {
+        return Err(Error::Train(format!(
+            "the text has the byte 0x{byte:02X}, which is not of the alphabet"
+        )));
+    }
+    let mut sequences = Sequences::default();
+    let mut start = 0u64;
+    for (word, count) in tally.iter() {
+        start = start.saturating_add(count.saturating_mul(word.len() as u64));
+        let word = word.iter().map(|&byte| ids[byte as usize].unwrap_or_default());
+        sequences.push(word, count)?;
+    }
+    let rules = settings.rules(1, None);
+    let merged = merger::merge(&mut sequences, &mut tokens, &rules, tick);
+    Ok(merged.map(|merged| Learned {
+        merged,
+        tokens,
+        start,
+    }))
+}
+
+/// The second stage: merging on across words, from the tokens of a tokenizer. [`Stop::Bar`] says
+/// that the barrier of the runs was too high for all merges asked for; those that are there are
+/// exact. `None` if `tick` stopped the work.
+///
+/// # Errors
+/// [`Error::Train`] for settings that cannot be met.
+pub fn extend(
+    runs: &mut RunCounts,
+    constraints: &Constraints,
+    settings: &Settings,
+    tick: &mut dyn FnMut(usize) -> bool,
+) -> Result<Option<Learned>, Error> {
+    let mut tokens = Tokens::of(runs.start().base())?;
+    settings.check(tokens.len(), "those of the tokenizer")?;
+    if runs.tokens() == 0 {
+        return Err(Error::Train(
+            "there is no text to train on: the corpus is empty".into(),
+        ));
+    }
+    let bar = runs.barrier();
+    let start = runs.tokens();
+    let mut sequences = Sequences::default();
+    for (run, count) in runs.gather().iter() {
+        sequences.push(run.iter().copied(), count)?;
+    }
+    let rules = settings.rules(bar, Some(constraints));
+    let merged = merger::merge(&mut sequences, &mut tokens, &rules, tick);
+    Ok(merged.map(|merged| Learned {
+        merged,
+        tokens,
+        start,
+    }))
+}

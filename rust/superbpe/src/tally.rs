@@ -1,0 +1,125 @@
+//! Sequences and how often each came: a hash table over one array.
+//!
+//! The sequences lie end to end in the order of their first coming; the table holds only their
+//! numbers. An entry costs its items and some 25 bytes. Order never matters to what is learned
+//! from a tally.
+
+use std::hash::{BuildHasher, Hash};
+
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+
+/// Counted sequences.
+#[derive(Clone, Debug)]
+pub struct Tally<T> {
+    table: HashTable<u32>,
+    items: Vec<T>,
+    /// Where each sequence ends.
+    ends: Vec<usize>,
+    counts: Vec<u64>,
+}
+
+impl<T> Default for Tally<T> {
+    fn default() -> Self {
+        Self {
+            table: HashTable::new(),
+            items: Vec::new(),
+            ends: Vec::new(),
+            counts: Vec::new(),
+        }
+    }
+}
+
+impl<T: Copy + Eq + Hash> Tally<T> {
+    /// Adds `count` to the count of a sequence.
+    #[inline]
+    pub fn add(&mut self, sequence: &[T], count: u64) {
+        let Self {
+            table,
+            items,
+            ends,
+            counts,
+        } = self;
+        let hash = FxBuildHasher.hash_one(sequence);
+        let place = |ends: &[usize], index: u32| {
+            let index = index as usize;
+            let start = index.checked_sub(1).map_or(0, |before| ends[before]);
+            start..ends[index]
+        };
+        if let Some(&index) = table.find(hash, |&index| items[place(ends, index)] == *sequence) {
+            let slot = &mut counts[index as usize];
+            *slot = slot.saturating_add(count);
+            return;
+        }
+        let index = ends.len() as u32;
+        items.extend_from_slice(sequence);
+        ends.push(items.len());
+        counts.push(count);
+        table.insert_unique(hash, index, |&index| {
+            FxBuildHasher.hash_one(&items[place(ends, index)])
+        });
+    }
+
+    /// Adds another tally to this one.
+    pub fn merge(&mut self, other: &Self) {
+        for (sequence, count) in other.iter() {
+            self.add(sequence, count);
+        }
+    }
+
+    /// The sequences with their counts, in the order of their first coming.
+    pub fn iter(&self) -> impl Iterator<Item = (&[T], u64)> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts
+            .zip(&self.ends)
+            .zip(&self.counts)
+            .map(|((start, &end), &count)| (&self.items[start..end], count))
+    }
+
+    /// Drops the sequences that came less often than `least`; returns how many there were and the
+    /// sum of their counts.
+    pub fn drop_below(&mut self, least: u64) -> (u64, u64) {
+        let (mut dropped, mut sum) = (0, 0);
+        let mut kept = Self::default();
+        for (sequence, count) in self.iter() {
+            if count < least {
+                dropped += 1;
+                sum += count;
+            } else {
+                kept.add(sequence, count);
+            }
+        }
+        *self = kept;
+        (dropped, sum)
+    }
+
+    /// The number of distinct sequences.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether nothing was counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The items of all sequences, end to end.
+    #[must_use]
+    pub fn items(&self) -> &[T] {
+        &self.items
+    }
+
+    /// Where each sequence ends among the items.
+    #[must_use]
+    pub fn ends(&self) -> &[usize] {
+        &self.ends
+    }
+
+    /// The count of each sequence.
+    #[must_use]
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+}
