@@ -462,6 +462,23 @@ impl Tokenizer {
         ids
     }
 
+    /// The ids of tokens that merging does not make of their own bytes; added tokens left out.
+    #[must_use]
+    pub fn unmade(&self) -> Vec<u32> {
+        let symbols = self.encoder.symbols();
+        let is_made = |id: u32| {
+            symbols
+                .of_id(id)
+                .is_some_and(|symbol| self.encoder.is_own(symbol))
+        };
+        self.model
+            .vocab
+            .iter()
+            .map(|(id, _)| id)
+            .filter(|&id| self.added.get(id).is_none() && !is_made(id))
+            .collect()
+    }
+
     /// The set of special ids that names stand for.
     ///
     /// # Errors

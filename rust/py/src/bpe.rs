@@ -19,7 +19,7 @@ use crate::signal::Signals;
 /// A tokenizer.
 #[pyclass(frozen, module = "tokseam._native")]
 pub struct Tokenizer {
-    inner: Arc<tokenizer::Tokenizer>,
+    pub(crate) inner: Arc<tokenizer::Tokenizer>,
 }
 
 /// The special tokens that a call allows.
@@ -117,6 +117,11 @@ impl Tokenizer {
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// The ids of tokens that merging alone does not make of their bytes: uint32 of shape (n,).
+    fn unmade<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u32>> {
+        py.detach(|| self.inner.unmade()).into_pyarray(py)
     }
 
     /// The ids of a text: uint32 of shape (n,).

@@ -39,3 +39,12 @@ impl<T> OrRaise<T> for Result<T, Error> {
         self.map_err(|error| exception(py, &error))
     }
 }
+
+impl<T> OrRaise<T> for Result<T, tokseam_superbpe::Error> {
+    fn or_raise(self, py: Python<'_>) -> PyResult<T> {
+        self.map_err(|error| match error {
+            tokseam_superbpe::Error::Bpe(error) => exception(py, &error),
+            error @ tokseam_superbpe::Error::Train(_) => raise(py, "TrainError", error.to_string()),
+        })
+    }
+}

@@ -7,6 +7,7 @@ mod array;
 mod bpe;
 mod error;
 mod signal;
+mod superbpe;
 
 use pyo3::prelude::pymodule;
 
@@ -15,4 +16,9 @@ use pyo3::prelude::pymodule;
 mod _native {
     #[pymodule_export]
     use crate::bpe::{StreamDecoder, Tokenizer};
+    #[pymodule_export]
+    use crate::superbpe::{
+        PairCounts, PretokenCounts, RunCounts, extend, extended_json, learn, plain_json, scheme,
+        split_component,
+    };
 }

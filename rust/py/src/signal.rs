@@ -25,10 +25,13 @@ impl Signals {
 
     /// False once a signal handler has raised. May be called without the interpreter.
     pub fn tick(&mut self) -> bool {
+        self.tick_with(|_| Ok(()))
+    }
+
+    /// [`Signals::tick`], with a call into Python each time that signals are looked for.
+    pub fn tick_with(&mut self, call: impl FnOnce(Python<'_>) -> PyResult<()>) -> bool {
         if self.raised.is_none() && self.last.elapsed() >= INTERVAL {
-            // A path would not be general enough over the lifetime of `py`.
-            #[allow(clippy::redundant_closure_for_method_calls)]
-            let checked = Python::attach(|py| py.check_signals());
+            let checked = Python::attach(|py| py.check_signals().and_then(|()| call(py)));
             self.raised = checked.err();
             self.last = Instant::now();
         }

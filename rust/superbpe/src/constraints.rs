@@ -8,6 +8,8 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use unicode_script::{Script, UnicodeScript};
 
 /// The rules of the second stage.
+// Independent switches, as a caller gives them.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Constraints {
     /// Pieces between spaces (U+0020), empty ones not counted.
@@ -52,7 +54,11 @@ impl Constraints {
     /// Whether a token may be made.
     #[must_use]
     pub fn allow(&self, token: &[u8]) -> bool {
-        let words = || token.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+        let words = || {
+            token
+                .split(|&byte| byte == b' ')
+                .filter(|word| !word.is_empty())
+        };
         let has_too_many = self.max_words.is_some_and(|most| words().count() > most);
         let has_forbidden = self
             .forbid_substrings
@@ -61,7 +67,11 @@ impl Constraints {
         if has_too_many || has_forbidden {
             return false;
         }
-        if self.cross_newline && self.cross_sentence && self.trailing_punctuation && self.cross_script {
+        if self.cross_newline
+            && self.cross_sentence
+            && self.trailing_punctuation
+            && self.cross_script
+        {
             return true;
         }
         // Characters that are cut at an end of the token are no characters yet.
@@ -110,9 +120,11 @@ fn ends_in_punctuation(text: &str) -> bool {
         )
     };
     text.contains(is_word)
-        && text.trim_end().chars().next_back().is_some_and(|last| {
-            last.general_category_group() == GeneralCategoryGroup::Punctuation
-        })
+        && text
+            .trim_end()
+            .chars()
+            .next_back()
+            .is_some_and(|last| last.general_category_group() == GeneralCategoryGroup::Punctuation)
 }
 
 fn crosses_script(text: &str) -> bool {

@@ -91,7 +91,9 @@ pub fn extended(base: &Tokenizer, merges: &[MergeIds], component: &Value) -> Res
     file["model"]["ignore_merges"] = Value::Bool(false);
     if let Some(vocab) = file["model"]["vocab"].as_object_mut() {
         for token in base.added_tokens() {
-            vocab.entry(token.content.clone()).or_insert(token.id.into());
+            vocab
+                .entry(token.content.clone())
+                .or_insert(token.id.into());
         }
         for id in first..tokens.len() {
             vocab.insert(spelled(tokens.get(id as u32)), id.into());

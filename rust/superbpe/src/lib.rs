@@ -2,7 +2,7 @@
 //!
 //! Training is greedy: again and again the most frequent pair of neighbouring tokens becomes a
 //! token (ties: the smallest left id, then the smallest right id). `SuperBPE` does so in two stages
-//! (Liu et al., *SuperBPE: Space Travel for Language Models*, section 2): first inside words, then
+//! (Liu et al., *`SuperBPE`: Space Travel for Language Models*, section 2): first inside words, then
 //! across them. A run is three counts and two loops:
 //!
 //! 1. [`pretokens`]: every word of the text with its count. [`stage::learn`] merges inside words.

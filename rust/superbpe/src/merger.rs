@@ -218,10 +218,11 @@ pub struct Merged {
     pub special_vetoes: u64,
 }
 
-/// The neighbours of the token of a step.
+/// The neighbours on one side of the token of a step, by id.
 #[derive(Default)]
 struct Neighbours {
     counts: Vec<u64>,
+    /// How many places there are; later the number of the neighbour's list, counted from 1.
     numbers: Vec<u32>,
     seen: Vec<u32>,
 }
@@ -240,6 +241,52 @@ impl Neighbours {
         self.numbers[index] += 1;
         self.counts[index] = self.counts[index].saturating_add(weight);
     }
+
+    /// Makes an empty list for each pair that `keeps` allows.
+    fn list(
+        &mut self,
+        pair: impl Fn(u32) -> (u32, u32),
+        keeps: impl Fn(u64, u32, u32) -> bool,
+        lists: &mut Vec<Candidate>,
+    ) {
+        for &token in &self.seen {
+            let index = token as usize;
+            let (left, right) = pair(token);
+            let number = std::mem::take(&mut self.numbers[index]);
+            let count = std::mem::take(&mut self.counts[index]);
+            if keeps(count, left, right) {
+                lists.push(Candidate {
+                    count,
+                    left,
+                    right,
+                    places: Vec::with_capacity(number as usize),
+                });
+                self.numbers[index] = lists.len() as u32;
+            }
+        }
+    }
+
+    /// The index of the list of a neighbour.
+    #[inline]
+    fn list_of(&self, token: u32) -> Option<usize> {
+        let number = *self.numbers.get(token as usize)?;
+        (number as usize).checked_sub(1)
+    }
+
+    fn clear(&mut self) {
+        for token in self.seen.drain(..) {
+            self.numbers[token as usize] = 0;
+        }
+    }
+}
+
+/// The buffers of a step.
+#[derive(Default)]
+struct Buffers {
+    left: Neighbours,
+    right: Neighbours,
+    /// Where the new token stands.
+    made: Vec<u32>,
 }
 
 /// Merges until a rule says stop. `tick` gets the size of the vocabulary; `None` if it stopped the
@@ -252,15 +299,13 @@ pub fn merge(
 ) -> Option<Merged> {
     let least = rules.min_frequency.max(rules.bar).max(1);
     let mut heap = first_candidates(sequences, tokens, rules, least);
+    let mut buffers = Buffers::default();
     let mut merged = Merged {
         steps: Vec::new(),
         stop: Stop::Full,
         vetoed: 0,
         special_vetoes: 0,
     };
-    let mut left = Neighbours::default();
-    let mut right = Neighbours::default();
-    let mut made: Vec<u32> = Vec::new();
     let mut rounds = 0;
     while tokens.len() < rules.size {
         rounds += 1;
@@ -275,17 +320,8 @@ pub fn merge(
             };
             break;
         };
-        let mut count = 0u64;
-        best.places.retain(|&place| {
-            let place = place as usize;
-            let stands = sequences.find(place, best.left, best.right).is_some();
-            if stands {
-                count = count.saturating_add(sequences.weight(place));
-            }
-            stands
-        });
-        best.count = count;
-        if count < least {
+        sequences.recount(&mut best);
+        if best.count < least {
             continue;
         }
         if heap.peek().is_some_and(|next| *next > best) {
@@ -302,31 +338,66 @@ pub fn merge(
             continue;
         }
         // A tokenizer that is extended may have the token, without a merge that makes it.
-        let result = tokens
-            .id(&token)
-            .unwrap_or_else(|| tokens.push(token));
-        let mut applied = 0u64;
-        made.clear();
-        for &place in &best.places {
-            let at = place as usize;
-            if let Some(next) = sequences.find(at, best.left, best.right) {
-                sequences.join(at, next, result);
-                applied = applied.saturating_add(sequences.weight(at));
-                made.push(place);
-            }
-        }
+        let result = tokens.id(&token).unwrap_or_else(|| tokens.push(token));
         merged.steps.push(Step {
             left: best.left,
             right: best.right,
             result,
-            count,
-            applied,
+            count: best.count,
+            applied: sequences.apply(&best, result, &mut buffers.made),
         });
-        for &place in &made {
+        let keeps = |count: u64, left: u32, right: u32| {
+            count >= least && tokens.fits(left, right, rules.max_token_length)
+        };
+        heap.extend(sequences.born(result, keeps, &mut buffers));
+    }
+    Some(merged)
+}
+
+impl Sequences {
+    /// Counts a pair anew, and forgets where it no longer stands.
+    fn recount(&self, pair: &mut Candidate) {
+        let mut count = 0u64;
+        pair.places.retain(|&place| {
+            let place = place as usize;
+            let stands = self.find(place, pair.left, pair.right).is_some();
+            if stands {
+                count = count.saturating_add(self.weight(place));
+            }
+            stands
+        });
+        pair.count = count;
+    }
+
+    /// Replaces a pair, from left to right; `made` gets the places. Returns how many tokens the
+    /// text lost.
+    fn apply(&mut self, pair: &Candidate, result: u32, made: &mut Vec<u32>) -> u64 {
+        made.clear();
+        let mut applied = 0u64;
+        for &place in &pair.places {
             let at = place as usize;
-            let weight = sequences.weight(at);
-            let before = sequences.places[sequences.prev(at)];
-            let behind = sequences.places[sequences.next(at)];
+            if let Some(next) = self.find(at, pair.left, pair.right) {
+                self.join(at, next, result);
+                applied = applied.saturating_add(self.weight(at));
+                made.push(place);
+            }
+        }
+        applied
+    }
+
+    /// The pairs that a new token makes with its neighbours.
+    fn born(
+        &self,
+        result: u32,
+        keeps: impl Fn(u64, u32, u32) -> bool,
+        buffers: &mut Buffers,
+    ) -> Vec<Candidate> {
+        let Buffers { left, right, made } = buffers;
+        for &place in &*made {
+            let at = place as usize;
+            let weight = self.weight(at);
+            let before = self.places[self.prev(at)];
+            let behind = self.places[self.next(at)];
             // Two of the new tokens side by side are one pair: it is counted at the left one.
             if before != END && before != result {
                 left.add(before, weight);
@@ -335,54 +406,28 @@ pub fn merge(
                 right.add(behind, weight);
             }
         }
-        let mut lists: Vec<Candidate> = Vec::new();
-        let mut keep = |side: &mut Neighbours, pair: &dyn Fn(u32) -> (u32, u32)| {
-            for &token in &side.seen {
-                let index = token as usize;
-                let (one, two) = pair(token);
-                let number = std::mem::take(&mut side.numbers[index]);
-                let count = std::mem::take(&mut side.counts[index]);
-                if count >= least && tokens.fits(one, two, rules.max_token_length) {
-                    lists.push(Candidate {
-                        count,
-                        left: one,
-                        right: two,
-                        places: Vec::with_capacity(number as usize),
-                    });
-                    // From here on the number of the list, counted from 1.
-                    side.numbers[index] = lists.len() as u32;
-                }
-            }
-        };
-        keep(&mut left, &|token| (token, result));
-        keep(&mut right, &|token| (result, token));
+        let mut lists = Vec::new();
+        left.list(|token| (token, result), &keeps, &mut lists);
+        right.list(|token| (result, token), &keeps, &mut lists);
         if !lists.is_empty() {
-            let list = |side: &Neighbours, token: u32| {
-                side.numbers
-                    .get(token as usize)
-                    .and_then(|&number| number.checked_sub(1))
-                    .map(|index| index as usize)
-            };
-            for &place in &made {
-                let at = place as usize;
-                let prev = sequences.prev(at);
-                let before = sequences.places[prev];
-                if before != result && let Some(index) = list(&left, before) {
+            for &place in &*made {
+                let prev = self.prev(place as usize);
+                let before = self.places[prev];
+                if before != result
+                    && let Some(index) = left.list_of(before)
+                {
                     lists[index].places.push(prev as u32);
                 }
-                if let Some(index) = list(&right, sequences.places[sequences.next(at)]) {
+                let behind = self.places[self.next(place as usize)];
+                if let Some(index) = right.list_of(behind) {
                     lists[index].places.push(place);
                 }
             }
         }
-        for side in [&mut left, &mut right] {
-            for token in side.seen.drain(..) {
-                side.numbers[token as usize] = 0;
-            }
-        }
-        heap.extend(lists);
+        left.clear();
+        right.clear();
+        lists
     }
-    Some(merged)
 }
 
 /// The pairs of the start that reach the bar.

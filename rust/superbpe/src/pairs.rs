@@ -133,6 +133,8 @@ pub struct PairCounts {
 #[derive(Default)]
 struct Worker {
     pairs: FxHashMap<u64, u64>,
+    /// Which ids came at all.
+    seen: Vec<bool>,
     encoded: Encoded,
     texts: u64,
     bytes: u64,
@@ -184,7 +186,12 @@ impl PairCounts {
             self.tokens += std::mem::take(&mut worker.tokens);
         }
         if let Some(spill) = self.spill
-            && self.workers.iter().map(|worker| worker.pairs.len()).sum::<usize>() > spill.max_entries
+            && self
+                .workers
+                .iter()
+                .map(|worker| worker.pairs.len())
+                .sum::<usize>()
+                > spill.max_entries
         {
             self.gather();
             let spilled = &mut self.spilled;
@@ -239,6 +246,13 @@ impl PairCounts {
             for (pair, count) in worker.pairs {
                 self.add(pair, count);
             }
+            self.workers[0].see(
+                worker
+                    .seen
+                    .iter()
+                    .zip(0..)
+                    .filter_map(|(&is_seen, id)| is_seen.then_some(id)),
+            );
         }
         &self.workers[0].pairs
     }
@@ -252,6 +266,17 @@ impl PairCounts {
             .collect();
         pairs.sort_unstable();
         pairs
+    }
+
+    /// The ids that came, alone in a segment too; only of texts that were counted here.
+    #[must_use]
+    pub fn seen(&self) -> Vec<u32> {
+        let size = self.start.tokenizer.vocab_size() as u32;
+        let is_seen = |id: u32| {
+            let has = |worker: &Worker| worker.seen.get(id as usize).copied().unwrap_or(false);
+            self.workers.iter().any(has)
+        };
+        (0..size).filter(|&id| is_seen(id)).collect()
     }
 
     /// The number of distinct pairs.
@@ -314,8 +339,21 @@ impl PairCounts {
 const GUESS: u64 = 2;
 
 impl Worker {
+    fn see(&mut self, ids: impl Iterator<Item = u32>) {
+        for id in ids {
+            let id = id as usize;
+            if id >= self.seen.len() {
+                self.seen.resize(id + 1, false);
+            }
+            self.seen[id] = true;
+        }
+    }
+
     fn count(&mut self, start: &Start, text: Text) -> Result<(), Error> {
         self.encoded.encode(start, text)?;
+        let ids = std::mem::take(&mut self.encoded.ids);
+        self.see(ids.iter().copied());
+        self.encoded.ids = ids;
         for segment in self.encoded.segments() {
             for pair in segment.windows(2) {
                 *self.pairs.entry(key(pair[0], pair[1])).or_default() += 1;

@@ -93,7 +93,12 @@ impl PretokenCounts {
             self.bytes += std::mem::take(&mut worker.bytes);
         }
         if let Some(spill) = self.spill
-            && self.workers.iter().map(|worker| worker.tally.len()).sum::<usize>() > spill.max_entries
+            && self
+                .workers
+                .iter()
+                .map(|worker| worker.tally.len())
+                .sum::<usize>()
+                > spill.max_entries
         {
             self.gather();
             let (entries, count) = self.workers[0].tally.drop_below(spill.min_count);

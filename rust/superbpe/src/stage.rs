@@ -86,7 +86,11 @@ pub fn learn(
     for byte in 0..=255u8 {
         ids[byte as usize] = tokens.id(&[byte]);
     }
-    if let Some(byte) = tally.items().iter().find(|&&byte| ids[byte as usize].is_none()) {
+    if let Some(byte) = tally
+        .items()
+        .iter()
+        .find(|&&byte| ids[byte as usize].is_none())
+    {
         return Err(Error::Train(format!(
             "the text has the byte 0x{byte:02X}, which is not of the alphabet"
         )));
@@ -95,7 +99,9 @@ pub fn learn(
     let mut start = 0u64;
     for (word, count) in tally.iter() {
         start = start.saturating_add(count.saturating_mul(word.len() as u64));
-        let word = word.iter().map(|&byte| ids[byte as usize].unwrap_or_default());
+        let word = word
+            .iter()
+            .map(|&byte| ids[byte as usize].unwrap_or_default());
         sequences.push(word, count)?;
     }
     let rules = settings.rules(1, None);
