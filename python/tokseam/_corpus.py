@@ -1,0 +1,367 @@
+"""Texts to train on, read once or more, never held.
+
+A corpus is any iterable of texts, or `files(...)`. Training reads it two or more times; an iterator that can be read
+once only is written to a temporary file on the way. Texts come in batches of some megabytes, so that all threads have
+work and a file of lines costs no Python call a line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, final
+
+from tokseam.errors import TrainError
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Text: TypeAlias = str | bytes
+
+__all__ = ["Batch", "Files", "Texts", "files"]
+
+BATCH = 8 << 20
+BATCH_TEXTS = 1 << 16
+LARGEST = 1 << 30
+LINE_SUFFIXES = (".jsonl", ".ndjson", ".json")
+
+
+class Batch(NamedTuple):
+    """Some texts.
+
+    Attributes:
+        texts: The texts.
+        lines: Whether each line of them is a text of its own.
+        size: Their bytes, or characters where they are `str`.
+    """
+
+    texts: list[Text]
+    lines: bool
+    size: int
+
+
+def files(
+    *paths: str | os.PathLike[str],
+    text: str = "text",
+    weights: Sequence[float] | None = None,
+    seed: int = 0,
+    on_error: Literal["raise", "skip"] = "raise",
+) -> Files:
+    """Return the texts of files as a corpus for `train` and `extend`.
+
+    A `.txt` file, or any other, gives one text a line, with its line end, as the reference trainer does; `.jsonl` (also
+    `.json`, `.ndjson`) and `.parquet` give one text a record. `.gz` and `.zst` behind any of them are unpacked. Files
+    are streamed, and read again for each pass.
+
+    Args:
+        paths: Paths, globs (`data/**/*.txt`) or URLs, as fsspec takes them. Each argument is a source.
+        text: The field of a record, or the column of a table, that holds the text.
+        weights: The share of each source in the bytes of the corpus, in any unit. Texts are drawn without repetition:
+            the source that is short of its share is taken whole, and of the others as much as fits to it. Needs one
+            more pass, to measure the sources.
+        seed: What decides which texts are drawn; the same seed draws the same ones.
+        on_error: What happens to a file that cannot be read to its end, a record without a text, and a text that is
+            not UTF-8: `"raise"`, or `"skip"` and count it in `Files.skipped` and in the report.
+
+    Raises:
+        ImportError: fsspec, or pyarrow for a parquet file, is not installed.
+        TrainError: A path or a glob matches no file, or the weights do not fit to the paths.
+    """
+    return Files(paths, text, weights, seed, on_error)
+
+
+@final
+class Files:
+    """The texts of files; `files` makes one. Iterating gives text after text.
+
+    Attributes:
+        skipped: What was left out in the latest pass, by kind (`files`, `records`, `texts`), if errors are skipped.
+        paths: The files of each source, in order.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[str | os.PathLike[str]],
+        text: str,
+        weights: Sequence[float] | None,
+        seed: int,
+        on_error: str,
+    ) -> None:
+        if not sources:
+            raise TrainError("files needs at least one path or glob")
+        if on_error not in {"raise", "skip"}:
+            raise TrainError(f'on_error is "raise" or "skip", not {on_error!r}')
+        if weights is not None and (
+            len(weights) != len(sources) or not all(0 <= weight < float("inf") for weight in weights) or not sum(weights)
+        ):
+            raise TrainError(f"weights need one number from 0 on for each of the {len(sources)} sources, not {weights!r}")
+        self.paths = [_match(os.fspath(source)) for source in sources]
+        self.skipped: dict[str, int] = {}
+        self._text = text
+        self._weights = weights
+        self._seed = seed
+        self._skip = on_error == "skip"
+        self._shares: list[float] | None = None
+
+    def __iter__(self) -> Iterator[Text]:
+        for batch in self.batches():
+            for text in batch.texts:
+                if batch.lines:
+                    yield from _lines(text)  # type: ignore[arg-type]
+                else:
+                    yield text
+
+    def describe(self) -> list[Any]:
+        """Return what tells this corpus from another: files with their sizes, and how they are read."""
+        import fsspec
+
+        sizes = []
+        for paths in self.paths:
+            for path in paths:
+                system, inner = fsspec.core.url_to_fs(path)
+                sizes.append([path, system.size(inner)])
+        return [sizes, self._text, list(self._weights or ()), self._seed, self._skip]
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield all texts, once."""
+        self.skipped = {}
+        if self._weights is None:
+            for paths in self.paths:
+                for path in paths:
+                    yield from self._read(path)
+            return
+        if self._shares is None:
+            sizes = [self._measure(paths) for paths in self.paths]
+            total = min(
+                (size / weight for size, weight in zip(sizes, self._weights, strict=True) if weight), default=0.0
+            )
+            self._shares = [
+                min(1.0, weight * total / size) if size else 0.0
+                for size, weight in zip(sizes, self._weights, strict=True)
+            ]
+            self.skipped = {}
+        for source, (paths, share) in enumerate(zip(self.paths, self._shares, strict=True)):
+            limit = int(share * 2**64)
+            index = 0
+            for path in paths:
+                for batch in self._read(path):
+                    texts = []
+                    whole = [line for text in batch.texts for line in _lines(text)] if batch.lines else batch.texts  # type: ignore[arg-type]
+                    for text in whole:
+                        if _draw(self._seed, source, index) < limit:
+                            texts.append(text)
+                        index += 1
+                    yield Batch(texts, False, sum(map(len, texts)))
+
+    def _measure(self, paths: list[str]) -> int:
+        total = 0
+        for path in paths:
+            for batch in self._read(path):
+                total += sum(len(text) if isinstance(text, bytes) else len(text.encode()) for text in batch.texts)
+        return total
+
+    def _fail(self, kind: str, message: str, cause: BaseException | None = None) -> None:
+        if not self._skip:
+            raise TrainError(f'{message}; on_error="skip" leaves it out') from cause
+        self.skipped[kind] = self.skipped.get(kind, 0) + 1
+
+    def _read(self, path: str) -> Iterator[Batch]:
+        plain = path.removesuffix(".gz").removesuffix(".zst")
+        try:
+            import fsspec
+
+            with fsspec.open(path, "rb", compression="infer") as file:
+                if plain.endswith(".parquet"):
+                    yield from self._tables(path, file)
+                elif plain.endswith(LINE_SUFFIXES):
+                    yield from self._records(path, file)
+                else:
+                    yield from self._blocks(path, file)
+        except (ImportError, TrainError, GeneratorExit):
+            raise
+        # Each of the unpacking libraries has errors of its own.
+        except Exception as error:
+            self._fail("files", f"{path} cannot be read to its end ({type(error).__name__}: {error})", error)
+
+    def _blocks(self, path: str, file: IO[bytes]) -> Iterator[Batch]:
+        line = 0
+        for block in _blocks(file, path):
+            try:
+                block.decode()
+            except UnicodeDecodeError:
+                kept = []
+                for number, text in enumerate(_lines(block), start=line + 1):
+                    try:
+                        text.decode()
+                    except UnicodeDecodeError as error:
+                        self._fail("texts", f"line {number} of {path} is not UTF-8 (byte {error.start} of it)", error)
+                    else:
+                        kept.append(text)
+                line += block.count(b"\n")
+                yield Batch(list(kept), False, sum(map(len, kept)))
+            else:
+                line += block.count(b"\n")
+                yield Batch([block], True, len(block))
+
+    def _records(self, path: str, file: IO[bytes]) -> Iterator[Batch]:
+        def texts() -> Iterator[Text]:
+            number = 0
+            for block in _blocks(file, path):
+                for line in _lines(block):
+                    number += 1
+                    if line.isspace():
+                        continue
+                    try:
+                        record = json.loads(line)
+                        found = record[self._text] if isinstance(record, dict) else record
+                        if not isinstance(found, str):
+                            raise TypeError(f"the text is {type(found).__name__}, not a string")
+                        found.encode()
+                    except (ValueError, KeyError, TypeError) as error:
+                        self._fail(
+                            "records",
+                            f"line {number} of {path} is no JSON record with a text in {self._text!r} "
+                            f"({type(error).__name__}: {error})",
+                            error,
+                        )
+                    else:
+                        yield found
+
+        yield from _batched(texts())
+
+    def _tables(self, path: str, file: IO[bytes]) -> Iterator[Batch]:
+        try:
+            import pyarrow.parquet
+        except ImportError as error:
+            raise ImportError("reading parquet needs pyarrow: pip install 'tokseam[train]'") from error
+        table = pyarrow.parquet.ParquetFile(file)
+        if self._text not in table.schema_arrow.names:
+            self._fail("files", f"{path} has no column {self._text!r}, only {', '.join(table.schema_arrow.names)}")
+            return
+        for rows in table.iter_batches(batch_size=8192, columns=[self._text]):
+            texts = []
+            for number, found in enumerate(rows.column(0).to_pylist()):
+                if isinstance(found, (str, bytes)):
+                    texts.append(found)
+                else:
+                    self._fail("records", f"row {number} of a batch of {path} has no text in {self._text!r}")
+            yield Batch(texts, False, sum(map(len, texts)))
+
+
+def _match(source: str) -> list[str]:
+    try:
+        import fsspec
+    except ImportError as error:
+        raise ImportError("reading files needs fsspec: pip install 'tokseam[train]'") from error
+    system, inner = fsspec.core.url_to_fs(source)
+    if system.exists(inner) and not system.isdir(inner):
+        return [source]
+    found = sorted(system.unstrip_protocol(path) for path in system.glob(inner) if not system.isdir(path))
+    if not found:
+        raise TrainError(f"{source} matches no file")
+    return [path.removeprefix("file://") for path in found]
+
+
+def _blocks(file: IO[bytes], path: str) -> Iterator[bytes]:
+    """Yield a file in blocks that end at a line end."""
+    parts: list[bytes] = []
+    size = 0
+    while block := file.read(BATCH):
+        end = block.rfind(b"\n") + 1
+        if end:
+            yield b"".join([*parts, block[:end]])
+            parts, size = [], 0
+        parts.append(block[end:])
+        size += len(block) - end
+        if size > LARGEST:
+            raise TrainError(f"{path} has a line of more than 1 GiB; cut it into texts")
+    if rest := b"".join(parts):
+        yield rest
+
+
+def _lines(block: bytes) -> Iterator[bytes]:
+    """Yield lines with their line ends. Unlike `splitlines`, only a newline ends one."""
+    start = 0
+    while end := block.find(b"\n", start) + 1:
+        yield block[start:end]
+        start = end
+    if start < len(block):
+        yield block[start:]
+
+
+def _draw(seed: int, source: int, index: int) -> int:
+    """Return 64 bits that depend on all three (splitmix64)."""
+    mask = 2**64 - 1
+    value = (seed * 0xD1342543DE82EF95 + source * 0xAF251AF3B0F025B5 + index * 0x9E3779B97F4A7C15 + 1) & mask
+    value = ((value ^ value >> 30) * 0xBF58476D1CE4E5B9) & mask
+    value = ((value ^ value >> 27) * 0x94D049BB133111EB) & mask
+    return value ^ value >> 31
+
+
+def _batched(texts: Iterable[Text]) -> Iterator[Batch]:
+    batch: list[Text] = []
+    size = 0
+    for index, text in enumerate(texts):
+        if not isinstance(text, (str, bytes)):
+            raise TypeError(f"text {index} of the corpus is {type(text).__name__}, not str or bytes")
+        if len(text) > LARGEST:
+            raise TrainError(f"text {index} of the corpus is over 1 GiB; cut it")
+        batch.append(text)
+        size += len(text)
+        if size >= BATCH or len(batch) >= BATCH_TEXTS:
+            yield Batch(batch, False, size)
+            batch, size = [], 0
+    if batch:
+        yield Batch(batch, False, size)
+
+
+@final
+class Texts:
+    """A corpus that can be read again and again, whatever it was."""
+
+    def __init__(self, corpus: Iterable[Text] | Files, lines: bool) -> None:
+        if isinstance(corpus, (str, bytes)):
+            raise TypeError(
+                "the corpus is one text; pass an iterable of texts ([text]), or tokseam.superbpe.files(path) for a file"
+            )
+        if not isinstance(corpus, Files) and not isinstance(corpus, Iterable):
+            raise TypeError(f"a corpus is an iterable of texts or files(...), not {type(corpus).__name__}")
+        self._corpus = corpus
+        self._lines = lines
+        self._spool: IO[bytes] | None = None
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """What the latest pass left out."""
+        return dict(self._corpus.skipped) if isinstance(self._corpus, Files) else {}
+
+    def describe(self) -> Any:
+        """Return what tells this corpus from another, as far as it can be told."""
+        return [self._lines, self._corpus.describe() if isinstance(self._corpus, Files) else None]
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield all texts, once; call it again for another pass."""
+        for batch in self._read():
+            yield batch._replace(lines=batch.lines or self._lines)
+
+    def _read(self) -> Iterator[Batch]:
+        if isinstance(self._corpus, Files):
+            yield from self._corpus.batches()
+        elif self._spool is not None:
+            self._spool.seek(0)
+            while True:
+                try:
+                    yield pickle.load(self._spool)
+                except EOFError:
+                    return
+        elif iter(self._corpus) is not self._corpus:
+            yield from _batched(self._corpus)
+        else:
+            spool = tempfile.TemporaryFile()  # noqa: SIM115
+            for batch in _batched(self._corpus):
+                pickle.dump(batch, spool, protocol=5)
+                yield batch
+            self._spool = spool

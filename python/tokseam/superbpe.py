@@ -1,0 +1,1298 @@
+"""Training of superword tokenizers (SuperBPE), exactly, as a plain `tokenizer.json`.
+
+Two stages of greedy byte-pair encoding: inside words up to `transition` entries, then across words up to `vocab_size`
+(Liu et al., "SuperBPE: Space Travel for Language Models", 2025, section 2). The first stage is bit for bit that of
+`tokenizers`' `BpeTrainer`; the second continues from what encoding with the inherited merges gives. Counts are 64 bits
+wide, texts are streamed and never held, and the result is the same for every number of threads and order of texts.
+
+    from tokseam import superbpe
+
+    training = superbpe.train(superbpe.files("corpus/*.jsonl.gz"), vocab_size=128_000, transition=100_000)
+    training.tokenizer.save("tokenizer.json")
+
+A run is three counts and two loops. `PretokenCounts`, `PairCounts` and `RunCounts` are the counts; they can be made on
+many machines, merged in any order, and trained on with `train_from_counts` and `extend_from_counts`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import operator
+import os
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final, overload
+
+import numpy as np
+
+from tokseam import _native
+from tokseam._corpus import Batch, Files, Texts, files
+from tokseam.errors import TrainError
+from tokseam.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    Text = str | bytes
+    Corpus = Iterable[Text] | Files
+    Progress = bool | Callable[[str, int, int | None], None] | None
+
+__all__ = [
+    "Constraints",
+    "Files",
+    "PairCounts",
+    "PretokenCounts",
+    "RunCounts",
+    "Scheme",
+    "Training",
+    "extend",
+    "extend_from_counts",
+    "files",
+    "train",
+    "train_from_counts",
+]
+
+TIE_RULE = "count descending, then smallest (left id, right id)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constraints:
+    """What a superword may not be. Every rule looks at the token alone and holds for the second stage only.
+
+    Attributes:
+        max_words: The most words; a word is a non-empty piece between U+0020. None is no limit.
+        forbid_substrings: What no token may contain.
+        cross_newline: Whether anything but line ends may follow a line end inside a token.
+        cross_sentence: Whether anything may follow the end of a sentence and white space inside a token.
+        trailing_punctuation: Whether a token with a letter or a number may end in punctuation (white space behind it
+            not counted).
+        cross_script: Whether a token may have letters of two scripts; Han and the kana count as one.
+    """
+
+    max_words: int | None = 4
+    forbid_substrings: tuple[str | bytes, ...] = (": ",)
+    cross_newline: bool = True
+    cross_sentence: bool = True
+    trailing_punctuation: bool = True
+    cross_script: bool = True
+
+    def __post_init__(self) -> None:
+        if self.max_words is not None and self.max_words < 1:
+            raise TrainError(f"max_words is at least 1, or None for no limit, not {self.max_words}")
+        if isinstance(self.forbid_substrings, (str, bytes)) or not all(self.forbid_substrings):
+            raise TrainError(f"forbid_substrings is a tuple of non-empty strings, not {self.forbid_substrings!r}")
+
+    def _native(self) -> tuple[int | None, list[bytes], bool, bool, bool, bool]:
+        parts = [part.encode() if isinstance(part, str) else bytes(part) for part in self.forbid_substrings]
+        flags = (self.cross_newline, self.cross_sentence, self.trailing_punctuation, self.cross_script)
+        return (self.max_words, parts, *flags)
+
+    def _report(self) -> dict[str, Any]:
+        report = asdict(self)
+        report["forbid_substrings"] = [
+            part if isinstance(part, str) else part.decode(errors="backslashreplace") for part in self.forbid_substrings
+        ]
+        return report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheme:
+    """The pre-tokenizers of the two stages.
+
+    Attributes:
+        stage1: What cuts words: a regex whose matches are isolated, a component of a `tokenizer.json` as a dict, or a
+            pre-tokenizer of `tokenizers`. It must be byte-level.
+        stage2: What cuts segments, in training and in the finished tokenizer.
+    """
+
+    stage1: Any
+    stage2: Any
+
+
+def _component(value: Any) -> str:
+    if isinstance(value, str):
+        return _native.split_component(value)
+    if isinstance(value, dict):
+        return json.dumps(value)
+    if hasattr(value, "__getstate__") and type(value).__module__.startswith("tokenizers"):
+        state = value.__getstate__()
+        return state.decode() if isinstance(state, bytes) else str(state)
+    raise TypeError(
+        "a stage is a regex, a dict or a pre-tokenizer of the package tokenizers, " f"not {type(value).__name__}"
+    )
+
+
+def _stages(scheme: str | Scheme) -> tuple[str, str]:
+    if isinstance(scheme, Scheme):
+        return _component(scheme.stage1), _component(scheme.stage2)
+    found = _native.scheme(scheme) if isinstance(scheme, str) else None
+    if found is None:
+        raise TrainError(f'scheme is "superbpe", "superbpe-paper" or a Scheme(stage1=..., stage2=...), not {scheme!r}')
+    return found
+
+
+def _workers(threads: int | None) -> int:
+    if threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads < 1:
+        raise TrainError(f"threads is at least 1, or None for one a core, not {threads}")
+    return threads
+
+
+def _limits(min_count: int, max_entries: int) -> tuple[int, int] | None:
+    if min_count < 1 or max_entries < 1:
+        raise TrainError(f"min_count and max_entries are at least 1, not {min_count} and {max_entries}")
+    return None if min_count == 1 else (min_count, max_entries)
+
+
+def _arrow() -> Any:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise ImportError("counts as Arrow tables need pyarrow: pip install 'tokseam[train]'") from error
+    return pyarrow
+
+
+def _metadata(table: pa.Table, kind: str) -> dict[str, Any]:
+    found = (table.schema.metadata or {}).get(b"tokseam")
+    meta = json.loads(found) if found else {}
+    if meta.get("kind") != kind:
+        raise TrainError(f"this table holds {meta.get('kind') or 'no counts of ours'}, not {kind}")
+    return dict(meta)
+
+
+def _rows(pa: Any, items: Any, ends: NDArray[np.int64], type: Any) -> Any:
+    """Return rows as an Arrow array of `type` (large_binary, or large_list of uint32)."""
+    offsets = np.concatenate([np.zeros(1, np.int64), ends])
+    if type == pa.large_binary():
+        return pa.Array.from_buffers(type, len(ends), [None, pa.py_buffer(offsets), pa.py_buffer(items)])
+    return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(items))
+
+
+class _Counts:
+    """What the three counts share: a native object, and updates in batches."""
+
+    _counts: Any
+
+    def update(self, texts: Iterable[Text] | Files, *, lines: bool = False, threads: int | None = None) -> None:
+        """Count some texts; call it as often as there are more.
+
+        Args:
+            texts: Texts, or `files(...)`.
+            lines: Whether each line of a text is a text of its own.
+            threads: The number of threads; None is one a core.
+
+        Raises:
+            TrainError: A text is not UTF-8 or over 1 GiB.
+            VocabError: A byte of a text has no token.
+        """
+        for batch in Texts(texts, lines).batches():
+            self._update(batch, _workers(threads))
+
+    def _update(self, batch: Batch, threads: int) -> None:
+        self._counts.update(batch.texts, batch.lines, threads)
+
+    def merge(self, other: Any) -> None:
+        """Add other counts to these; the order does not matter.
+
+        Raises:
+            TrainError: The other counts are of another scheme, tokenizer or barrier.
+        """
+        if type(other) is not type(self):
+            raise TypeError(f"{type(self).__name__} merges with its own kind only, not {type(other).__name__}")
+        if other is self:
+            raise TrainError("counts cannot be merged with themselves")
+        self._counts.merge(other._counts)
+
+    def __len__(self) -> int:
+        """Return the number of distinct entries."""
+        return len(self._counts)
+
+
+@final
+class PretokenCounts(_Counts):
+    """How often each pretoken of the first stage came: all that the first stage needs of a text.
+
+    Args:
+        scheme: As in `train`.
+        min_count: Above 1, pretokens that came less often are dropped whenever there are more than `max_entries`. That
+            saves memory and is no longer exact; the report says how many were dropped.
+        max_entries: See `min_count`.
+    """
+
+    def __init__(
+        self, scheme: str | Scheme = "superbpe", *, min_count: int = 1, max_entries: int = 100_000_000
+    ) -> None:
+        self._component = _stages(scheme)[0]
+        self._counts = _native.PretokenCounts(self._component, _limits(min_count, max_entries))
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Texts and bytes counted, entries dropped and the sum of their counts."""
+        names = ("texts", "bytes", "spilled_entries", "spilled_count")
+        return dict(zip(names, self._counts.totals(), strict=True))
+
+    def to_arrow(self) -> pa.Table:
+        """Return the columns `pretoken` (large_binary) and `count` (uint64), with what else belongs to them."""
+        pa = _arrow()
+        items, ends, counts = self._counts.table()
+        meta = {"kind": "pretokens", "pre_tokenizer": self._component, "totals": list(self._counts.totals())}
+        columns = {"pretoken": _rows(pa, items, ends, pa.large_binary()), "count": pa.array(counts)}
+        return pa.table(columns).replace_schema_metadata({"tokseam": json.dumps(meta)})
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table) -> PretokenCounts:
+        """Return the counts of a table that `to_arrow` made.
+
+        Raises:
+            TrainError: The table is no such table.
+        """
+        meta = _metadata(table, "pretokens")
+        column = table.column("pretoken").cast(_arrow().large_binary()).to_pylist()
+        ends = np.cumsum([len(word) for word in column], dtype=np.int64)
+        items = np.frombuffer(b"".join(column), np.uint8)
+        self = cls.__new__(cls)
+        self._component = meta["pre_tokenizer"]
+        self._counts = _native.PretokenCounts(self._component, None)
+        self._counts.add(items, ends, _column(table, "count", np.uint64), tuple(meta["totals"]))
+        return self
+
+
+def _column(table: pa.Table, name: str, dtype: Any) -> NDArray[Any]:
+    return np.ascontiguousarray(table.column(name).to_numpy(), dtype=dtype)
+
+
+@final
+class PairCounts(_Counts):
+    """How often each pair of neighbours came in the text as `tokenizer` encodes it before the second stage.
+
+    Args:
+        tokenizer: What is extended: any byte-level tokenizer.
+        scheme: Its second stage cuts the text, instead of the tokenizer's own pre-tokenizer.
+        min_count: As in `PretokenCounts`.
+        max_entries: As in `PretokenCounts`.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        scheme: str | Scheme = "superbpe",
+        *,
+        min_count: int = 1,
+        max_entries: int = 200_000_000,
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._component = _stages(scheme)[1]
+        self._counts = _native.PairCounts(tokenizer._native, self._component, _limits(min_count, max_entries))
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Texts, bytes and tokens counted, entries dropped and the sum of their counts."""
+        names = ("texts", "bytes", "tokens", "spilled_entries", "spilled_count")
+        return dict(zip(names, self._counts.totals(), strict=True))
+
+    def guess_barrier(self, merges: int) -> int:
+        """Return a barrier for `RunCounts`: a guess, from below, of the count of the last of so many merges."""
+        return int(self._counts.guess_barrier(max(0, merges)))
+
+    def to_arrow(self) -> pa.Table:
+        """Return the columns `left`, `right` (uint32) and `count` (uint64), with what else belongs to them."""
+        pa = _arrow()
+        left, right, counts = self._counts.table()
+        meta = {
+            "kind": "pairs",
+            "fingerprint": self._counts.fingerprint(),
+            "pre_tokenizer": self._component,
+            "totals": list(self._counts.totals()),
+        }
+        columns = {"left": pa.array(left), "right": pa.array(right), "count": pa.array(counts)}
+        return pa.table(columns).replace_schema_metadata({"tokseam": json.dumps(meta)})
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table, tokenizer: Tokenizer) -> PairCounts:
+        """Return the counts of a table that `to_arrow` made, for the same tokenizer.
+
+        Raises:
+            TrainError: The table is no such table, or of another tokenizer.
+        """
+        meta = _metadata(table, "pairs")
+        self = cls.__new__(cls)
+        self._tokenizer, self._component = tokenizer, meta["pre_tokenizer"]
+        self._counts = _native.PairCounts(tokenizer._native, self._component, None)
+        _same(self._counts, meta)
+        columns = (_column(table, "left", np.uint32), _column(table, "right", np.uint32))
+        self._counts.add(*columns, _column(table, "count", np.uint64), tuple(meta["totals"]))
+        return self
+
+
+def _same(counts: Any, meta: Mapping[str, Any]) -> None:
+    if counts.fingerprint() != meta["fingerprint"]:
+        raise TrainError("these counts are of another tokenizer; give the one that they were made with")
+
+
+@final
+class RunCounts(_Counts):
+    """The text as `tokenizer` encodes it before the second stage, as distinct runs with their counts.
+
+    Runs are cut where a pair came less often than `barrier`. That changes nothing as long as the last merge comes at
+    least `barrier` times, which `extend_from_counts` checks.
+
+    Args:
+        tokenizer: The tokenizer of `pairs`.
+        pairs: The pairs of the whole text.
+        barrier: The barrier; None guesses one for `vocab_size`.
+        vocab_size: The size that will be asked for; only for the guess.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        pairs: PairCounts,
+        barrier: int | None = None,
+        *,
+        vocab_size: int | None = None,
+    ) -> None:
+        if tokenizer != pairs._tokenizer:
+            raise TrainError("the pairs are of another tokenizer; give the one that they were made with")
+        if barrier is None:
+            if vocab_size is None:
+                raise TrainError("give a barrier, or the vocab_size to guess one for")
+            barrier = pairs.guess_barrier(vocab_size - tokenizer.vocab_size)
+        if barrier < 1:
+            raise TrainError(f"a barrier is at least 1 (nothing is cut), not {barrier}")
+        self._tokenizer, self._component = tokenizer, pairs._component
+        self._spilled = pairs.totals["spilled_entries"]
+        self._counts = _native.RunCounts(pairs._counts, barrier)
+
+    @property
+    def barrier(self) -> int:
+        """The count below which pairs were cut."""
+        return int(self._counts.barrier())
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Texts, bytes and tokens counted."""
+        return dict(zip(("texts", "bytes", "tokens"), self._counts.totals(), strict=True))
+
+    def to_arrow(self) -> pa.Table:
+        """Return the columns `run` (large_list of uint32) and `count` (uint64), with what else belongs to them."""
+        pa = _arrow()
+        items, ends, counts = self._counts.table()
+        meta = {
+            "kind": "runs",
+            "fingerprint": self._counts.fingerprint(),
+            "pre_tokenizer": self._component,
+            "barrier": self.barrier,
+            "spilled": self._spilled,
+            "totals": list(self._counts.totals()),
+        }
+        columns = {"run": _rows(pa, items, ends, pa.large_list(pa.uint32())), "count": pa.array(counts)}
+        return pa.table(columns).replace_schema_metadata({"tokseam": json.dumps(meta)})
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table, tokenizer: Tokenizer) -> RunCounts:
+        """Return the counts of a table that `to_arrow` made, for the same tokenizer. They merge, and can be trained on.
+
+        Raises:
+            TrainError: The table is no such table, or of another tokenizer.
+        """
+        meta = _metadata(table, "runs")
+        column = table.column("run").combine_chunks()
+        pa = _arrow()
+        column = column.cast(pa.large_list(pa.uint32()))
+        ends = np.asarray(column.offsets, np.int64)[1:]
+        state = (
+            np.ascontiguousarray(column.values, np.uint32),
+            np.ascontiguousarray(ends),
+            _column(table, "count", np.uint64),
+        )
+        return cls._from_table(tokenizer, meta, state)
+
+    @classmethod
+    def _from_table(cls, tokenizer: Tokenizer, meta: Mapping[str, Any], state: tuple[Any, Any, Any]) -> RunCounts:
+        self = cls.__new__(cls)
+        self._tokenizer, self._component = tokenizer, meta["pre_tokenizer"]
+        self._spilled = meta["spilled"]
+        self._counts = _native.RunCounts.gathered(tokenizer._native, self._component, meta["barrier"])
+        _same(self._counts, meta)
+        self._counts.add(*state, tuple(meta["totals"]))
+        return self
+
+
+class _Steps(NamedTuple):
+    """What a stage learned: left, right and result ids, counts, tokens that the text lost; and how it ended."""
+
+    left: NDArray[np.uint32]
+    right: NDArray[np.uint32]
+    result: NDArray[np.uint32]
+    count: NDArray[np.uint64]
+    applied: NDArray[np.uint64]
+    stop: str
+    vetoed: int
+    special_vetoes: int
+    start: int
+
+    @classmethod
+    def of(cls, stage: Any) -> _Steps:
+        arrays, *rest = stage
+        return cls(*arrays, *rest)
+
+    def cut(self, merges: int) -> _Steps:
+        """Return the first so many merges."""
+        return self._replace(
+            left=self.left[:merges],
+            right=self.right[:merges],
+            result=self.result[:merges],
+            count=self.count[:merges],
+            applied=self.applied[:merges],
+        )
+
+    def ids(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]:
+        return self.left, self.right, self.result
+
+
+def _no_steps(start: int) -> _Steps:
+    ids, counts = np.zeros(0, np.uint32), np.zeros(0, np.uint64)
+    return _Steps(ids, ids, ids, counts, counts, "full", 0, 0, start)
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """How to write the tokenizer of a run after any number of merges.
+
+    Attributes:
+        base: The tokenizer that was extended; None for a run from the start.
+        special_tokens: Those of a run from the start.
+        alphabet: The bytes of a run from the start.
+        pre_tokenizers: Of the two stages, as JSON.
+        first: The vocabulary size before the first merge.
+        transition: The size at which the second stage began.
+        words: The merges of the first stage.
+        kept: Those that the second stage inherited, by their new ids.
+        across: The merges of the second stage; None if there is none.
+        size: The full size.
+        bytes: The bytes of the text.
+    """
+
+    base: Tokenizer | None
+    special_tokens: tuple[str, ...]
+    alphabet: bytes
+    pre_tokenizers: tuple[str, str]
+    first: int
+    transition: int
+    words: _Steps
+    kept: _Steps
+    across: _Steps | None
+    bytes: int
+
+    @property
+    def parts(self) -> list[_Steps]:
+        return [self.kept] if self.across is None else [self.kept, self.across]
+
+    @property
+    def size(self) -> int:
+        if self.base is None:
+            return self.first + sum(len(part.left) for part in self.parts)
+        sizes = _sizes(self.parts[-1], self.first)
+        return int(sizes[-1]) if len(sizes) else self.first
+
+    def write(self, size: int | None = None) -> str:
+        """Return the `tokenizer.json` of a size; of the whole run if none is given."""
+        across = self.across
+        if self.base is not None and across is not None:
+            if size is not None:
+                across = across.cut(int(np.searchsorted(_sizes(across, self.first), size, side="right")))
+            return _native.extended_json(self.base._native, *across.ids(), self.pre_tokenizers[1])
+        names, alphabet = list(self.special_tokens), list(self.alphabet)
+        if across is None or size is not None and size <= self.transition:
+            words = self.words if size is None else self.words.cut(size - self.first)
+            return _native.plain_json(names, alphabet, *words.ids(), self.pre_tokenizers[0])
+        if size is not None:
+            across = across.cut(size - self.first - len(self.kept.left))
+        left, right, result = (np.concatenate(pair) for pair in zip(self.kept.ids(), across.ids(), strict=True))
+        return _native.plain_json(names, alphabet, left, right, result, self.pre_tokenizers[1])
+
+
+def _sizes(steps: _Steps, first: int) -> NDArray[np.int64]:
+    """Return the vocabulary size after each merge; one that makes a known token does not grow it."""
+    return np.maximum.accumulate(np.maximum(steps.result.astype(np.int64) + 1, first))
+
+
+@final
+class Training:
+    """What a run learned. Make one with `train`, `extend`, or from counts.
+
+    Attributes:
+        tokenizer: The tokenizer, ready to use; `tokenizer.save(path)` writes the `tokenizer.json`.
+        merges: The merges in order, as pairs of bytes; those of `extend` are the new ones alone.
+        counts: How often each merge's pair stood in the text when it was made, overlapping pairs counted: uint64,
+            shape (merges,). That of an inherited merge is its count in the first stage.
+        report: What happened, as a dict that `json.dumps` takes.
+    """
+
+    def __init__(self, recipe: _Recipe, report: dict[str, Any]) -> None:
+        self._recipe = recipe
+        self.tokenizer = Tokenizer.from_json(recipe.write())
+        self.counts: NDArray[np.uint64] = np.concatenate([part.count for part in recipe.parts])
+        token = self.tokenizer._native.token_bytes
+        self.merges: list[tuple[bytes, bytes]] = [
+            (token(left), token(right))
+            for part in recipe.parts
+            for left, right in zip(part.left.tolist(), part.right.tolist(), strict=True)
+        ]
+        # Lengths before the bytes make the spelling unambiguous.
+        digest = hashlib.sha256(b"".join(b"%d:%s%d:%s" % (len(a), a, len(b), b) for a, b in self.merges))
+        unmade = [token(int(id)) for id in self.tokenizer._native.unmade()]
+        results = np.concatenate([part.result for part in recipe.parts])
+        self.report: dict[str, Any] = report | {
+            "size": recipe.size,
+            "merges": len(self.merges),
+            "merges_sha256": digest.hexdigest(),
+            "tie_rule": TIE_RULE,
+            "every_token_reencodes": not unmade,
+            "tokens_that_do_not_reencode": [token.decode(errors="backslashreplace") for token in unmade],
+            "one_merge_per_token": len(np.unique(results)) == len(results),
+        }
+
+    def __repr__(self) -> str:
+        """Return the sizes."""
+        return f"Training(vocab_size={self._recipe.size}, merges={len(self.merges)})"
+
+    def at(self, vocab_size: int) -> Tokenizer:
+        """Return the tokenizer of a smaller vocabulary, as a run of that size would have given it.
+
+        Up to `transition` it is the plain BPE tokenizer, with the pre-tokenizer of the first stage.
+
+        Raises:
+            TrainError: The run has no such size.
+        """
+        vocab_size = operator.index(vocab_size)
+        first, size = self._recipe.first, self._recipe.size
+        if not first <= vocab_size <= size:
+            raise TrainError(f"vocab_size {vocab_size} is not in this run: it has {first} to {size}")
+        return Tokenizer.from_json(self._recipe.write(vocab_size))
+
+    def curve(self) -> NDArray[np.float64]:
+        """Return the bytes per token of the training text at every vocabulary size: float64, shape (sizes,).
+
+        Entry `k` is for `first + k` entries, `first` being the special tokens and the alphabet (for `extend`, the size
+        of the tokenizer that was extended); the last entry is the full size. Below `transition` the text is cut as in
+        the first stage, from there on as in the second.
+        """
+        recipe = self._recipe
+        tokens = np.zeros(recipe.size - recipe.first + 1, np.float64)
+        if recipe.base is None:
+            words = _remaining(recipe.words)[: len(tokens)]
+            tokens[: len(words)] = words
+            if recipe.across is not None:
+                tokens[len(recipe.kept.left) :] = _remaining(recipe.across)
+        else:
+            across = recipe.parts[-1]
+            remaining = _remaining(across)
+            tokens[0] = remaining[0]
+            # A merge that does not grow the vocabulary belongs to the size before it.
+            tokens[_sizes(across, recipe.first) - recipe.first] = remaining[1:]
+        return np.divide(float(recipe.bytes), tokens, out=np.zeros_like(tokens), where=tokens > 0)
+
+
+def _remaining(steps: _Steps) -> NDArray[np.float64]:
+    """Return the tokens of the text before the first merge and after each."""
+    lost = np.concatenate([np.zeros(1, np.uint64), np.cumsum(steps.applied, dtype=np.uint64)])
+    return (np.uint64(steps.start) - lost).astype(np.float64)
+
+
+class _Watch:
+    """Progress, for a callable, or as a bar on standard error."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._call = progress if callable(progress) else None
+        self._bars = False
+        if self._call is None and (progress or progress is None and sys.stderr.isatty()):
+            try:
+                import tqdm  # noqa: F401
+            except ImportError:
+                if progress:
+                    raise ImportError("a progress bar needs tqdm: pip install 'tokseam[cli]'") from None
+            else:
+                self._bars = True
+
+    def stage(self, name: str, total: int | None, unit: str) -> _Stage:
+        return _Stage(self._call, self._bars, name, total, unit)
+
+
+class _Stage:
+    """One stage of the work."""
+
+    def __init__(self, call: Any, bars: bool, name: str, total: int | None, unit: str) -> None:
+        self._call, self._bars = call, bars
+        self._name, self._total, self._unit = name, total, unit
+        self._bar: Any = None
+        self._done = 0
+
+    def __enter__(self) -> _Stage:
+        if self._bars:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=self._total, desc=self._name, unit=self._unit, unit_scale=True, file=sys.stderr)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def at(self, done: int) -> None:
+        """Show how much is done."""
+        if self._call is not None:
+            self._call(self._name, done, self._total)
+        if self._bar is not None:
+            self._bar.update(done - self._done)
+        self._done = done
+
+
+class _Checkpoint:
+    """What a run has so far, in one file that is written beside and renamed."""
+
+    def __init__(self, path: str | os.PathLike[str] | None, settings: dict[str, Any]) -> None:
+        self._path = None if path is None else Path(path)
+        self._state: dict[str, NDArray[Any]] = {}
+        self._meta: dict[str, Any] = {}
+        self._settings = json.loads(json.dumps(settings))
+        if self._path is None:
+            return
+        if self._path.exists():
+            try:
+                with np.load(self._path, allow_pickle=False) as stored:
+                    self._state = {name: stored[name] for name in stored.files}
+                found = json.loads(self._state.pop("meta").tobytes())
+                settings, self._meta = found["settings"], found["meta"]
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                raise TrainError(f"{self._path} is no checkpoint ({error}); remove it to start anew") from error
+            for name, value in self._settings.items():
+                if settings.get(name) != value:
+                    raise TrainError(
+                        f"{self._path} is the checkpoint of another run: {name} is {settings.get(name)!r} there and "
+                        f"{value!r} here; give the same settings, or remove it to start anew"
+                    )
+        else:
+            self._save()
+
+    def _save(self) -> None:
+        if self._path is None:
+            return
+        meta = json.dumps({"settings": self._settings, "meta": self._meta}).encode()
+        folder = self._path.parent
+        handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=folder)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, meta=np.frombuffer(meta, np.uint8), **self._state)
+            os.replace(name, self._path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+
+    def put(self, name: str, arrays: Sequence[NDArray[Any]], meta: Any) -> None:
+        """Store a part of the result."""
+        if self._path is None:
+            return
+        self._meta[name] = meta
+        self._state |= {f"{name}.{index}": array for index, array in enumerate(arrays)}
+        self._save()
+
+    def get(self, name: str) -> tuple[list[NDArray[Any]], Any] | None:
+        """Return a part of the result, if it is there."""
+        if name not in self._meta:
+            return None
+        arrays = []
+        while (array := self._state.get(f"{name}.{len(arrays)}")) is not None:
+            arrays.append(array)
+        return arrays, self._meta[name]
+
+    def drop(self, name: str) -> None:
+        """Forget a part that is not needed any more; the file forgets it with the next `put`."""
+        self._meta.pop(name, None)
+        for key in [key for key in self._state if key.startswith(f"{name}.")]:
+            del self._state[key]
+
+    def remove(self) -> None:
+        """Remove the file: the run is done."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What all ways to train have in common."""
+
+    min_frequency: int
+    max_token_length: int | None
+    constraints: Constraints
+    threads: int
+    watch: _Watch
+
+    @classmethod
+    def of(
+        cls,
+        min_frequency: int,
+        max_token_length: int | None,
+        constraints: Constraints | None,
+        threads: int | None,
+        progress: Progress,
+    ) -> _Settings:
+        if min_frequency < 0:
+            raise TrainError(f"min_frequency is at least 0, not {min_frequency}")
+        if max_token_length is not None and max_token_length < 1:
+            raise TrainError(f"max_token_length is at least 1, or None for no limit, not {max_token_length}")
+        if constraints is None:
+            constraints = Constraints(max_words=None, forbid_substrings=())
+        if not isinstance(constraints, Constraints):
+            raise TypeError(f"constraints is a Constraints, not {type(constraints).__name__}")
+        return cls(min_frequency, max_token_length, constraints, _workers(threads), _Watch(progress))
+
+    def read(self, texts: Texts, name: str, total: int | None, counts: Sequence[_Counts]) -> None:
+        """Count all texts in one pass."""
+        done = 0
+        with self.watch.stage(name, total, "B") as stage:
+            for batch in texts.batches():
+                for count in counts:
+                    count._update(batch, self.threads)
+                done += batch.size
+                stage.at(done)
+
+    def learn(self, counts: PretokenCounts, special_tokens: Sequence[str], alphabet: bytes, size: int) -> _Steps:
+        """Run the first stage."""
+        with self.watch.stage("merge words", size, "") as stage:
+            return _Steps.of(
+                _native.learn(
+                    counts._counts,
+                    list(special_tokens),
+                    list(alphabet),
+                    size,
+                    self.min_frequency,
+                    self.max_token_length,
+                    stage.at,
+                )
+            )
+
+    def extend(self, runs: RunCounts, size: int) -> _Steps:
+        """Run the second stage."""
+        rules = self.constraints._native()
+        with self.watch.stage("merge superwords", size, "") as stage:
+            return _Steps.of(
+                _native.extend(runs._counts, rules, size, self.min_frequency, self.max_token_length, stage.at)
+            )
+
+    def report(self) -> dict[str, Any]:
+        return {
+            "constraints": self.constraints._report(),
+            "min_frequency": self.min_frequency,
+            "max_token_length": self.max_token_length,
+        }
+
+
+class _Second(NamedTuple):
+    """What the second stage came to, over one start."""
+
+    steps: _Steps
+    barrier: int
+    passes: int
+    totals: dict[str, int]
+    spilled: int
+
+
+def _second_stage(
+    texts: Texts, starts: Sequence[tuple[Tokenizer, int]], scheme: Scheme, settings: _Settings, saved: _Checkpoint
+) -> list[_Second]:
+    """Extend each tokenizer to its size, all in the same passes over the texts."""
+    done: dict[int, _Second] = {}
+    pairs: dict[int, PairCounts] = {}
+    barriers: dict[int, int] = {}
+    runs: dict[int, RunCounts] = {}
+    passes = 0
+    least = max(1, settings.min_frequency)
+    for index, (tokenizer, _) in enumerate(starts):
+        if (stored := saved.get(f"runs{index}")) is not None:
+            arrays, meta = stored
+            runs[index] = RunCounts._from_table(tokenizer, meta, (arrays[0], arrays[1], arrays[2]))
+            barriers[index] = meta["barrier"]
+    while len(done) < len(starts):
+        missing = [index for index in range(len(starts)) if index not in done and index not in runs]
+        unpaired = [index for index in missing if index not in pairs]
+        if unpaired:
+            for index in unpaired:
+                pairs[index] = PairCounts(starts[index][0], scheme)
+            settings.read(texts, "count pairs", None, [pairs[index] for index in unpaired])
+        for index in missing:
+            tokenizer, size = starts[index]
+            guess = pairs[index].guess_barrier(size - tokenizer.vocab_size)
+            barriers[index] = max(least, barriers.get(index, guess))
+            runs[index] = RunCounts(tokenizer, pairs[index], barriers[index])
+        if missing:
+            passes += 1
+            settings.read(texts, "count runs", pairs[missing[0]].totals["bytes"], [runs[index] for index in missing])
+            for index in missing:
+                counts = runs[index]._counts
+                meta = {
+                    "fingerprint": counts.fingerprint(),
+                    "pre_tokenizer": runs[index]._component,
+                    "barrier": barriers[index],
+                    "spilled": 0,
+                    "totals": list(counts.totals()),
+                }
+                saved.put(f"runs{index}", counts.table(), meta)
+        for index in [index for index in runs if index not in done]:
+            counts = runs.pop(index)
+            steps = settings.extend(counts, starts[index][1])
+            if steps.stop == "barrier" and barriers[index] > least:
+                # The merges so far are exact; the rest needs the rarer pairs.
+                barriers[index] = max(least, barriers[index] // 4)
+                saved.drop(f"runs{index}")
+                continue
+            done[index] = _Second(steps, barriers[index], passes, counts.totals, counts._spilled)
+            pairs.pop(index, None)
+    return [done[index] for index in range(len(starts))]
+
+
+@overload
+def train(corpus: Corpus, *, vocab_size: int, transition: int, **options: Any) -> Training: ...
+@overload
+def train(corpus: Corpus, *, vocab_size: int, transition: Sequence[int], **options: Any) -> list[Training]: ...
+def train(
+    corpus: Corpus,
+    *,
+    vocab_size: int,
+    transition: int | Sequence[int],
+    scheme: str | Scheme = "superbpe",
+    constraints: Constraints | None = Constraints(),  # noqa: B008
+    min_frequency: int = 1,
+    special_tokens: Sequence[str] = (),
+    alphabet: Literal["bytes", "seen"] = "bytes",
+    inherit: Literal["keep", "drop"] = "keep",
+    max_token_length: int | None = None,
+    lines: bool = False,
+    threads: int | None = None,
+    progress: Progress = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> Training | list[Training]:
+    """Train a superword tokenizer.
+
+    Args:
+        corpus: Texts (`str`, or UTF-8 as `bytes`; never paths), or `files(...)`. Each is one sequence. It is read three
+            times; an iterator that can be read once only goes through a temporary file.
+        vocab_size: The entries of the vocabulary, special tokens and alphabet included.
+        transition: The entries at which the second stage begins; `vocab_size` is plain BPE. A list gives a list of
+            trainings, from the same passes over the texts.
+        scheme: `"superbpe"` (the regexes that the authors recommend), `"superbpe-paper"` (those of the paper's
+            tokenizers), or a `Scheme`.
+        constraints: What a superword may not be; None is no constraint.
+        min_frequency: Training stops at the first best pair that came less often.
+        special_tokens: They get the first ids. No merge spells one.
+        alphabet: All 256 bytes, or those that the text has.
+        inherit: `"drop"` leaves out the merges of the first stage whose pair never comes in the second stage's text, as
+            the reference does; the ids then have no gaps, and the vocabulary is filled by superwords.
+        max_token_length: Tokens of more than two bytes are shorter than this, as in `tokenizers`.
+        lines: Whether each line of a text is a sequence of its own.
+        threads: Threads that count; None is one a core. The result is the same.
+        progress: A bar on standard error (None: if it is a terminal), or a callable that gets the name of the stage,
+            what is done and, where it is known, the total (bytes of text, or entries).
+        checkpoint: A file that the run keeps its counts and merges in. A run that was killed, or stopped by Ctrl-C,
+            goes on from it and gives the same result; a run that ends removes it.
+
+    Raises:
+        TrainError: The corpus is empty or has a text that is not UTF-8, or the settings contradict each other.
+        TypeError: The corpus is one text, or has something that is no text.
+        UnsupportedTokenizerError: A pre-tokenizer of the scheme is not supported.
+        KeyboardInterrupt: Ctrl-C; the checkpoint holds what there is.
+    """
+    several = not isinstance(transition, int) and isinstance(transition, Iterable)
+    transitions = [operator.index(point) for point in (transition if several else [transition])]  # type: ignore[list-item, union-attr]
+    vocab_size = operator.index(vocab_size)
+    if not transitions or max(transitions) > vocab_size:
+        raise TrainError(f"transition {transition!r} must not exceed vocab_size {vocab_size}")
+    if alphabet not in {"bytes", "seen"}:
+        raise TrainError(f'alphabet is "bytes" or "seen", not {alphabet!r}')
+    if inherit not in {"keep", "drop"}:
+        raise TrainError(f'inherit is "keep" or "drop", not {inherit!r}')
+    if isinstance(special_tokens, (str, bytes)):
+        raise TypeError("special_tokens is a sequence of names")
+    settings = _Settings.of(min_frequency, max_token_length, constraints, threads, progress)
+    stages = _stages(scheme)
+    texts = Texts(corpus, lines)
+    counts = PretokenCounts(scheme)
+    saved = _Checkpoint(
+        checkpoint,
+        {
+            "vocab_size": vocab_size,
+            "transition": transitions,
+            "scheme": stages,
+            "special_tokens": list(special_tokens),
+            "alphabet": alphabet,
+            "inherit": inherit,
+            "corpus": texts.describe() if checkpoint is not None else None,
+        }
+        | settings.report(),
+    )
+    if (stored := saved.get("pretokens")) is not None:
+        arrays, totals = stored
+        counts._counts.add(*arrays, tuple(totals))
+    else:
+        settings.read(texts, "count words", None, [counts])
+        saved.put("pretokens", counts._counts.table(), counts._counts.totals())
+    skipped = texts.skipped
+    trainings = _from_pretokens(counts, transitions, settings, special_tokens, alphabet, scheme, stages)
+    across = [index for index, recipe in enumerate(trainings) if recipe.transition < vocab_size]
+    dropped: dict[int, list[int]] = {}
+    if inherit == "drop":
+        for index in across:
+            trainings[index], dropped[index] = _drop(texts, trainings[index], settings, scheme)
+    starts = [(Tokenizer.from_json(_kept(trainings[index])), vocab_size) for index in across]
+    seconds = dict(zip(across, _second_stage(texts, starts, scheme, settings, saved), strict=True)) if across else {}  # type: ignore[arg-type]
+    results = []
+    for index, recipe in enumerate(trainings):
+        report = settings.report() | {
+            "kind": "train",
+            "vocab_size": vocab_size,
+            "transition": transitions[index],
+            "scheme": scheme if isinstance(scheme, str) else {"stage1": stages[0], "stage2": stages[1]},
+            "special_tokens": list(special_tokens),
+            "texts": counts.totals["texts"],
+            "bytes": counts.totals["bytes"],
+            "skipped": skipped,
+            "spilled": counts.totals["spilled_entries"],
+            "inherited": len(recipe.kept.left),
+            "dropped": [
+                [_show(recipe, int(recipe.words.left[merge])), _show(recipe, int(recipe.words.right[merge]))]
+                for merge in dropped.get(index, [])
+            ],
+            "special_vetoes": recipe.words.special_vetoes,
+            "stop": {"full": "vocab_size", "rare": "min_frequency"}[recipe.words.stop],
+        }
+        second = seconds.get(index)
+        results.append(_training(recipe, report, second))
+    saved.remove()
+    return results if several else results[0]
+
+
+def _training(recipe: _Recipe, report: dict[str, Any], second: _Second | None) -> Training:
+    report |= {"vetoed": 0, "barrier": 0, "certified": True}
+    if second is not None:
+        steps = second.steps
+        recipe = _Recipe(**(vars(recipe) | {"across": steps}))
+        report["special_vetoes"] += steps.special_vetoes
+        report |= {
+            "vetoed": steps.vetoed,
+            "barrier": second.barrier,
+            "last_count": int(steps.count[-1]) if len(steps.count) else 0,
+            "passes": second.passes,
+            "spilled": report.get("spilled", 0) + second.spilled,
+            "tokens_before": steps.start,
+            "stop": {"full": "vocab_size", "rare": "min_frequency"}[steps.stop],
+        }
+    report["certified"] = not report.get("spilled")
+    return Training(recipe, report)
+
+
+def _from_pretokens(
+    counts: PretokenCounts,
+    transitions: Sequence[int],
+    settings: _Settings,
+    special_tokens: Sequence[str],
+    alphabet: str,
+    scheme: str | Scheme,
+    stages: tuple[str, str],
+) -> list[_Recipe]:
+    """Run the first stage to the last transition; the others are the same merges, cut."""
+    letters = bytes(range(256)) if alphabet == "bytes" else bytes(counts._counts.alphabet())
+    first = len(special_tokens) + len(letters)
+    if min(transitions) < first:
+        raise TrainError(
+            f"vocab_size and transition count the special tokens and the alphabet too: {min(transitions)} is less than "
+            f"{len(special_tokens)} + {len(letters)}"
+        )
+    words = settings.learn(counts, special_tokens, letters, max(transitions))
+    recipes = []
+    for transition in transitions:
+        steps = words.cut(transition - first)
+        if len(steps.left) == transition - first:
+            steps = steps._replace(stop="full")
+        recipes.append(
+            _Recipe(
+                base=None,
+                special_tokens=tuple(special_tokens),
+                alphabet=letters,
+                pre_tokenizers=stages,
+                first=first,
+                transition=first + len(steps.left),
+                words=steps,
+                kept=steps,
+                across=None,
+                bytes=counts.totals["bytes"],
+            )
+        )
+    return recipes
+
+
+def _kept(recipe: _Recipe) -> str:
+    """Return the tokenizer that the second stage inherits."""
+    names, alphabet = list(recipe.special_tokens), list(recipe.alphabet)
+    return _native.plain_json(names, alphabet, *recipe.kept.ids(), recipe.pre_tokenizers[0])
+
+
+def _spellings(recipe: _Recipe) -> list[bytes]:
+    """Return the bytes of every token of the first stage."""
+    tokenizer = Tokenizer.from_json(recipe.write(recipe.transition))
+    return [tokenizer.token_bytes(id) for id in range(tokenizer.vocab_size)]
+
+
+def _show(recipe: _Recipe, id: int) -> str:
+    return Tokenizer.from_json(recipe.write(recipe.transition)).token_bytes(id).decode(errors="backslashreplace")
+
+
+def _drop(texts: Texts, recipe: _Recipe, settings: _Settings, scheme: str | Scheme) -> tuple[_Recipe, list[int]]:
+    """Leave out the merges that the reference drops; return them too.
+
+    A merge is dropped if one of its sides was, or if its pair does not stand anywhere in the second stage's text right
+    after the step that made its younger side. Whatever came in the text, or is part of what came, was made by its
+    merge; the few merges left are looked for in the texts that spell them, encoded with the merges up to that step.
+    """
+    words = recipe.words
+    left, right, result = (column.tolist() for column in words.ids())
+    tokenizer = Tokenizer.from_json(recipe.write(recipe.transition))
+    pairs = PairCounts(tokenizer, scheme)
+    settings.read(texts, "find inherited tokens", None, [pairs])
+    came = np.zeros(tokenizer.vocab_size, bool)
+    came[pairs._counts.seen()] = True
+    for merge in range(len(result) - 1, -1, -1):
+        if came[result[merge]]:
+            came[left[merge]] = came[right[merge]] = True
+    doubtful = [merge for merge in range(len(result)) if not came[result[merge]]]
+    step = {id: merge for merge, id in enumerate(result)}
+    spelled = {merge: tokenizer.token_bytes(result[merge]) for merge in doubtful}
+    found: set[int] = set()
+    counts: dict[int, PairCounts] = {}
+    for merge in doubtful:
+        size = recipe.first + 1 + max(step.get(left[merge], -1), step.get(right[merge], -1))
+        counts[merge] = PairCounts(Tokenizer.from_json(recipe.write(size)), scheme)
+    if doubtful:
+        for batch in texts.batches():
+            for merge in [merge for merge in doubtful if merge not in found]:
+                holding = [text for text in batch.texts if spelled[merge] in _bytes(text)]
+                if not holding:
+                    continue
+                counts[merge]._update(Batch(holding, batch.lines, 0), settings.threads)
+                one, two, _ = counts[merge]._counts.table()
+                if ((one == left[merge]) & (two == right[merge])).any():
+                    found.add(merge)
+    new: dict[int, int] = {id: id for id in range(recipe.first)}
+    dropped, kept = [], []
+    for merge, id in enumerate(result):
+        is_lost = merge in spelled and merge not in found
+        if is_lost or left[merge] not in new or right[merge] not in new:
+            dropped.append(merge)
+        else:
+            new[id] = recipe.first + len(kept)
+            kept.append(merge)
+    if not dropped:
+        return recipe, []
+    at = np.array(kept, np.int64)
+    steps = words._replace(
+        left=np.array([new[left[merge]] for merge in kept], np.uint32),
+        right=np.array([new[right[merge]] for merge in kept], np.uint32),
+        result=np.array([new[result[merge]] for merge in kept], np.uint32),
+        count=words.count[at],
+        applied=words.applied[at],
+    )
+    return _Recipe(**(vars(recipe) | {"kept": steps})), dropped
+
+
+def _bytes(text: Text) -> bytes:
+    return text.encode() if isinstance(text, str) else text
+
+
+def extend(
+    tokenizer: Tokenizer,
+    corpus: Corpus,
+    *,
+    vocab_size: int,
+    scheme: str | Scheme = "superbpe",
+    constraints: Constraints | None = Constraints(),  # noqa: B008
+    min_frequency: int = 1,
+    max_token_length: int | None = None,
+    lines: bool = False,
+    threads: int | None = None,
+    progress: Progress = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> Training:
+    """Add superwords to a tokenizer: the second stage alone. Every id and every merge is kept.
+
+    The result cuts text as the second stage of the scheme does, and never looks a whole pretoken up; the report lists
+    in `lost_tokens` those that only such a look-up reached.
+
+    Args:
+        tokenizer: Any byte-level tokenizer.
+        corpus: As in `train`.
+        vocab_size: The size to reach: the highest id + 1.
+        scheme: As in `train`; the first stage is not used.
+        constraints: As in `train`.
+        min_frequency: As in `train`.
+        max_token_length: As in `train`.
+        lines: As in `train`.
+        threads: As in `train`.
+        progress: As in `train`.
+        checkpoint: As in `train`.
+
+    Raises:
+        TrainError: As in `train`; also a tokenizer that is not byte-level.
+        UnsupportedTokenizerError: A pre-tokenizer of the scheme is not supported.
+        VocabError: The text has a byte that the tokenizer cannot spell.
+    """
+    _check_extends(tokenizer, vocab_size)
+    settings = _Settings.of(min_frequency, max_token_length, constraints, threads, progress)
+    texts = Texts(corpus, lines)
+    stages = _stages(scheme)
+    asked = {
+        "vocab_size": operator.index(vocab_size),
+        "scheme": stages,
+        "tokenizer": hashlib.sha256(tokenizer.to_json().encode()).hexdigest(),
+        "corpus": texts.describe() if checkpoint is not None else None,
+    }
+    saved = _Checkpoint(checkpoint, asked | settings.report())
+    (second,) = _second_stage(texts, [(tokenizer, operator.index(vocab_size))], scheme, settings, saved)  # type: ignore[arg-type]
+    training = _extended(tokenizer, second, vocab_size, scheme, stages, settings, texts.skipped)
+    saved.remove()
+    return training
+
+
+def _check_extends(tokenizer: Tokenizer, vocab_size: int) -> None:
+    if not isinstance(tokenizer, Tokenizer):
+        raise TypeError(f"extend takes a tokseam.Tokenizer first, not {type(tokenizer).__name__}")
+    if vocab_size < tokenizer.vocab_size:
+        raise TrainError(f"vocab_size {vocab_size} is below that of the tokenizer, {tokenizer.vocab_size}")
+
+
+def _extended(
+    tokenizer: Tokenizer,
+    second: _Second,
+    vocab_size: int,
+    scheme: str | Scheme,
+    stages: tuple[str, str],
+    settings: _Settings,
+    skipped: dict[str, int],
+) -> Training:
+    first = tokenizer.vocab_size
+    none = _no_steps(0)
+    recipe = _Recipe(tokenizer, (), b"", stages, first, first, none, none, None, second.totals["bytes"])
+    looked_up = json.loads(tokenizer.to_json())["model"].get("ignore_merges", False)
+    lost = [tokenizer.token_bytes(int(id)) for id in tokenizer._native.unmade()] if looked_up else []
+    report = settings.report() | {
+        "kind": "extend",
+        "vocab_size": vocab_size,
+        "transition": first,
+        "scheme": scheme if isinstance(scheme, str) else {"stage1": stages[0], "stage2": stages[1]},
+        "texts": second.totals["texts"],
+        "bytes": second.totals["bytes"],
+        "skipped": skipped,
+        "inherited": len(json.loads(tokenizer.to_json())["model"]["merges"]),
+        "dropped": [],
+        "special_vetoes": 0,
+        "lost_tokens": [token.decode(errors="backslashreplace") for token in lost],
+    }
+    return _training(recipe, report, second)
+
+
+def train_from_counts(
+    pretokens: PretokenCounts,
+    *,
+    vocab_size: int,
+    min_frequency: int = 1,
+    special_tokens: Sequence[str] = (),
+    alphabet: Literal["bytes", "seen"] = "bytes",
+    max_token_length: int | None = None,
+    progress: Progress = None,
+) -> Training:
+    """Run the first stage from counts that were gathered elsewhere: plain BPE of `vocab_size` entries.
+
+    Go on with `PairCounts(training.tokenizer)`, `RunCounts` and `extend_from_counts`: that is what `train` does.
+
+    Args:
+        pretokens: The counts; their scheme is that of the tokenizer.
+        vocab_size: As in `train`.
+        min_frequency: As in `train`.
+        special_tokens: As in `train`.
+        alphabet: As in `train`.
+        max_token_length: As in `train`.
+        progress: As in `train`.
+
+    Raises:
+        TrainError: As in `train`.
+    """
+    settings = _Settings.of(min_frequency, max_token_length, None, 1, progress)
+    stage = pretokens._component
+    (recipe,) = _from_pretokens(
+        pretokens, [operator.index(vocab_size)], settings, special_tokens, alphabet, "", (stage, stage)
+    )
+    totals = pretokens.totals
+    report = settings.report() | {
+        "kind": "train",
+        "vocab_size": vocab_size,
+        "transition": vocab_size,
+        "scheme": {"stage1": stage},
+        "special_tokens": list(special_tokens),
+        "texts": totals["texts"],
+        "bytes": totals["bytes"],
+        "spilled": totals["spilled_entries"],
+        "inherited": len(recipe.kept.left),
+        "dropped": [],
+        "special_vetoes": recipe.words.special_vetoes,
+        "stop": {"full": "vocab_size", "rare": "min_frequency"}[recipe.words.stop],
+    }
+    return _training(recipe, report, None)
+
+
+def extend_from_counts(
+    tokenizer: Tokenizer,
+    runs: RunCounts,
+    *,
+    vocab_size: int,
+    constraints: Constraints | None = Constraints(),  # noqa: B008
+    min_frequency: int = 1,
+    max_token_length: int | None = None,
+    progress: Progress = None,
+) -> Training:
+    """Run the second stage from counts that were gathered elsewhere, with the certificate that their barrier was right.
+
+    Args:
+        tokenizer: The tokenizer of the counts.
+        runs: The runs of the whole text.
+        vocab_size: As in `extend`.
+        constraints: As in `train`.
+        min_frequency: As in `train`.
+        max_token_length: As in `train`.
+        progress: As in `train`.
+
+    Raises:
+        TrainError: As in `extend`; also where the last merge would come less often than the barrier of the runs, so
+            that the result would not be exact: count the runs again with a lower one.
+    """
+    _check_extends(tokenizer, vocab_size)
+    if tokenizer != runs._tokenizer:
+        raise TrainError("the runs are of another tokenizer; give the one that they were made with")
+    settings = _Settings.of(min_frequency, max_token_length, constraints, 1, progress)
+    steps = settings.extend(runs, operator.index(vocab_size))
+    if steps.stop == "barrier":
+        raise TrainError(
+            f"the barrier {runs.barrier} is proved right for the first {len(steps.left)} merges only, up to vocab_size "
+            f"{tokenizer.vocab_size + len(steps.left)}; count the runs again with a lower barrier for {vocab_size}"
+        )
+    stage = runs._component
+    second = _Second(steps, runs.barrier, 1, runs.totals, runs._spilled)
+    return _extended(tokenizer, second, vocab_size, Scheme(stage1=stage, stage2=stage), (stage, stage), settings, {})
