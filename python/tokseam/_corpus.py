@@ -361,7 +361,16 @@ class Texts:
             yield from _batched(self._corpus)
         else:
             spool = tempfile.TemporaryFile()  # noqa: SIM115
-            for batch in _batched(self._corpus):
-                pickle.dump(batch, spool, protocol=5)
-                yield batch
+            try:
+                for batch in _batched(self._corpus):
+                    pickle.dump(batch, spool, protocol=5)
+                    yield batch
+            except BaseException:
+                spool.close()
+                raise
             self._spool = spool
+
+    def __del__(self) -> None:
+        spool = getattr(self, "_spool", None)
+        if spool is not None:
+            spool.close()

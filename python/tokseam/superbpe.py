@@ -949,7 +949,7 @@ def train(
         saved.put("pretokens", counts._counts.table(), counts._counts.totals())
     skipped = texts.skipped
     trainings = _from_pretokens(counts, transitions, settings, special_tokens, alphabet, scheme, stages)
-    across = [index for index, recipe in enumerate(trainings) if recipe.transition < vocab_size]
+    across = [index for index, point in enumerate(transitions) if point < vocab_size]
     dropped: dict[int, list[int]] = {}
     if inherit == "drop":
         for index in across:

@@ -4,12 +4,12 @@ import sys
 
 import typer
 
-from tokseam.cli import count, decode, encode, info, show
+from tokseam.cli import count, decode, encode, info, show, train
 from tokseam.errors import TokseamError
 
 app = typer.Typer(
     name="tokseam",
-    help="""Encode, decode and look at text with the BPE tokenizers that you already have.
+    help="""Encode, decode and look at text with the BPE tokenizers that you already have, and train superword ones.
 
     A tokenizer is a tokenizer.json, a tokenizer.json.gz, or a folder that holds one (-t PATH);
     without -t the small bundled vocabulary is used. Data goes to standard output, all else to standard error.
@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 for verb in (info, encode, decode, count, show):
     app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
+app.command()(train.train)
+app.command()(train.extend)
 
 
 def run() -> int:

@@ -1,0 +1,601 @@
+"""Training: the same merges as the peers, whatever the order, the threads and the interruptions."""
+
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import bpe_continue
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+import sources
+import tokenizers
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
+
+from tokseam import Tokenizer, TrainError, superbpe
+from tokseam.superbpe import Constraints, PairCounts, PretokenCounts, RunCounts, Scheme
+
+ALPHABET = pre_tokenizers.ByteLevel.alphabet()
+NONE = Constraints(max_words=None, forbid_substrings=())
+FULL = os.environ.get("TOKSEAM_FULL") == "1"
+
+
+def split(scheme, stage):
+    """Return a pre-tokenizer of a scheme, as stock tokenizers has it."""
+    tokenizer = superbpe.train(["a"], vocab_size=258, transition=258 - stage, scheme=scheme).tokenizer
+    return tokenizers.Tokenizer.from_str(tokenizer.to_json()).pre_tokenizer
+
+
+def stock(texts, size, pre_tokenizer, **options):
+    """Train with stock tokenizers."""
+    tokenizer = tokenizers.Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizer
+    tokenizer.decoder = decoders.ByteLevel()
+    options = {"initial_alphabet": ALPHABET, "show_progress": False} | options
+    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=size, **options))
+    return tokenizer
+
+
+def rows(tokenizer):
+    model = json.loads(tokenizer.to_json() if isinstance(tokenizer, Tokenizer) else tokenizer.to_str())["model"]
+    return [tuple(merge) for merge in model["merges"]]
+
+
+def lines_of(text):
+    return [line + "\n" for line in text.split("\n")]
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    """Real text of three kinds, in lines: a part of the corpora where they lie, else of the library."""
+    found = {name: lines_of(text[: None if FULL else 400_000]) for name, text in corpora().items()}
+    return {name: lines for name, lines in found.items() if name != "numeric"}
+
+
+def corpora():
+    return {name: "".join(texts) for name, texts in sources.corpora().items()}
+
+
+@pytest.mark.parametrize("scheme", ["superbpe", "superbpe-paper"])
+@pytest.mark.parametrize("size", [8_000, 32_000])
+def test_first_stage_is_that_of_tokenizers(corpus, scheme, size):
+    for name, lines in corpus.items():
+        training = superbpe.train(lines, vocab_size=size, transition=size, scheme=scheme)
+        assert rows(training.tokenizer) == rows(stock(lines, size, split(scheme, 0))), name
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"min_frequency": 7},
+        {"max_token_length": 5},
+        {"max_token_length": 2},
+        {"special_tokens": ["<pad>", "<|end|>", "the"]},
+    ],
+)
+def test_options_are_those_of_tokenizers(corpus, options):
+    lines = next(iter(corpus.values()))
+    ours = superbpe.train(lines, vocab_size=3_000, transition=3_000, **options)
+    if "the" in options.get("special_tokens", ()):
+        # The one wanted difference: no merge spells a special token.
+        assert b"the" not in [a + b for a, b in ours.merges]
+        assert ours.report["special_vetoes"] > 0
+        assert ours.tokenizer.encode("the").tolist() != [2]
+        assert ours.tokenizer.encode("the", allowed_special="all").tolist() == [2]
+    else:
+        assert rows(ours.tokenizer) == rows(stock(lines, 3_000, split("superbpe", 0), **options))
+
+
+def test_alphabet_of_the_text(corpus):
+    lines = next(iter(corpus.values()))[:300]
+    ours = superbpe.train(lines, vocab_size=600, transition=600, alphabet="seen").tokenizer
+    theirs = stock(lines, 600, split("superbpe", 0), initial_alphabet=[])
+    assert json.loads(ours.to_json())["model"]["vocab"] == json.loads(theirs.to_str())["model"]["vocab"]
+    assert rows(ours) == rows(theirs)
+
+
+def test_second_stage_is_that_of_bpe_continue(corpus):
+    for name, lines in corpus.items():
+        ours = superbpe.train(lines, vocab_size=5_000, transition=4_000, constraints=None)
+        base = tokenizers.Tokenizer.from_str(ours.at(4_000).to_json())
+        base.pre_tokenizer = split("superbpe", 1)
+        theirs = bpe_continue.continue_training(base, vocab_size=5_000, texts=lines, show_progress=False)
+        assert rows(ours.tokenizer) == rows(theirs), name
+        assert ours.report["barrier"] > 1
+        assert ours.report["certified"]
+
+
+small = st.lists(st.text("ab ,\n1:", min_size=1, max_size=30), min_size=1, max_size=8)
+
+
+@settings(max_examples=400 if FULL else 60, deadline=None)
+@given(small, st.integers(0, 6), st.integers(1, 12))
+def test_small_alphabets_agree_with_the_peers(texts, first, second):
+    transition, size = 256 + first, 256 + first + second
+    ours = superbpe.train(texts, vocab_size=size, transition=transition, constraints=None)
+    # Where the text has no more pairs the first stage ends early.
+    words = ours.at(256 + ours.report["inherited"])
+    assert rows(words) == rows(stock(texts, transition, split("superbpe", 0)))
+    tokenizer = tokenizers.Tokenizer.from_str(ours.tokenizer.to_json())
+    for text in texts:
+        assert ours.tokenizer.encode(text).tolist() == tokenizer.encode(text).ids
+        assert ours.tokenizer.decode(ours.tokenizer.encode(text)) == text
+
+
+def definition(texts, size, scheme, constraints):
+    """The second stage from its definition, over the ids of each segment: every step counts every pair anew."""
+    base = superbpe.train(texts, vocab_size=size[0], transition=size[0], scheme=scheme).tokenizer
+    tokens = {id: base.token_bytes(id) for id in range(base.vocab_size)}
+    file = json.loads(base.to_json())
+    file["pre_tokenizer"] = json.loads(split(scheme, 1).__getstate__())
+    tokenizer = tokenizers.Tokenizer.from_str(json.dumps(file))
+    segments = []
+    for text in texts:
+        for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text):
+            segments.append([token.id for token in tokenizer.model.tokenize(piece)])
+    merges = []
+    vetoed = set()
+    while len(tokens) < size[1]:
+        counts = {}
+        for segment in segments:
+            for pair in zip(segment, segment[1:], strict=False):
+                counts[pair] = counts.get(pair, 0) + 1
+        best = min((pair for pair in counts if pair not in vetoed), key=lambda pair: (-counts[pair], pair), default=None)
+        if best is None:
+            break
+        token = tokens[best[0]] + tokens[best[1]]
+        words = [word for word in token.split(b" ") if word]
+        if constraints and (len(words) > constraints.max_words or b": " in token):
+            vetoed.add(best)
+            continue
+        id = len(tokens)
+        tokens[id] = token
+        merges.append((tokens[best[0]], tokens[best[1]], counts[best]))
+        for segment in segments:
+            place = 0
+            while place + 1 < len(segment):
+                if (segment[place], segment[place + 1]) == best:
+                    segment[place : place + 2] = [id]
+                place += 1
+    return merges
+
+
+@settings(max_examples=300 if FULL else 40, deadline=None)
+@given(small, st.integers(0, 6), st.integers(1, 12), st.sampled_from([None, Constraints(max_words=2)]))
+def test_second_stage_is_what_the_definition_says(texts, first, second, constraints):
+    size = (256 + first, 256 + first + second)
+    ours = superbpe.train(texts, vocab_size=size[1], transition=size[0], constraints=constraints)
+    base = ours.report["inherited"]
+    found = [(a, b, int(count)) for (a, b), count in zip(ours.merges, ours.counts, strict=True)][base:]
+    assert found == definition(texts, (256 + base, size[1]), "superbpe", constraints)
+
+
+def test_threads_and_order_change_nothing(corpus):
+    lines = list(next(iter(corpus.values())))
+    first = superbpe.train(lines, vocab_size=6_000, transition=4_000, threads=1)
+    random.Random(0).shuffle(lines)
+    again = superbpe.train(iter(lines), vocab_size=6_000, transition=4_000, threads=3)
+    assert first.tokenizer.to_json() == again.tokenizer.to_json()
+    assert first.report == again.report
+    assert (first.counts == again.counts).all()
+
+
+def test_a_saved_tokenizer_is_a_plain_one(corpus, tmp_path):
+    import transformers
+
+    training = superbpe.train(
+        (line for lines in corpus.values() for line in lines),
+        vocab_size=9_000,
+        transition=7_000,
+        special_tokens=["<|end|>", "<s>"],
+    )
+    path = tmp_path / "tokenizer.json"
+    training.tokenizer.save(path)
+    theirs = tokenizers.Tokenizer.from_file(str(path))
+    theirs.encode_special_tokens = True
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_file=str(path))
+    for text in corpora().values():
+        held_out = text[-100_000:]
+        expected = training.tokenizer.encode(held_out).tolist()
+        assert expected == theirs.encode(held_out).ids
+        assert expected == fast(held_out, split_special_tokens=True)["input_ids"]
+        assert training.tokenizer.decode(expected) == held_out
+    again = tmp_path / "again.json"
+    Tokenizer.from_file(path).save(again)
+    assert path.read_bytes() == again.read_bytes()
+    assert not set(training.tokenizer.encode("a <|end|> <s>b").tolist()) & {0, 1}
+    assert training.tokenizer.special_tokens == {"<|end|>": 0, "<s>": 1}
+    assert training.report["every_token_reencodes"]
+    assert training.report["one_merge_per_token"]
+
+
+def test_every_size_from_one_run(corpus):
+    lines = next(iter(corpus.values()))
+    data = sum(len(line.encode()) for line in lines)
+    trainings = superbpe.train(lines, vocab_size=4_000, transition=[2_000, 3_000, 4_000])
+    for transition, training in zip([2_000, 3_000, 4_000], trainings, strict=True):
+        curve = training.curve()
+        assert curve.dtype == np.float64
+        assert len(curve) == 4_000 - 256 + 1
+        alone = superbpe.train(lines, vocab_size=4_000, transition=transition)
+        assert alone.tokenizer.to_json() == training.tokenizer.to_json()
+        for size in (256, 300, 1_999, 2_500, 3_500, 4_000):
+            small = training.at(size)
+            assert small.vocab_size == size
+            if size != transition or transition == 4_000:
+                assert curve[size - 256] == pytest.approx(data / small.count_batch(lines).sum(), rel=1e-12)
+            run = superbpe.train(lines, vocab_size=size, transition=min(size, transition))
+            assert run.tokenizer.to_json() == small.to_json()
+    with pytest.raises(TrainError, match="255"):
+        trainings[0].at(255)
+
+
+def test_counts_gathered_apart_give_the_same(corpus, tmp_path):
+    lines = next(iter(corpus.values()))
+    parts = [lines[0::3], lines[1::3], lines[2::3]]
+    whole = superbpe.train(lines, vocab_size=5_000, transition=4_000)
+
+    def gathered(make):
+        total = None
+        for part in parts:
+            counts = make()
+            counts.update(part)
+            pa.parquet.write_table(counts.to_arrow(), tmp_path / "part.parquet")
+            table = pa.parquet.read_table(tmp_path / "part.parquet")
+            again = (
+                PretokenCounts.from_arrow(table)
+                if isinstance(counts, PretokenCounts)
+                else type(counts).from_arrow(table, first.tokenizer)
+            )
+            if total is None:
+                total = again
+            else:
+                total.merge(again)
+        return total
+
+    first = superbpe.train_from_counts(gathered(PretokenCounts), vocab_size=4_000)
+    pairs = gathered(lambda: PairCounts(first.tokenizer))
+    runs = gathered(lambda: RunCounts(first.tokenizer, pairs, vocab_size=5_000))
+    second = superbpe.extend_from_counts(first.tokenizer, runs, vocab_size=5_000)
+    assert second.tokenizer.to_json() == whole.tokenizer.to_json()
+    assert first.merges + second.merges == whole.merges
+    high = RunCounts(first.tokenizer, pairs, 10_000)
+    high.update(lines)
+    with pytest.raises(TrainError, match="barrier 10000"):
+        superbpe.extend_from_counts(first.tokenizer, high, vocab_size=5_000)
+    with pytest.raises(TrainError, match="barrier"):
+        high.merge(runs)
+    with pytest.raises(TrainError, match="another tokenizer"):
+        superbpe.extend_from_counts(whole.tokenizer, runs, vocab_size=6_000)
+    with pytest.raises(TrainError, match="pretokens"):
+        PretokenCounts.from_arrow(runs.to_arrow())
+
+
+def test_weighted_counts_beyond_32_bits():
+    counts = PretokenCounts()
+    counts.update(["ab cd cd"])
+    table = counts.to_arrow()
+    large = table.set_column(1, "count", pa.array([2**33 + 1, 2**33], pa.uint64()))
+    training = superbpe.train_from_counts(PretokenCounts.from_arrow(large), vocab_size=257)
+    assert training.merges == [(b"a", b"b")]
+    assert training.counts.tolist() == [2**33 + 1]
+
+
+@pytest.mark.parametrize("name", ["cl100k", "llama3", "gpt2"])
+def test_extending_keeps_every_id_and_merge(name, corpus):
+    base = sources.ours(name)
+    lines = [line for lines in corpus.values() for line in lines[:2_000]]
+    training = superbpe.extend(base, lines, vocab_size=base.vocab_size + 500)
+    before, after = (json.loads(tokenizer.to_json())["model"] for tokenizer in (base, training.tokenizer))
+    assert after["vocab"].items() >= before["vocab"].items()
+    assert after["merges"][: len(before["merges"])] == before["merges"]
+    assert len(training.merges) >= 500
+    stock = tokenizers.Tokenizer.from_str(training.tokenizer.to_json())
+    stock.encode_special_tokens = True
+    for line in lines[::50]:
+        assert training.tokenizer.encode(line).tolist() == stock.encode(line, add_special_tokens=False).ids
+    # With no barrier the merges are the same: each token of the start has one derivation.
+    pairs = PairCounts(base)
+    pairs.update(lines)
+    runs = RunCounts(base, pairs, 1)
+    runs.update(lines)
+    slow = superbpe.extend_from_counts(base, runs, vocab_size=base.vocab_size + 500)
+    assert slow.merges == training.merges
+    assert training.tokenizer.special_tokens == base.special_tokens
+    if name == "llama3":
+        assert not after["ignore_merges"]
+        assert len(training.report["lost_tokens"]) == 588
+
+
+def test_drop_leaves_out_what_never_comes_again():
+    # In the second stage two spaces stand together, so " COREPORT" never forms.
+    texts = ["x  COREPORT y\n"] * 50 + ["y    z\n"] * 500 + ["a CORE b\n"] * 200 + ["PORT\n"] * 300
+    kept = superbpe.train(texts, vocab_size=290, transition=280, scheme=SPACES)
+    dropped = superbpe.train(texts, vocab_size=290, transition=280, scheme=SPACES, inherit="drop")
+    assert dropped.report["dropped"] == [list(merge) for merge in reference_drops(texts, kept)]
+    assert [" CORE", "PORT"] in dropped.report["dropped"]
+    assert dropped.report["inherited"] == kept.report["inherited"] - len(dropped.report["dropped"])
+    assert dropped.tokenizer.vocab_size <= 290
+    text = "".join(texts)
+    assert dropped.tokenizer.decode(dropped.tokenizer.encode(text)) == text
+
+
+SPACES = Scheme(stage1=r" ?\w+|\s+(?!\S)|\s+", stage2=r"\n+")
+
+
+def reference_drops(texts, training):
+    """Replay the inherited merges one by one over unsplit text, and note those whose pair is not there."""
+    segments = [[text[:-1].encode()[i : i + 1] for i in range(len(text) - 1)] for text in texts]
+    known = {bytes([byte]) for byte in range(256)}
+    seen = set()
+    drops = []
+    for left, right in training.merges[: training.report["inherited"]]:
+        for segment in segments:
+            seen |= set(zip(segment, segment[1:], strict=False))
+        if left not in known or right not in known or (left, right) not in seen:
+            drops.append((left.decode(), right.decode()))
+            continue
+        known.add(left + right)
+        for segment in segments:
+            place = 0
+            while place + 1 < len(segment):
+                if (segment[place], segment[place + 1]) == (left, right):
+                    segment[place : place + 2] = [left + right]
+                place += 1
+    return drops
+
+
+def test_constraints_are_kept_and_reported(corpus):
+    lines = [line for lines in corpus.values() for line in lines]
+    free = superbpe.train(lines, vocab_size=6_000, transition=2_000, constraints=None)
+    strict = Constraints(
+        max_words=2,
+        forbid_substrings=(": ", " of the"),
+        cross_newline=False,
+        cross_sentence=False,
+        trailing_punctuation=False,
+        cross_script=False,
+    )
+    bound = superbpe.train(lines, vocab_size=6_000, transition=2_000, constraints=strict)
+    rest = [a + b for a, b in bound.merges[bound.report["inherited"] :]]
+    assert all(len([word for word in token.split(b" ") if word]) <= 2 for token in rest)
+    assert not [token for token in rest if b": " in token or b" of the" in token]
+    assert bound.report["vetoed"] > 0
+    assert free.report["vetoed"] == 0
+    assert bound.report["constraints"]["max_words"] == 2
+    assert [a + b for a, b in free.merges[free.report["inherited"] :]] != rest
+    with pytest.raises(TrainError, match="max_words"):
+        Constraints(max_words=0)
+
+
+KILLED = """
+import sys
+from tokseam import superbpe
+training = superbpe.train(
+    superbpe.files(sys.argv[1]), vocab_size=9000, transition=6000, checkpoint=sys.argv[2], special_tokens=["<s>"]
+)
+training.tokenizer.save(sys.argv[3])
+"""
+
+
+def test_a_killed_run_goes_on_to_the_same_result(corpus, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("".join(line for lines in corpus.values() for line in lines), encoding="utf-8", newline="")
+    state, out = tmp_path / "state", tmp_path / "tokenizer.json"
+    command = [sys.executable, "-c", KILLED, str(text), str(state), str(out)]
+    start = time.monotonic()
+    subprocess.run(command, check=True, timeout=120)
+    whole = time.monotonic() - start
+    expected = out.read_bytes()
+    assert not state.exists()
+    rng = random.Random(time.time_ns())
+    stopped = 0
+    for _ in range(20):
+        out.unlink(missing_ok=True)
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            time.sleep(rng.uniform(0.1, whole))
+            kind = rng.choice([signal.SIGKILL, signal.SIGINT])
+            process.send_signal(kind)
+            process.wait(60)
+        stopped += process.returncode != 0
+        if not out.exists():
+            subprocess.run(command, check=True, timeout=120)
+        assert out.read_bytes() == expected
+    assert stopped
+
+
+def test_a_checkpoint_is_of_one_run(tmp_path):
+    state = tmp_path / "state"
+
+    def stop(name, done, total):
+        if name == "count pairs":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        superbpe.train(["a b a b c"], vocab_size=260, transition=258, checkpoint=state, progress=stop)
+    assert state.exists()
+    with pytest.raises(TrainError, match="vocab_size is 260 there and 261 here"):
+        superbpe.train(["a b a b c"], vocab_size=261, transition=258, checkpoint=state)
+    training = superbpe.train(["a b a b c"], vocab_size=260, transition=258, checkpoint=state)
+    assert training.merges == superbpe.train(["a b a b c"], vocab_size=260, transition=258).merges
+    assert not state.exists()
+    state.write_bytes(b"something else")
+    with pytest.raises(TrainError, match="no checkpoint"):
+        superbpe.train(["a b"], vocab_size=260, transition=258, checkpoint=state)
+
+
+def test_progress_names_the_stages():
+    seen = []
+    superbpe.train(["ab ab ab"], vocab_size=258, transition=257, progress=lambda *call: seen.append(call))
+    assert [name for name, *_ in seen] == ["count words", "count pairs", "count runs"]
+    assert seen[-1] == ("count runs", 8, 8)
+
+
+# Files.
+
+
+@pytest.fixture
+def folder(tmp_path):
+    lines = ["one two\n", "three\r\n", "four"]
+    (tmp_path / "a.txt").write_text("".join(lines), encoding="utf-8", newline="")
+    with gzip.open(tmp_path / "a.txt.gz", "wb") as file:
+        file.write("".join(lines).encode())
+    (tmp_path / "a.txt.zst").write_bytes(zstandard.compress("".join(lines).encode()))
+    records = "".join(json.dumps({"text": line, "n": 1}) + "\n" for line in lines)
+    (tmp_path / "a.jsonl").write_text(records, encoding="utf-8")
+    with gzip.open(tmp_path / "a.jsonl.gz", "wb") as file:
+        file.write(records.encode())
+    pyarrow.parquet.write_table(pa.table({"text": lines}), tmp_path / "a.parquet")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a.txt.zst", "a.jsonl", "a.jsonl.gz", "a.parquet"])
+def test_every_kind_of_file_gives_the_same_texts(folder, name):
+    texts = [text if isinstance(text, bytes) else text.encode() for text in superbpe.files(folder / name)]
+    assert texts == [b"one two\n", b"three\r\n", b"four"]
+    counts = PretokenCounts()
+    counts.update(superbpe.files(folder / name))
+    assert counts.totals["texts"] == 3
+    assert counts.totals["bytes"] == 19
+
+
+def test_globs_and_what_they_miss(folder):
+    assert len(list(superbpe.files(folder / "*.txt*"))) == 9
+    with pytest.raises(TrainError, match="matches no file"):
+        superbpe.files(folder / "*.csv")
+
+
+def test_what_cannot_be_read_stops_or_is_counted(folder):
+    whole = (folder / "a.txt.gz").read_bytes()
+    (folder / "b.txt.gz").write_bytes(whole[: len(whole) // 2])
+    (folder / "c.txt").write_bytes(b"fine\n\xff\xfe\nfine too\n")
+    (folder / "d.jsonl").write_text('{"text": "fine"}\n{"text": 1}\n{"other": "x"}\nnot json\n', encoding="utf-8")
+    (folder / "e.parquet").write_bytes(b"PAR1")
+    paths = [folder / name for name in ("b.txt.gz", "c.txt", "d.jsonl", "e.parquet")]
+    for path in paths:
+        with pytest.raises(TrainError, match=path.name):
+            list(superbpe.files(path))
+    found = superbpe.files(*paths, on_error="skip")
+    training = superbpe.train(found, vocab_size=258, transition=257)
+    assert training.report["skipped"] == {"files": 2, "texts": 1, "records": 3}
+
+
+def test_mixtures_are_drawn_by_share(tmp_path):
+    (tmp_path / "a.txt").write_text("aaaa aaa\n" * 20_000, encoding="utf-8")
+    (tmp_path / "b.txt").write_text("bbbb bbb\n" * 5_000, encoding="utf-8")
+    paths = [tmp_path / "a.txt", tmp_path / "b.txt"]
+
+    def draw(seed):
+        texts = list(superbpe.files(*paths, weights=[0.5, 0.5], seed=seed))
+        return [sum(b"a" in text for text in texts), sum(b"b" in text for text in texts)]
+
+    (many, few) = draw(1)
+    assert few == 5_000
+    assert many == pytest.approx(5_000, rel=0.05)
+    assert draw(1) == [many, few]
+    assert draw(2)[0] != many
+    with pytest.raises(TrainError, match="weights"):
+        superbpe.files(*paths, weights=[1])
+
+
+# Bad input.
+
+
+def test_what_cannot_be_trained_says_why():
+    with pytest.raises(TrainError, match="empty"):
+        superbpe.train([], vocab_size=300, transition=280)
+    with pytest.raises(TrainError, match="alphabet"):
+        superbpe.train(["a"], vocab_size=255, transition=255)
+    with pytest.raises(TrainError, match="exceed"):
+        superbpe.train(["a"], vocab_size=300, transition=301)
+    with pytest.raises(TrainError, match="scheme"):
+        superbpe.train(["a"], vocab_size=300, transition=300, scheme="other")
+    with pytest.raises(TrainError, match="0xFF"):
+        superbpe.train([b"a\xff"], vocab_size=300, transition=300)
+    with pytest.raises(UnicodeError):
+        superbpe.train(["a\ud800"], vocab_size=300, transition=300)
+    with pytest.raises(TypeError, match="files"):
+        superbpe.train("path.txt", vocab_size=300, transition=300)
+    with pytest.raises(TypeError, match="int"):
+        superbpe.train([1], vocab_size=300, transition=300)
+    with pytest.raises(TrainError, match="byte-level"):
+        superbpe.train(["a"], vocab_size=300, transition=300, scheme=Scheme(stage1={"type": "Whitespace"}, stage2="a"))
+    with pytest.raises(TrainError, match="twice"):
+        superbpe.train(["a"], vocab_size=300, transition=300, special_tokens=["<s>", "<s>"])
+    with pytest.raises(TrainError, match="below"):
+        base = superbpe.train(["a b"], vocab_size=257, transition=257).tokenizer
+        superbpe.extend(base, ["a"], vocab_size=100)
+
+
+def test_one_long_line(tmp_path):
+    size = 200_000_000 if FULL else 20_000_000
+    path = tmp_path / "long.txt"
+    with path.open("wb") as file:
+        for _ in range(size // 1_000_000):
+            file.write(b"a" * 999_999 + b" ")
+    training = superbpe.train(superbpe.files(path), vocab_size=300, transition=280)
+    assert training.report["texts"] == 1
+    assert training.report["bytes"] == size
+
+
+def test_a_full_disk_leaves_no_half_file(tmp_path):
+    training = superbpe.train(["a b a b"], vocab_size=258, transition=257)
+    code = (
+        "import resource, signal, sys\n"
+        "from tokseam import Tokenizer\n"
+        "tokenizer = Tokenizer.from_file(sys.argv[1])\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try:\n"
+        "    tokenizer.save(sys.argv[2])\n"
+        "except OSError as error:\n"
+        "    sys.exit(7)\n"
+    )
+    good = tmp_path / "good.json"
+    training.tokenizer.save(good)
+    done = subprocess.run([sys.executable, "-c", code, str(good), str(tmp_path / "bad.json")], check=False)
+    assert done.returncode == 7
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["good.json"]
+
+
+def test_command_line(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("by the way, by the way, on the way\n" * 50, encoding="utf-8")
+    out, report = tmp_path / "tokenizer.json", tmp_path / "report.json"
+
+    def run(*words):
+        command = [sys.executable, "-m", "tokseam", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    done = run("train", text, "-o", out, "-v", 270, "-t", 265, "--special", "<s>", "--report", report)
+    assert done.returncode == 0, done.stderr
+    assert "270 entries" in done.stdout
+    assert Tokenizer.from_file(out).special_tokens == {"<s>": 0}
+    assert json.loads(report.read_text(encoding="utf-8"))["inherited"] == 265 - 257
+    more = tmp_path / "more.json"
+    done = run("extend", text, "-t", out, "-o", more, "-v", 271, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["size"] == 271
+    done = run("train", tmp_path / "none.txt", "-o", out, "-v", 275)
+    assert done.returncode == 1
+    assert "matches no file" in done.stderr
+    assert len(Path(out).read_bytes()) > 0
+
+
+def test_counts_that_spill_say_so():
+    counts = PretokenCounts(min_count=2, max_entries=10)
+    counts.update([f"{letter}{other} aa" for letter in "abcdef" for other in "ghijkl"], threads=1)
+    assert counts.totals["spilled_entries"] > 0
+    training = superbpe.train_from_counts(counts, vocab_size=257)
+    assert training.report["spilled"] > 0
+    assert not training.report["certified"]
