@@ -10,7 +10,8 @@ from pathlib import Path
 COMMANDS = (
     "tokseam info",
     "tokseam encode 'Tokens meet at seams.'",
-    "tokseam decode 11006 83 419 499 557 381 1750 14",
+    "tokseam decode 6122 83 11947 542 377 1801 14",
+    "tokseam show 'If the value of the argument is not a string, raise a TypeError.'",
     "tokseam show 'The seams of 12345 naïve tokens: 分词器, 👩‍👩‍👧.'",
     "tokseam count --file {text} --json",
     "tokseam show --file {text} --html {page}",

@@ -1,25 +1,23 @@
-"""Train the bundled vocabulary and cut the bundled text, both from CPython's own library (PSF licence).
+"""Train the bundled superword tokenizer and cut the bundled text, both from CPython's own library (PSF licence).
 
     python scripts/make_demo_data.py
 
-writes `python/tokseam/data/tokenizer.json.gz` and `demo.txt`. It needs the package `tokenizers`. The same Python gives
-the same files.
+writes `python/tokseam/data/tokenizer.json.gz`, its report beside it, and `demo.txt`. It needs tokseam itself. The same
+Python gives the same files.
 """
 
 import ast
 import gzip
 import json
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokseam import superbpe
 
 DATA = Path(__file__).parents[1] / "python" / "tokseam" / "data"
-VOCAB_SIZE = 12_288
-SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+VOCAB_SIZE = 32_000
+TRANSITION = 24_000
 LEFT_OUT = {
     "test",
     "tests",
@@ -61,32 +59,27 @@ def docstrings(source: str) -> list[str]:
     return [text for text in found if text]
 
 
-def train() -> str:
-    """Return the vocabulary as the text of a tokenizer.json."""
-    texts = []
+def texts() -> Iterator[str]:
+    """Yield the training text: the sources, their docstrings, the documentation of the language, and our own lines."""
     for file in library():
         source = file.read_text(encoding="utf-8", errors="strict")
         # Prose counts three times: the code would drown it.
-        texts += [source, *docstrings(source) * 2]
-    texts.append(OWN)
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(SPLIT), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
+        yield source
+        for text in docstrings(source):
+            yield text
+            yield text
+    topics = Path(sysconfig.get_path("stdlib")) / "pydoc_data" / "topics.py"
+    for text in ast.literal_eval(topics.read_text(encoding="utf-8").partition("topics = ")[2]).values():
+        yield text
+    yield OWN
+
+
+def train() -> superbpe.Training:
+    """Return the trained tokenizer."""
+    training: superbpe.Training = superbpe.train(
+        texts(), vocab_size=VOCAB_SIZE, transition=TRANSITION, special_tokens=["<|endoftext|>"], lines=True
     )
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(
-            vocab_size=VOCAB_SIZE,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            special_tokens=["<|endoftext|>"],
-            show_progress=False,
-        ),
-    )
-    return json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False, separators=(",", ":"))
+    return training
 
 
 def demo() -> str:
@@ -103,7 +96,10 @@ def demo() -> str:
 def main() -> None:
     """Write both files."""
     DATA.mkdir(exist_ok=True)
-    (DATA / "tokenizer.json.gz").write_bytes(gzip.compress(train().encode(), 9, mtime=0))
+    training = train()
+    (DATA / "tokenizer.json.gz").write_bytes(gzip.compress(training.tokenizer.to_json().encode(), 9, mtime=0))
+    report = json.dumps(training.report, indent=2, ensure_ascii=False)
+    (DATA / "tokenizer.report.json").write_text(report + "\n", encoding="utf-8")
     (DATA / "demo.txt").write_text(demo(), encoding="utf-8")
     for file in sorted(DATA.iterdir()):
         print(f"{file.name}: {file.stat().st_size:,} bytes")

@@ -83,3 +83,27 @@ def test_demo() -> None:
     )
     assert done.stdout.count("$ tokseam") >= 5
     assert "seams" in done.stdout
+
+
+def test_training_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python blocks of docs/training.md run, the first on small files of the names that it has."""
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    first, second = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    import gzip
+    import json
+
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    (tmp_path / "web").mkdir()
+    (tmp_path / "code").mkdir()
+    with gzip.open("web/a.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps({"text": line}) + "\n" for line in README.split("\n"))
+    pyarrow.parquet.write_table(pa.table({"text": README.split("\n")}), "code/a.parquet")
+    small = first.replace("128_000", "700").replace("100_000", "600").replace("64_000", "500")
+    names: dict[str, object] = {}
+    exec(small, names)
+    assert (tmp_path / "smaller.json").exists()
+    exec(second, names)
+    assert str(names["second"]).startswith("Training(vocab_size=27")

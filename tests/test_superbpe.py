@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import bpe_continue
 import numpy as np
@@ -20,7 +22,7 @@ import tokenizers
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
+from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from tokseam import Tokenizer, TrainError, superbpe
 from tokseam.superbpe import Constraints, PairCounts, PretokenCounts, RunCounts, Scheme
@@ -30,45 +32,45 @@ NONE = Constraints(max_words=None, forbid_substrings=())
 FULL = os.environ.get("TOKSEAM_FULL") == "1"
 
 
-def split(scheme, stage):
+def split(scheme: Any, stage: Any) -> Any:
     """Return a pre-tokenizer of a scheme, as stock tokenizers has it."""
     tokenizer = superbpe.train(["a"], vocab_size=258, transition=258 - stage, scheme=scheme).tokenizer
     return tokenizers.Tokenizer.from_str(tokenizer.to_json()).pre_tokenizer
 
 
-def stock(texts, size, pre_tokenizer, **options):
+def stock(texts: Any, size: int, pre_tokenizer: Any, **changed: Any) -> Any:
     """Train with stock tokenizers."""
     tokenizer = tokenizers.Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizer
     tokenizer.decoder = decoders.ByteLevel()
-    options = {"initial_alphabet": ALPHABET, "show_progress": False} | options
+    options: Any = {"initial_alphabet": ALPHABET, "show_progress": False} | changed
     tokenizer.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=size, **options))
     return tokenizer
 
 
-def rows(tokenizer):
+def rows(tokenizer: Any) -> Any:
     model = json.loads(tokenizer.to_json() if isinstance(tokenizer, Tokenizer) else tokenizer.to_str())["model"]
     return [tuple(merge) for merge in model["merges"]]
 
 
-def lines_of(text):
+def lines_of(text: Any) -> Any:
     return [line + "\n" for line in text.split("\n")]
 
 
 @pytest.fixture(scope="module")
-def corpus():
+def corpus() -> Any:
     """Real text of three kinds, in lines: a part of the corpora where they lie, else of the library."""
     found = {name: lines_of(text[: None if FULL else 400_000]) for name, text in corpora().items()}
     return {name: lines for name, lines in found.items() if name != "numeric"}
 
 
-def corpora():
+def corpora() -> Any:
     return {name: "".join(texts) for name, texts in sources.corpora().items()}
 
 
 @pytest.mark.parametrize("scheme", ["superbpe", "superbpe-paper"])
 @pytest.mark.parametrize("size", [8_000, 32_000])
-def test_first_stage_is_that_of_tokenizers(corpus, scheme, size):
+def test_first_stage_is_that_of_tokenizers(corpus: Any, scheme: Any, size: Any) -> None:
     for name, lines in corpus.items():
         training = superbpe.train(lines, vocab_size=size, transition=size, scheme=scheme)
         assert rows(training.tokenizer) == rows(stock(lines, size, split(scheme, 0))), name
@@ -83,7 +85,7 @@ def test_first_stage_is_that_of_tokenizers(corpus, scheme, size):
         {"special_tokens": ["<pad>", "<|end|>", "the"]},
     ],
 )
-def test_options_are_those_of_tokenizers(corpus, options):
+def test_options_are_those_of_tokenizers(corpus: Any, options: Any) -> None:
     lines = next(iter(corpus.values()))
     ours = superbpe.train(lines, vocab_size=3_000, transition=3_000, **options)
     if "the" in options.get("special_tokens", ()):
@@ -96,7 +98,7 @@ def test_options_are_those_of_tokenizers(corpus, options):
         assert rows(ours.tokenizer) == rows(stock(lines, 3_000, split("superbpe", 0), **options))
 
 
-def test_alphabet_of_the_text(corpus):
+def test_alphabet_of_the_text(corpus: Any) -> None:
     lines = next(iter(corpus.values()))[:300]
     ours = superbpe.train(lines, vocab_size=600, transition=600, alphabet="seen").tokenizer
     theirs = stock(lines, 600, split("superbpe", 0), initial_alphabet=[])
@@ -104,7 +106,7 @@ def test_alphabet_of_the_text(corpus):
     assert rows(ours) == rows(theirs)
 
 
-def test_second_stage_is_that_of_bpe_continue(corpus):
+def test_second_stage_is_that_of_bpe_continue(corpus: Any) -> None:
     for name, lines in corpus.items():
         ours = superbpe.train(lines, vocab_size=5_000, transition=4_000, constraints=None)
         base = tokenizers.Tokenizer.from_str(ours.at(4_000).to_json())
@@ -120,7 +122,7 @@ small = st.lists(st.text("ab ,\n1:", min_size=1, max_size=30), min_size=1, max_s
 
 @settings(max_examples=400 if FULL else 60, deadline=None)
 @given(small, st.integers(0, 6), st.integers(1, 12))
-def test_small_alphabets_agree_with_the_peers(texts, first, second):
+def test_small_alphabets_agree_with_the_peers(texts: Any, first: Any, second: Any) -> None:
     transition, size = 256 + first, 256 + first + second
     ours = superbpe.train(texts, vocab_size=size, transition=transition, constraints=None)
     # Where the text has no more pairs the first stage ends early.
@@ -132,7 +134,7 @@ def test_small_alphabets_agree_with_the_peers(texts, first, second):
         assert ours.tokenizer.decode(ours.tokenizer.encode(text)) == text
 
 
-def definition(texts, size, scheme, constraints):
+def definition(texts: Any, size: Any, scheme: Any, constraints: Any) -> Any:
     """The second stage from its definition, over the ids of each segment: every step counts every pair anew."""
     base = superbpe.train(texts, vocab_size=size[0], transition=size[0], scheme=scheme).tokenizer
     tokens = {id: base.token_bytes(id) for id in range(base.vocab_size)}
@@ -146,11 +148,13 @@ def definition(texts, size, scheme, constraints):
     merges = []
     vetoed = set()
     while len(tokens) < size[1]:
-        counts = {}
+        counts: dict[tuple[int, int], int] = {}
         for segment in segments:
-            for pair in zip(segment, segment[1:], strict=False):
+            for pair in pairwise(segment):
                 counts[pair] = counts.get(pair, 0) + 1
-        best = min((pair for pair in counts if pair not in vetoed), key=lambda pair: (-counts[pair], pair), default=None)
+        best = min(
+            (pair for pair in counts if pair not in vetoed), key=lambda pair: (-counts[pair], pair), default=None
+        )
         if best is None:
             break
         token = tokens[best[0]] + tokens[best[1]]
@@ -172,7 +176,7 @@ def definition(texts, size, scheme, constraints):
 
 @settings(max_examples=300 if FULL else 40, deadline=None)
 @given(small, st.integers(0, 6), st.integers(1, 12), st.sampled_from([None, Constraints(max_words=2)]))
-def test_second_stage_is_what_the_definition_says(texts, first, second, constraints):
+def test_second_stage_is_what_the_definition_says(texts: Any, first: Any, second: Any, constraints: Any) -> None:
     size = (256 + first, 256 + first + second)
     ours = superbpe.train(texts, vocab_size=size[1], transition=size[0], constraints=constraints)
     base = ours.report["inherited"]
@@ -180,7 +184,7 @@ def test_second_stage_is_what_the_definition_says(texts, first, second, constrai
     assert found == definition(texts, (256 + base, size[1]), "superbpe", constraints)
 
 
-def test_threads_and_order_change_nothing(corpus):
+def test_threads_and_order_change_nothing(corpus: Any) -> None:
     lines = list(next(iter(corpus.values())))
     first = superbpe.train(lines, vocab_size=6_000, transition=4_000, threads=1)
     random.Random(0).shuffle(lines)
@@ -190,7 +194,7 @@ def test_threads_and_order_change_nothing(corpus):
     assert (first.counts == again.counts).all()
 
 
-def test_a_saved_tokenizer_is_a_plain_one(corpus, tmp_path):
+def test_a_saved_tokenizer_is_a_plain_one(corpus: Any, tmp_path: Any) -> None:
     import transformers
 
     training = superbpe.train(
@@ -219,7 +223,7 @@ def test_a_saved_tokenizer_is_a_plain_one(corpus, tmp_path):
     assert training.report["one_merge_per_token"]
 
 
-def test_every_size_from_one_run(corpus):
+def test_every_size_from_one_run(corpus: Any) -> None:
     lines = next(iter(corpus.values()))
     data = sum(len(line.encode()) for line in lines)
     trainings = superbpe.train(lines, vocab_size=4_000, transition=[2_000, 3_000, 4_000])
@@ -240,12 +244,12 @@ def test_every_size_from_one_run(corpus):
         trainings[0].at(255)
 
 
-def test_counts_gathered_apart_give_the_same(corpus, tmp_path):
+def test_counts_gathered_apart_give_the_same(corpus: Any, tmp_path: Any) -> None:
     lines = next(iter(corpus.values()))
     parts = [lines[0::3], lines[1::3], lines[2::3]]
     whole = superbpe.train(lines, vocab_size=5_000, transition=4_000)
 
-    def gathered(make):
+    def gathered(make: Any) -> Any:
         total = None
         for part in parts:
             counts = make()
@@ -281,7 +285,7 @@ def test_counts_gathered_apart_give_the_same(corpus, tmp_path):
         PretokenCounts.from_arrow(runs.to_arrow())
 
 
-def test_weighted_counts_beyond_32_bits():
+def test_weighted_counts_beyond_32_bits() -> None:
     counts = PretokenCounts()
     counts.update(["ab cd cd"])
     table = counts.to_arrow()
@@ -292,7 +296,7 @@ def test_weighted_counts_beyond_32_bits():
 
 
 @pytest.mark.parametrize("name", ["cl100k", "llama3", "gpt2"])
-def test_extending_keeps_every_id_and_merge(name, corpus):
+def test_extending_keeps_every_id_and_merge(name: Any, corpus: Any) -> None:
     base = sources.ours(name)
     lines = [line for lines in corpus.values() for line in lines[:2_000]]
     training = superbpe.extend(base, lines, vocab_size=base.vocab_size + 500)
@@ -317,7 +321,7 @@ def test_extending_keeps_every_id_and_merge(name, corpus):
         assert len(training.report["lost_tokens"]) == 588
 
 
-def test_drop_leaves_out_what_never_comes_again():
+def test_drop_leaves_out_what_never_comes_again() -> None:
     # In the second stage two spaces stand together, so " COREPORT" never forms.
     texts = ["x  COREPORT y\n"] * 50 + ["y    z\n"] * 500 + ["a CORE b\n"] * 200 + ["PORT\n"] * 300
     kept = superbpe.train(texts, vocab_size=290, transition=280, scheme=SPACES)
@@ -333,7 +337,7 @@ def test_drop_leaves_out_what_never_comes_again():
 SPACES = Scheme(stage1=r" ?\w+|\s+(?!\S)|\s+", stage2=r"\n+")
 
 
-def reference_drops(texts, training):
+def reference_drops(texts: Any, training: Any) -> Any:
     """Replay the inherited merges one by one over unsplit text, and note those whose pair is not there."""
     segments = [[text[:-1].encode()[i : i + 1] for i in range(len(text) - 1)] for text in texts]
     known = {bytes([byte]) for byte in range(256)}
@@ -341,7 +345,7 @@ def reference_drops(texts, training):
     drops = []
     for left, right in training.merges[: training.report["inherited"]]:
         for segment in segments:
-            seen |= set(zip(segment, segment[1:], strict=False))
+            seen |= set(pairwise(segment))
         if left not in known or right not in known or (left, right) not in seen:
             drops.append((left.decode(), right.decode()))
             continue
@@ -355,7 +359,7 @@ def reference_drops(texts, training):
     return drops
 
 
-def test_constraints_are_kept_and_reported(corpus):
+def test_constraints_are_kept_and_reported(corpus: Any) -> None:
     lines = [line for lines in corpus.values() for line in lines]
     free = superbpe.train(lines, vocab_size=6_000, transition=2_000, constraints=None)
     strict = Constraints(
@@ -388,7 +392,7 @@ training.tokenizer.save(sys.argv[3])
 """
 
 
-def test_a_killed_run_goes_on_to_the_same_result(corpus, tmp_path):
+def test_a_killed_run_goes_on_to_the_same_result(corpus: Any, tmp_path: Any) -> None:
     text = tmp_path / "text.txt"
     text.write_text("".join(line for lines in corpus.values() for line in lines), encoding="utf-8", newline="")
     state, out = tmp_path / "state", tmp_path / "tokenizer.json"
@@ -414,10 +418,10 @@ def test_a_killed_run_goes_on_to_the_same_result(corpus, tmp_path):
     assert stopped
 
 
-def test_a_checkpoint_is_of_one_run(tmp_path):
+def test_a_checkpoint_is_of_one_run(tmp_path: Any) -> None:
     state = tmp_path / "state"
 
-    def stop(name, done, total):
+    def stop(name: str, _done: int, _total: int | None) -> None:
         if name == "count pairs":
             raise KeyboardInterrupt
 
@@ -434,7 +438,7 @@ def test_a_checkpoint_is_of_one_run(tmp_path):
         superbpe.train(["a b"], vocab_size=260, transition=258, checkpoint=state)
 
 
-def test_progress_names_the_stages():
+def test_progress_names_the_stages() -> None:
     seen = []
     superbpe.train(["ab ab ab"], vocab_size=258, transition=257, progress=lambda *call: seen.append(call))
     assert [name for name, *_ in seen] == ["count words", "count pairs", "count runs"]
@@ -445,7 +449,7 @@ def test_progress_names_the_stages():
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Any) -> Any:
     lines = ["one two\n", "three\r\n", "four"]
     (tmp_path / "a.txt").write_text("".join(lines), encoding="utf-8", newline="")
     with gzip.open(tmp_path / "a.txt.gz", "wb") as file:
@@ -460,7 +464,7 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a.txt.zst", "a.jsonl", "a.jsonl.gz", "a.parquet"])
-def test_every_kind_of_file_gives_the_same_texts(folder, name):
+def test_every_kind_of_file_gives_the_same_texts(folder: Any, name: Any) -> None:
     texts = [text if isinstance(text, bytes) else text.encode() for text in superbpe.files(folder / name)]
     assert texts == [b"one two\n", b"three\r\n", b"four"]
     counts = PretokenCounts()
@@ -469,13 +473,13 @@ def test_every_kind_of_file_gives_the_same_texts(folder, name):
     assert counts.totals["bytes"] == 19
 
 
-def test_globs_and_what_they_miss(folder):
+def test_globs_and_what_they_miss(folder: Any) -> None:
     assert len(list(superbpe.files(folder / "*.txt*"))) == 9
     with pytest.raises(TrainError, match="matches no file"):
         superbpe.files(folder / "*.csv")
 
 
-def test_what_cannot_be_read_stops_or_is_counted(folder):
+def test_what_cannot_be_read_stops_or_is_counted(folder: Any) -> None:
     whole = (folder / "a.txt.gz").read_bytes()
     (folder / "b.txt.gz").write_bytes(whole[: len(whole) // 2])
     (folder / "c.txt").write_bytes(b"fine\n\xff\xfe\nfine too\n")
@@ -490,12 +494,12 @@ def test_what_cannot_be_read_stops_or_is_counted(folder):
     assert training.report["skipped"] == {"files": 2, "texts": 1, "records": 3}
 
 
-def test_mixtures_are_drawn_by_share(tmp_path):
+def test_mixtures_are_drawn_by_share(tmp_path: Any) -> None:
     (tmp_path / "a.txt").write_text("aaaa aaa\n" * 20_000, encoding="utf-8")
     (tmp_path / "b.txt").write_text("bbbb bbb\n" * 5_000, encoding="utf-8")
     paths = [tmp_path / "a.txt", tmp_path / "b.txt"]
 
-    def draw(seed):
+    def draw(seed: Any) -> Any:
         texts = list(superbpe.files(*paths, weights=[0.5, 0.5], seed=seed))
         return [sum(b"a" in text for text in texts), sum(b"b" in text for text in texts)]
 
@@ -511,7 +515,7 @@ def test_mixtures_are_drawn_by_share(tmp_path):
 # Bad input.
 
 
-def test_what_cannot_be_trained_says_why():
+def test_what_cannot_be_trained_says_why() -> None:
     with pytest.raises(TrainError, match="empty"):
         superbpe.train([], vocab_size=300, transition=280)
     with pytest.raises(TrainError, match="alphabet"):
@@ -527,17 +531,17 @@ def test_what_cannot_be_trained_says_why():
     with pytest.raises(TypeError, match="files"):
         superbpe.train("path.txt", vocab_size=300, transition=300)
     with pytest.raises(TypeError, match="int"):
-        superbpe.train([1], vocab_size=300, transition=300)
+        superbpe.train([1], vocab_size=300, transition=300)  # type: ignore[list-item]
     with pytest.raises(TrainError, match="byte-level"):
         superbpe.train(["a"], vocab_size=300, transition=300, scheme=Scheme(stage1={"type": "Whitespace"}, stage2="a"))
     with pytest.raises(TrainError, match="twice"):
         superbpe.train(["a"], vocab_size=300, transition=300, special_tokens=["<s>", "<s>"])
+    base = superbpe.train(["a b"], vocab_size=257, transition=257).tokenizer
     with pytest.raises(TrainError, match="below"):
-        base = superbpe.train(["a b"], vocab_size=257, transition=257).tokenizer
         superbpe.extend(base, ["a"], vocab_size=100)
 
 
-def test_one_long_line(tmp_path):
+def test_one_long_line(tmp_path: Any) -> None:
     size = 200_000_000 if FULL else 20_000_000
     path = tmp_path / "long.txt"
     with path.open("wb") as file:
@@ -548,7 +552,7 @@ def test_one_long_line(tmp_path):
     assert training.report["bytes"] == size
 
 
-def test_a_full_disk_leaves_no_half_file(tmp_path):
+def test_a_full_disk_leaves_no_half_file(tmp_path: Any) -> None:
     training = superbpe.train(["a b a b"], vocab_size=258, transition=257)
     code = (
         "import resource, signal, sys\n"
@@ -568,12 +572,12 @@ def test_a_full_disk_leaves_no_half_file(tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["good.json"]
 
 
-def test_command_line(tmp_path):
+def test_command_line(tmp_path: Any) -> None:
     text = tmp_path / "text.txt"
     text.write_text("by the way, by the way, on the way\n" * 50, encoding="utf-8")
     out, report = tmp_path / "tokenizer.json", tmp_path / "report.json"
 
-    def run(*words):
+    def run(*words: Any) -> Any:
         command = [sys.executable, "-m", "tokseam", *map(str, words)]
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
@@ -592,7 +596,7 @@ def test_command_line(tmp_path):
     assert len(Path(out).read_bytes()) > 0
 
 
-def test_counts_that_spill_say_so():
+def test_counts_that_spill_say_so() -> None:
     counts = PretokenCounts(min_count=2, max_entries=10)
     counts.update([f"{letter}{other} aa" for letter in "abcdef" for other in "ghijkl"], threads=1)
     assert counts.totals["spilled_entries"] > 0

@@ -95,9 +95,13 @@ class Files:
         if on_error not in {"raise", "skip"}:
             raise TrainError(f'on_error is "raise" or "skip", not {on_error!r}')
         if weights is not None and (
-            len(weights) != len(sources) or not all(0 <= weight < float("inf") for weight in weights) or not sum(weights)
+            len(weights) != len(sources)
+            or not all(0 <= weight < float("inf") for weight in weights)
+            or not sum(weights)
         ):
-            raise TrainError(f"weights need one number from 0 on for each of the {len(sources)} sources, not {weights!r}")
+            raise TrainError(
+                f"weights need one number from 0 on for each of the {len(sources)} sources, not {weights!r}"
+            )
         self.paths = [_match(os.fspath(source)) for source in sources]
         self.skipped: dict[str, int] = {}
         self._text = text
@@ -187,23 +191,24 @@ class Files:
             self._fail("files", f"{path} cannot be read to its end ({type(error).__name__}: {error})", error)
 
     def _blocks(self, path: str, file: IO[bytes]) -> Iterator[Batch]:
-        line = 0
+        place = 0
         for block in _blocks(file, path):
             try:
                 block.decode()
             except UnicodeDecodeError:
-                kept = []
-                for number, text in enumerate(_lines(block), start=line + 1):
+                kept: list[Text] = []
+                for line in _lines(block):
                     try:
-                        text.decode()
+                        line.decode()
                     except UnicodeDecodeError as error:
-                        self._fail("texts", f"line {number} of {path} is not UTF-8 (byte {error.start} of it)", error)
+                        at = place + error.start
+                        self._fail("texts", f"{path} is not UTF-8: byte 0x{line[error.start]:02X} at {at}", error)
                     else:
-                        kept.append(text)
-                line += block.count(b"\n")
-                yield Batch(list(kept), False, sum(map(len, kept)))
+                        kept.append(line)
+                    place += len(line)
+                yield Batch(kept, False, sum(map(len, kept)))
             else:
-                line += block.count(b"\n")
+                place += len(block)
                 yield Batch([block], True, len(block))
 
     def _records(self, path: str, file: IO[bytes]) -> Iterator[Batch]:

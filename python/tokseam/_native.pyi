@@ -6,7 +6,120 @@ from _typeshed import Incomplete
 from collections.abc import Sequence
 from typing import Any, final
 
-__all__ = ["StreamDecoder", "Tokenizer"]
+__all__ = ["PairCounts", "PretokenCounts", "RunCounts", "StreamDecoder", "Tokenizer", "extend", "extended_json", "learn", "plain_json", "scheme", "split_component"]
+
+@final
+class PairCounts:
+    """
+    Counted neighbours of the second stage's start.
+    """
+    def __len__(self, /) -> int: ...
+    def __new__(cls, /, tokenizer: Tokenizer, pre_tokenizer: str, limits: tuple[int, int] | None) -> PairCounts: ...
+    def add(self, /, left: Incomplete, right: Incomplete, counts: Incomplete, totals: tuple[int, int, int, int, int]) -> None:
+        """
+        Adds a table that was made elsewhere.
+        """
+    def fingerprint(self, /) -> int:
+        """
+        What the counts belong to.
+        """
+    def guess_barrier(self, /, merges: int) -> int:
+        """
+        A guess of the count of the last of so many merges.
+        """
+    def merge(self, /, other: PairCounts) -> None:
+        """
+        Adds other counts; `other` is not this object.
+        """
+    def seen(self, /) -> Incomplete:
+        """
+        The ids that came.
+        """
+    def table(self, /) -> tuple[Incomplete, Incomplete, Incomplete]:
+        """
+        Left ids, right ids and counts, in the order of ids.
+        """
+    def totals(self, /) -> tuple[int, int, int, int, int]:
+        """
+        Texts, bytes, tokens, entries dropped, their count.
+        """
+    def update(self, /, texts: Sequence[Any], lines: bool, threads: int) -> None:
+        """
+        Counts some texts.
+        """
+
+@final
+class PretokenCounts:
+    """
+    Counted pretokens of the first stage.
+    """
+    def __len__(self, /) -> int: ...
+    def __new__(cls, /, pre_tokenizer: str, limits: tuple[int, int] | None) -> PretokenCounts: ...
+    def add(self, /, items: Incomplete, ends: Incomplete, counts: Incomplete, totals: tuple[int, int, int, int]) -> None:
+        """
+        Adds a table that was made elsewhere.
+        """
+    def alphabet(self, /) -> bytes:
+        """
+        The bytes that came.
+        """
+    def merge(self, /, other: PretokenCounts) -> None:
+        """
+        Adds other counts; `other` is not this object.
+        """
+    def table(self, /) -> tuple[Incomplete, Incomplete, Incomplete]:
+        """
+        Items, ends and counts.
+        """
+    def totals(self, /) -> tuple[int, int, int, int]:
+        """
+        Texts, bytes, entries dropped, their count.
+        """
+    def update(self, /, texts: Sequence[Any], lines: bool, threads: int) -> None:
+        """
+        Counts some texts.
+        """
+
+@final
+class RunCounts:
+    """
+    Counted runs of the second stage's start.
+    """
+    def __len__(self, /) -> int: ...
+    def __new__(cls, /, pairs: PairCounts, barrier: int) -> RunCounts: ...
+    def add(self, /, items: Incomplete, ends: Incomplete, counts: Incomplete, totals: tuple[int, int, int]) -> None:
+        """
+        Adds a table that was made elsewhere.
+        """
+    def barrier(self, /) -> int:
+        """
+        Pairs below this count were cut.
+        """
+    def fingerprint(self, /) -> int:
+        """
+        What the counts belong to.
+        """
+    @staticmethod
+    def gathered(tokenizer: Tokenizer, pre_tokenizer: str, barrier: int) -> RunCounts:
+        """
+        Runs that are counted elsewhere.
+        """
+    def merge(self, /, other: RunCounts) -> None:
+        """
+        Adds other counts; `other` is not this object.
+        """
+    def table(self, /) -> tuple[Incomplete, Incomplete, Incomplete]:
+        """
+        Items, ends and counts.
+        """
+    def totals(self, /) -> tuple[int, int, int]:
+        """
+        Texts, bytes, tokens.
+        """
+    def update(self, /, texts: Sequence[Any], lines: bool, threads: int) -> None:
+        """
+        Counts some texts.
+        """
 
 @final
 class StreamDecoder:
@@ -107,8 +220,46 @@ class Tokenizer:
         """
         The id that stands for bytes, if there is one that is not special.
         """
+    def token_pairs(self, /, left: Incomplete, right: Incomplete) -> list[tuple[bytes, bytes]]:
+        """
+        The bytes of pairs of tokens.
+        """
+    def unmade(self, /) -> Incomplete:
+        """
+        The ids of tokens that merging alone does not make of their bytes: uint32 of shape (n,).
+        """
     @property
     def vocab_size(self, /) -> int:
         """
         The highest id + 1.
         """
+
+def extend(runs: RunCounts, constraints: tuple[int | None, Sequence[Sequence[int]], bool, bool, bool, bool], vocab_size: int, min_frequency: int, max_token_length: int | None, progress: Any) -> tuple[tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete], str, int, int, int]:
+    """
+    The second stage.
+    """
+
+def extended_json(tokenizer: Tokenizer, left: Incomplete, right: Incomplete, result: Incomplete, pre_tokenizer: str) -> str:
+    """
+    The text of a `tokenizer.json` with more merges.
+    """
+
+def learn(counts: PretokenCounts, special_tokens: Sequence[str], alphabet: Sequence[int], vocab_size: int, min_frequency: int, max_token_length: int | None, progress: Any) -> tuple[tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete], str, int, int, int]:
+    """
+    The first stage.
+    """
+
+def plain_json(special_tokens: Sequence[str], alphabet: Sequence[int], left: Incomplete, right: Incomplete, result: Incomplete, pre_tokenizer: str) -> str:
+    """
+    The text of a new `tokenizer.json`.
+    """
+
+def scheme(name: str) -> tuple[str, str] | None:
+    """
+    The two pre-tokenizers of a scheme with a name, as JSON; `None` for another name.
+    """
+
+def split_component(regex: str) -> str:
+    """
+    A pre-tokenizer that isolates the matches of a regex, as JSON.
+    """

@@ -27,7 +27,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
 
 import numpy as np
 
@@ -37,8 +37,6 @@ from tokseam.errors import TrainError
 from tokseam.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import pyarrow as pa
     from numpy.typing import NDArray
 
@@ -88,7 +86,8 @@ class Constraints:
     def __post_init__(self) -> None:
         if self.max_words is not None and self.max_words < 1:
             raise TrainError(f"max_words is at least 1, or None for no limit, not {self.max_words}")
-        if isinstance(self.forbid_substrings, (str, bytes)) or not all(self.forbid_substrings):
+        parts: object = self.forbid_substrings
+        if isinstance(parts, (str, bytes)) or not all(self.forbid_substrings):
             raise TrainError(f"forbid_substrings is a tuple of non-empty strings, not {self.forbid_substrings!r}")
 
     def _native(self) -> tuple[int | None, list[bytes], bool, bool, bool, bool]:
@@ -127,14 +126,15 @@ def _component(value: Any) -> str:
         state = value.__getstate__()
         return state.decode() if isinstance(state, bytes) else str(state)
     raise TypeError(
-        "a stage is a regex, a dict or a pre-tokenizer of the package tokenizers, " f"not {type(value).__name__}"
+        f"a stage is a regex, a dict or a pre-tokenizer of the package tokenizers, not {type(value).__name__}"
     )
 
 
 def _stages(scheme: str | Scheme) -> tuple[str, str]:
     if isinstance(scheme, Scheme):
         return _component(scheme.stage1), _component(scheme.stage2)
-    found = _native.scheme(scheme) if isinstance(scheme, str) else None
+    name: object = scheme
+    found = _native.scheme(scheme) if isinstance(name, str) else None
     if found is None:
         raise TrainError(f'scheme is "superbpe", "superbpe-paper" or a Scheme(stage1=..., stage2=...), not {scheme!r}')
     return found
@@ -434,7 +434,7 @@ class _Steps(NamedTuple):
     left: NDArray[np.uint32]
     right: NDArray[np.uint32]
     result: NDArray[np.uint32]
-    count: NDArray[np.uint64]
+    counts: NDArray[np.uint64]
     applied: NDArray[np.uint64]
     stop: str
     vetoed: int
@@ -452,7 +452,7 @@ class _Steps(NamedTuple):
             left=self.left[:merges],
             right=self.right[:merges],
             result=self.result[:merges],
-            count=self.count[:merges],
+            counts=self.counts[:merges],
             applied=self.applied[:merges],
         )
 
@@ -513,7 +513,7 @@ class _Recipe:
                 across = across.cut(int(np.searchsorted(_sizes(across, self.first), size, side="right")))
             return _native.extended_json(self.base._native, *across.ids(), self.pre_tokenizers[1])
         names, alphabet = list(self.special_tokens), list(self.alphabet)
-        if across is None or size is not None and size <= self.transition:
+        if across is None or (size is not None and size <= self.transition):
             words = self.words if size is None else self.words.cut(size - self.first)
             return _native.plain_json(names, alphabet, *words.ids(), self.pre_tokenizers[0])
         if size is not None:
@@ -542,16 +542,13 @@ class Training:
     def __init__(self, recipe: _Recipe, report: dict[str, Any]) -> None:
         self._recipe = recipe
         self.tokenizer = Tokenizer.from_json(recipe.write())
-        self.counts: NDArray[np.uint64] = np.concatenate([part.count for part in recipe.parts])
-        token = self.tokenizer._native.token_bytes
+        self.counts: NDArray[np.uint64] = np.concatenate([part.counts for part in recipe.parts])
         self.merges: list[tuple[bytes, bytes]] = [
-            (token(left), token(right))
-            for part in recipe.parts
-            for left, right in zip(part.left.tolist(), part.right.tolist(), strict=True)
+            pair for part in recipe.parts for pair in self.tokenizer._native.token_pairs(part.left, part.right)
         ]
         # Lengths before the bytes make the spelling unambiguous.
         digest = hashlib.sha256(b"".join(b"%d:%s%d:%s" % (len(a), a, len(b), b) for a, b in self.merges))
-        unmade = [token(int(id)) for id in self.tokenizer._native.unmade()]
+        unmade = [self.tokenizer.token_bytes(int(id)) for id in self.tokenizer._native.unmade()]
         results = np.concatenate([part.result for part in recipe.parts])
         self.report: dict[str, Any] = report | {
             "size": recipe.size,
@@ -616,7 +613,7 @@ class _Watch:
     def __init__(self, progress: Progress) -> None:
         self._call = progress if callable(progress) else None
         self._bars = False
-        if self._call is None and (progress or progress is None and sys.stderr.isatty()):
+        if self._call is None and (progress or (progress is None and sys.stderr.isatty())):
             try:
                 import tqdm  # noqa: F401
             except ImportError:
@@ -645,7 +642,7 @@ class _Stage:
             self._bar = tqdm(total=self._total, desc=self._name, unit=self._unit, unit_scale=True, file=sys.stderr)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
 
@@ -693,26 +690,27 @@ class _Checkpoint:
         handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=folder)
         try:
             with os.fdopen(handle, "wb") as file:
-                np.savez(file, meta=np.frombuffer(meta, np.uint8), **self._state)
+                parts: dict[str, Any] = {"meta": np.frombuffer(meta, np.uint8), **self._state}
+                np.savez(file, **parts)
             os.replace(name, self._path)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(name)
             raise
 
-    def put(self, name: str, arrays: Sequence[NDArray[Any]], meta: Any) -> None:
+    def put(self, name: str, table: Callable[[], Sequence[NDArray[Any]]], meta: Any) -> None:
         """Store a part of the result."""
         if self._path is None:
             return
         self._meta[name] = meta
-        self._state |= {f"{name}.{index}": array for index, array in enumerate(arrays)}
+        self._state |= {f"{name}.{index}": array for index, array in enumerate(table())}
         self._save()
 
     def get(self, name: str) -> tuple[list[NDArray[Any]], Any] | None:
         """Return a part of the result, if it is there."""
         if name not in self._meta:
             return None
-        arrays = []
+        arrays: list[NDArray[Any]] = []
         while (array := self._state.get(f"{name}.{len(arrays)}")) is not None:
             arrays.append(array)
         return arrays, self._meta[name]
@@ -810,7 +808,7 @@ class _Second(NamedTuple):
 
 
 def _second_stage(
-    texts: Texts, starts: Sequence[tuple[Tokenizer, int]], scheme: Scheme, settings: _Settings, saved: _Checkpoint
+    texts: Texts, starts: Sequence[tuple[Tokenizer, int]], scheme: str | Scheme, settings: _Settings, saved: _Checkpoint
 ) -> list[_Second]:
     """Extend each tokenizer to its size, all in the same passes over the texts."""
     done: dict[int, _Second] = {}
@@ -848,7 +846,7 @@ def _second_stage(
                     "spilled": 0,
                     "totals": list(counts.totals()),
                 }
-                saved.put(f"runs{index}", counts.table(), meta)
+                saved.put(f"runs{index}", counts.table, meta)
         for index in [index for index in runs if index not in done]:
             counts = runs.pop(index)
             steps = settings.extend(counts, starts[index][1])
@@ -862,17 +860,13 @@ def _second_stage(
     return [done[index] for index in range(len(starts))]
 
 
-@overload
-def train(corpus: Corpus, *, vocab_size: int, transition: int, **options: Any) -> Training: ...
-@overload
-def train(corpus: Corpus, *, vocab_size: int, transition: Sequence[int], **options: Any) -> list[Training]: ...
 def train(
     corpus: Corpus,
     *,
     vocab_size: int,
     transition: int | Sequence[int],
     scheme: str | Scheme = "superbpe",
-    constraints: Constraints | None = Constraints(),  # noqa: B008
+    constraints: Constraints | None = Constraints(),
     min_frequency: int = 1,
     special_tokens: Sequence[str] = (),
     alphabet: Literal["bytes", "seen"] = "bytes",
@@ -882,7 +876,7 @@ def train(
     threads: int | None = None,
     progress: Progress = None,
     checkpoint: str | os.PathLike[str] | None = None,
-) -> Training | list[Training]:
+) -> Any:
     """Train a superword tokenizer.
 
     Args:
@@ -907,14 +901,18 @@ def train(
         checkpoint: A file that the run keeps its counts and merges in. A run that was killed, or stopped by Ctrl-C,
             goes on from it and gives the same result; a run that ends removes it.
 
+    Returns:
+        A `Training`; a list of them where `transition` is a list.
+
     Raises:
         TrainError: The corpus is empty or has a text that is not UTF-8, or the settings contradict each other.
         TypeError: The corpus is one text, or has something that is no text.
         UnsupportedTokenizerError: A pre-tokenizer of the scheme is not supported.
         KeyboardInterrupt: Ctrl-C; the checkpoint holds what there is.
     """
-    several = not isinstance(transition, int) and isinstance(transition, Iterable)
-    transitions = [operator.index(point) for point in (transition if several else [transition])]  # type: ignore[list-item, union-attr]
+    several = isinstance(transition, Iterable)
+    points: Any = transition if several else [transition]
+    transitions = [operator.index(point) for point in points]
     vocab_size = operator.index(vocab_size)
     if not transitions or max(transitions) > vocab_size:
         raise TrainError(f"transition {transition!r} must not exceed vocab_size {vocab_size}")
@@ -946,16 +944,16 @@ def train(
         counts._counts.add(*arrays, tuple(totals))
     else:
         settings.read(texts, "count words", None, [counts])
-        saved.put("pretokens", counts._counts.table(), counts._counts.totals())
+        saved.put("pretokens", counts._counts.table, counts._counts.totals())
     skipped = texts.skipped
-    trainings = _from_pretokens(counts, transitions, settings, special_tokens, alphabet, scheme, stages)
+    trainings = _from_pretokens(counts, transitions, settings, special_tokens, alphabet, stages)
     across = [index for index, point in enumerate(transitions) if point < vocab_size]
     dropped: dict[int, list[int]] = {}
     if inherit == "drop":
         for index in across:
             trainings[index], dropped[index] = _drop(texts, trainings[index], settings, scheme)
     starts = [(Tokenizer.from_json(_kept(trainings[index])), vocab_size) for index in across]
-    seconds = dict(zip(across, _second_stage(texts, starts, scheme, settings, saved), strict=True)) if across else {}  # type: ignore[arg-type]
+    seconds = dict(zip(across, _second_stage(texts, starts, scheme, settings, saved), strict=True)) if across else {}
     results = []
     for index, recipe in enumerate(trainings):
         report = settings.report() | {
@@ -991,7 +989,7 @@ def _training(recipe: _Recipe, report: dict[str, Any], second: _Second | None) -
         report |= {
             "vetoed": steps.vetoed,
             "barrier": second.barrier,
-            "last_count": int(steps.count[-1]) if len(steps.count) else 0,
+            "last_count": int(steps.counts[-1]) if len(steps.counts) else 0,
             "passes": second.passes,
             "spilled": report.get("spilled", 0) + second.spilled,
             "tokens_before": steps.start,
@@ -1007,7 +1005,6 @@ def _from_pretokens(
     settings: _Settings,
     special_tokens: Sequence[str],
     alphabet: str,
-    scheme: str | Scheme,
     stages: tuple[str, str],
 ) -> list[_Recipe]:
     """Run the first stage to the last transition; the others are the same merges, cut."""
@@ -1093,7 +1090,8 @@ def _drop(texts: Texts, recipe: _Recipe, settings: _Settings, scheme: str | Sche
                 if ((one == left[merge]) & (two == right[merge])).any():
                     found.add(merge)
     new: dict[int, int] = {id: id for id in range(recipe.first)}
-    dropped, kept = [], []
+    dropped: list[int] = []
+    kept: list[int] = []
     for merge, id in enumerate(result):
         is_lost = merge in spelled and merge not in found
         if is_lost or left[merge] not in new or right[merge] not in new:
@@ -1108,7 +1106,7 @@ def _drop(texts: Texts, recipe: _Recipe, settings: _Settings, scheme: str | Sche
         left=np.array([new[left[merge]] for merge in kept], np.uint32),
         right=np.array([new[right[merge]] for merge in kept], np.uint32),
         result=np.array([new[result[merge]] for merge in kept], np.uint32),
-        count=words.count[at],
+        counts=words.counts[at],
         applied=words.applied[at],
     )
     return _Recipe(**(vars(recipe) | {"kept": steps})), dropped
@@ -1124,7 +1122,7 @@ def extend(
     *,
     vocab_size: int,
     scheme: str | Scheme = "superbpe",
-    constraints: Constraints | None = Constraints(),  # noqa: B008
+    constraints: Constraints | None = Constraints(),
     min_frequency: int = 1,
     max_token_length: int | None = None,
     lines: bool = False,
@@ -1166,7 +1164,7 @@ def extend(
         "corpus": texts.describe() if checkpoint is not None else None,
     }
     saved = _Checkpoint(checkpoint, asked | settings.report())
-    (second,) = _second_stage(texts, [(tokenizer, operator.index(vocab_size))], scheme, settings, saved)  # type: ignore[arg-type]
+    (second,) = _second_stage(texts, [(tokenizer, operator.index(vocab_size))], scheme, settings, saved)
     training = _extended(tokenizer, second, vocab_size, scheme, stages, settings, texts.skipped)
     saved.remove()
     return training
@@ -1238,7 +1236,7 @@ def train_from_counts(
     settings = _Settings.of(min_frequency, max_token_length, None, 1, progress)
     stage = pretokens._component
     (recipe,) = _from_pretokens(
-        pretokens, [operator.index(vocab_size)], settings, special_tokens, alphabet, "", (stage, stage)
+        pretokens, [operator.index(vocab_size)], settings, special_tokens, alphabet, (stage, stage)
     )
     totals = pretokens.totals
     report = settings.report() | {
@@ -1263,7 +1261,7 @@ def extend_from_counts(
     runs: RunCounts,
     *,
     vocab_size: int,
-    constraints: Constraints | None = Constraints(),  # noqa: B008
+    constraints: Constraints | None = Constraints(),
     min_frequency: int = 1,
     max_token_length: int | None = None,
     progress: Progress = None,

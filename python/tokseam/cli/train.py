@@ -14,7 +14,7 @@ from tokseam.cli import source
 
 Paths = Annotated[
     list[str],
-    typer.Argument(metavar="PATH...", help="Files or globs: .txt (a text a line), .jsonl, .parquet, also .gz and .zst."),
+    typer.Argument(metavar="PATH...", help="Files or globs: .txt (a text a line), .jsonl, .parquet; also .gz, .zst."),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where the tokenizer.json goes.")]
 VocabSize = Annotated[
@@ -39,9 +39,7 @@ Forbid = Annotated[
 ]
 NoNewline = Annotated[bool, typer.Option("--no-cross-newline", help="Nothing follows a line end in a superword.")]
 NoSentence = Annotated[bool, typer.Option("--no-cross-sentence", help="Superwords end at the end of a sentence.")]
-NoPunctuation = Annotated[
-    bool, typer.Option("--no-trailing-punctuation", help="Superwords do not end in punctuation.")
-]
+NoPunctuation = Annotated[bool, typer.Option("--no-trailing-punctuation", help="Superwords do not end in punctuation.")]
 NoScript = Annotated[bool, typer.Option("--no-cross-script", help="Superwords are of one script.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="Threads that count. Default: one a core.")]
 Checkpoint = Annotated[
@@ -63,7 +61,7 @@ def train(
     special: Annotated[
         list[str] | None, typer.Option("--special", metavar="NAME", help="A special token; they get the first ids.")
     ] = None,
-    alphabet: Annotated[str, typer.Option("--alphabet", help="bytes (all 256), or seen (those of the text).")] = "bytes",
+    alphabet: Annotated[str, typer.Option("--alphabet", help="bytes (all), or seen (those of the text).")] = "bytes",
     inherit: Annotated[str, typer.Option("--inherit", help="keep, or drop, as the reference does.")] = "keep",
     text: Field = "text",
     weight: Weight = None,

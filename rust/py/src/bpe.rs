@@ -119,6 +119,24 @@ impl Tokenizer {
         })
     }
 
+    /// The bytes of pairs of tokens.
+    fn token_pairs<'py>(
+        &self,
+        py: Python<'py>,
+        left: PyReadonlyArray1<'_, u32>,
+        right: PyReadonlyArray1<'_, u32>,
+    ) -> PyResult<Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
+        let bytes = |id: &u32| -> PyResult<_> {
+            let token = self.inner.token_bytes(*id).or_raise(py)?;
+            Ok(PyBytes::new(py, &token))
+        };
+        let (left, right) = (left.as_slice()?, right.as_slice()?);
+        left.iter()
+            .zip(right)
+            .map(|(left, right)| Ok((bytes(left)?, bytes(right)?)))
+            .collect()
+    }
+
     /// The ids of tokens that merging alone does not make of their bytes: uint32 of shape (n,).
     fn unmade<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u32>> {
         py.detach(|| self.inner.unmade()).into_pyarray(py)

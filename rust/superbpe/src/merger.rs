@@ -14,6 +14,9 @@
 //!
 //! There is no table of pairs and no bookkeeping of neighbours that lose a count.
 //!
+//! A count can only have fallen since a step that joined one of the two tokens to something; where
+//! there was none it is taken as it is.
+//!
 //! **Cost.** A step costs the places of its pair, twice, and those of the candidates that it made
 //! stale on their way up. Memory: eight bytes a token of the start, four a place of a pair that
 //! reaches the bar.
@@ -135,6 +138,8 @@ struct Candidate {
     count: u64,
     left: u32,
     right: u32,
+    /// How many steps had been made when it was counted.
+    counted: u32,
     places: Vec<u32>,
 }
 
@@ -247,6 +252,7 @@ impl Neighbours {
         &mut self,
         pair: impl Fn(u32) -> (u32, u32),
         keeps: impl Fn(u64, u32, u32) -> bool,
+        step: u32,
         lists: &mut Vec<Candidate>,
     ) {
         for &token in &self.seen {
@@ -259,6 +265,7 @@ impl Neighbours {
                     count,
                     left,
                     right,
+                    counted: step,
                     places: Vec::with_capacity(number as usize),
                 });
                 self.numbers[index] = lists.len() as u32;
@@ -287,6 +294,24 @@ struct Buffers {
     right: Neighbours,
     /// Where the new token stands.
     made: Vec<u32>,
+    /// The last step that joined each token to another, counted from 1.
+    joined: Vec<u32>,
+}
+
+impl Buffers {
+    fn join(&mut self, token: u32, step: u32) {
+        let index = token as usize;
+        if index >= self.joined.len() {
+            self.joined.resize(index + 1, 0);
+        }
+        self.joined[index] = step;
+    }
+
+    /// Whether the count of a pair may have fallen since it was taken.
+    fn is_stale(&self, pair: &Candidate) -> bool {
+        let last = |token: u32| self.joined.get(token as usize).copied().unwrap_or(0);
+        last(pair.left).max(last(pair.right)) > pair.counted
+    }
 }
 
 /// Merges until a rule says stop. `tick` gets the size of the vocabulary; `None` if it stopped the
@@ -320,7 +345,10 @@ pub fn merge(
             };
             break;
         };
-        sequences.recount(&mut best);
+        if buffers.is_stale(&best) {
+            sequences.recount(&mut best);
+            best.counted = merged.steps.len() as u32;
+        }
         if best.count < least {
             continue;
         }
@@ -346,10 +374,13 @@ pub fn merge(
             count: best.count,
             applied: sequences.apply(&best, result, &mut buffers.made),
         });
+        let step = merged.steps.len() as u32;
+        buffers.join(best.left, step);
+        buffers.join(best.right, step);
         let keeps = |count: u64, left: u32, right: u32| {
             count >= least && tokens.fits(left, right, rules.max_token_length)
         };
-        heap.extend(sequences.born(result, keeps, &mut buffers));
+        heap.extend(sequences.born(result, keeps, step, &mut buffers));
     }
     Some(merged)
 }
@@ -390,9 +421,12 @@ impl Sequences {
         &self,
         result: u32,
         keeps: impl Fn(u64, u32, u32) -> bool,
+        step: u32,
         buffers: &mut Buffers,
     ) -> Vec<Candidate> {
-        let Buffers { left, right, made } = buffers;
+        let Buffers {
+            left, right, made, ..
+        } = buffers;
         for &place in &*made {
             let at = place as usize;
             let weight = self.weight(at);
@@ -407,8 +441,8 @@ impl Sequences {
             }
         }
         let mut lists = Vec::new();
-        left.list(|token| (token, result), &keeps, &mut lists);
-        right.list(|token| (result, token), &keeps, &mut lists);
+        left.list(|token| (token, result), &keeps, step, &mut lists);
+        right.list(|token| (result, token), &keeps, step, &mut lists);
         if !lists.is_empty() {
             for &place in &*made {
                 let prev = self.prev(place as usize);
@@ -462,6 +496,7 @@ fn first_candidates(
             count,
             left,
             right,
+            counted: 0,
             places: Vec::with_capacity(number as usize),
         });
     }

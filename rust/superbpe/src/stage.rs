@@ -6,6 +6,7 @@ use crate::merger::{self, Rules, Sequences};
 pub use crate::merger::{Merged, Step, Stop};
 use crate::pretokens::PretokenCounts;
 use crate::runs::RunCounts;
+use crate::tally::Tally;
 use crate::tokens::{ID_LIMIT, Tokens};
 
 /// What both stages are asked for.
@@ -62,6 +63,21 @@ pub fn alphabet(counts: &mut PretokenCounts) -> Vec<u8> {
     (0..=255).filter(|&byte| seen[byte as usize]).collect()
 }
 
+/// A count that the first `merges` merges inside words all reach: that of the word of this rank by
+/// count. For as long as fewer merges have been made, one of the more frequent words is not a
+/// token yet, and so some pair inside it comes as often. Only where a merge was forbidden, by a
+/// special token or a length, may the count be missed.
+fn least_count(tally: &Tally<u8>, merges: usize) -> u64 {
+    let long = tally.iter().filter(|(word, _)| word.len() > 1);
+    let mut counts: Vec<u64> = long.map(|(_, count)| count).collect();
+    match merges.checked_sub(1) {
+        Some(rank) if rank < counts.len() => {
+            *counts.select_nth_unstable_by(rank, |a, b| b.cmp(a)).1
+        }
+        _ => 1,
+    }
+}
+
 /// The first stage: ordinary byte-pair encoding inside words. `alphabet` must have every byte of
 /// the text. `None` if `tick`, which gets the size of the vocabulary, stopped the work.
 ///
@@ -74,7 +90,7 @@ pub fn learn(
     settings: &Settings,
     tick: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Option<Learned>, Error> {
-    let mut tokens = Tokens::new(specials, alphabet)?;
+    let tokens = Tokens::new(specials, alphabet)?;
     settings.check(tokens.len(), "special tokens and the alphabet")?;
     let tally = counts.gather();
     if tally.is_empty() {
@@ -95,22 +111,32 @@ pub fn learn(
             "the text has the byte 0x{byte:02X}, which is not of the alphabet"
         )));
     }
-    let mut sequences = Sequences::default();
-    let mut start = 0u64;
-    for (word, count) in tally.iter() {
-        start = start.saturating_add(count.saturating_mul(word.len() as u64));
-        let word = word
-            .iter()
-            .map(|&byte| ids[byte as usize].unwrap_or_default());
-        sequences.push(word, count)?;
+    let start = tally.iter().fold(0u64, |sum, (word, count)| {
+        sum.saturating_add(count.saturating_mul(word.len() as u64))
+    });
+    let mut bar = least_count(tally, settings.size - tokens.len());
+    loop {
+        let mut sequences = Sequences::default();
+        for (word, count) in tally.iter() {
+            let symbols = word
+                .iter()
+                .map(|&byte| ids[byte as usize].unwrap_or_default());
+            sequences.push(symbols, count)?;
+        }
+        let rules = settings.rules(bar, None);
+        let mut tokens = tokens.clone();
+        let Some(merged) = merger::merge(&mut sequences, &mut tokens, &rules, tick) else {
+            return Ok(None);
+        };
+        if merged.stop != Stop::Bar {
+            return Ok(Some(Learned {
+                merged,
+                tokens,
+                start,
+            }));
+        }
+        bar = 1;
     }
-    let rules = settings.rules(1, None);
-    let merged = merger::merge(&mut sequences, &mut tokens, &rules, tick);
-    Ok(merged.map(|merged| Learned {
-        merged,
-        tokens,
-        start,
-    }))
 }
 
 /// The second stage: merging on across words, from the tokens of a tokenizer. [`Stop::Bar`] says

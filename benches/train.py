@@ -1,0 +1,245 @@
+"""Measure training against the installed peers, on one text, beside a check of the merges.
+
+    python benches/train.py                   # 16 MB of the standard library and site-packages, in lines
+    python benches/train.py --quick           # a small text: to see that it runs
+    python benches/train.py --text FILE --large   # ours alone on a large file: t=100k, T=128k
+
+Each trainer runs in a process of its own, so that its peak of memory is its own: the growth of the resident set from
+before training to its peak, per byte of text. Time is wall time, best of the repetitions. Prints, and writes
+benches/results/<date>-<cpu>-train.csv.
+"""
+
+import argparse
+import csv
+import datetime
+import json
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from encode import cpu
+
+TRANSITION, VOCAB_SIZE = 16_000, 32_000
+
+# Each prints seconds, peak growth in bytes, and a hash of the merges.
+PROLOGUE = """
+import hashlib, json, resource, sys, time
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+def done(start, before, merges):
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    text = "\\n".join(" ".join(merge) if not isinstance(merge, str) else merge for merge in merges)
+    print(json.dumps([seconds, peak - before, hashlib.sha256(text.encode()).hexdigest(), len(merges)]))
+path, base, transition, size = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+"""
+STOCK_SPLIT = """
+import tokenizers
+from tokenizers import models, pre_tokenizers, trainers
+def lines():
+    with open(path, encoding="utf-8", newline="") as file:
+        yield from (line + "\\n" for line in file.read().split("\\n"))
+"""
+RUNS = {
+    ("stage 1, 32k", "tokseam"): """
+from tokseam import superbpe
+before, start = resident(), time.perf_counter()
+scheme = superbpe.Scheme(stage1=json.loads(base)["pre_tokenizer"], stage2=json.loads(base)["pre_tokenizer"])
+training = superbpe.train(superbpe.files(path), vocab_size=size, transition=size, scheme=scheme, alphabet="seen")
+done(start, before, json.loads(training.tokenizer.to_json())["model"]["merges"])
+""",
+    ("stage 1, 32k", "tokenizers"): STOCK_SPLIT
+    + """
+tokenizer = tokenizers.Tokenizer(models.BPE())
+tokenizer.pre_tokenizer = tokenizers.Tokenizer.from_str(base).pre_tokenizer
+before, start = resident(), time.perf_counter()
+tokenizer.train([path], trainers.BpeTrainer(vocab_size=size, show_progress=False))
+done(start, before, json.loads(tokenizer.to_str())["model"]["merges"])
+""",
+    ("stage 1, 32k", "gigabpe"): """
+import gigabpe
+before, start = resident(), time.perf_counter()
+found = gigabpe.train_bpe([path], size, pretokenizer="bytelevel", special_tokens=[])
+merges = found[1] if isinstance(found, tuple) else found["merges"]
+done(start, before, [merge if isinstance(merge, str) else tuple(merge) for merge in merges])
+""",
+    ("stage 2, 16k to 32k", "tokseam"): """
+from tokseam import Tokenizer, superbpe
+tokenizer = Tokenizer.from_json(base)
+before, start = resident(), time.perf_counter()
+training = superbpe.extend(tokenizer, superbpe.files(path), vocab_size=size, constraints=None)
+done(start, before, json.loads(training.tokenizer.to_json())["model"]["merges"])
+""",
+    ("stage 2, 16k to 32k", "bpe-continue"): STOCK_SPLIT
+    + """
+import bpe_continue
+from tokseam import superbpe
+tokenizer = tokenizers.Tokenizer.from_str(base)
+split = superbpe.train(["a"], vocab_size=258, transition=257).tokenizer.to_json()
+tokenizer.pre_tokenizer = tokenizers.Tokenizer.from_str(split).pre_tokenizer
+texts = list(lines())
+before, start = resident(), time.perf_counter()
+found = bpe_continue.continue_training(tokenizer, vocab_size=size, texts=texts, show_progress=False)
+done(start, before, json.loads(found.to_str())["model"]["merges"])
+""",
+    ("stage 2 split from bytes, 32k", "tokenizers"): STOCK_SPLIT
+    + """
+from tokseam import superbpe
+split = superbpe.train(["a"], vocab_size=258, transition=257).tokenizer.to_json()
+tokenizer = tokenizers.Tokenizer(models.BPE())
+tokenizer.pre_tokenizer = tokenizers.Tokenizer.from_str(split).pre_tokenizer
+before, start = resident(), time.perf_counter()
+tokenizer.train([path], trainers.BpeTrainer(vocab_size=size, show_progress=False))
+done(start, before, json.loads(tokenizer.to_str())["model"]["merges"])
+""",
+}
+BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+FIELDS = ("what", "peer", "seconds", "ratio", "bytes_per_byte", "merges", "equal", "bytes", "note")
+
+
+def corpus(size: int) -> bytes:
+    """Return sources of the standard library and of what is installed, cut at a line end."""
+    parts, total = [], 0
+    roots = [Path(sysconfig.get_path("stdlib")), Path(sysconfig.get_path("purelib"))]
+    for root in roots:
+        for file in sorted(root.rglob("*.py")):
+            if root == roots[0] and "site-packages" in file.parts:
+                continue
+            data = file.read_bytes()
+            try:
+                data.decode()
+            except UnicodeDecodeError:
+                continue
+            parts.append(data)
+            total += len(data)
+            if total >= size:
+                data = b"".join(parts)[:size]
+                return data[: data.rfind(b"\n") + 1]
+    return b"".join(parts)
+
+
+def measure(code: str, path: Path, base: str, repetitions: int) -> tuple[float, int, str, int]:
+    """Return the best of the repetitions of one trainer, each in a new process."""
+    best: list[Any] = []
+    for _ in range(repetitions):
+        command = [sys.executable, "-c", PROLOGUE + code, str(path), base, str(TRANSITION), str(VOCAB_SIZE)]
+        # The tokenizer is longer than an argument may be.
+        command[4] = ""
+        program = command[2].replace("sys.argv[2]", "sys.stdin.read()")
+        done = subprocess.run([command[0], "-c", program, *command[3:]], input=base, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "failed")
+        found = json.loads(done.stdout.splitlines()[-1])
+        if not best or found[0] < best[0]:
+            best = found
+    return best[0], best[1], best[2], best[3]
+
+
+def table(path: Path, repetitions: int) -> list[dict[str, Any]]:
+    """Measure every trainer."""
+    from tokseam import superbpe
+
+    size = path.stat().st_size
+    words = json.dumps({"pre_tokenizer": BYTE_LEVEL})
+    start = superbpe.train(superbpe.files(path), vocab_size=TRANSITION, transition=TRANSITION).tokenizer.to_json()
+    template = superbpe.train(["a"], vocab_size=257, transition=257).tokenizer.to_json()
+    words = json.dumps(json.loads(template) | json.loads(words))
+    rows: list[dict[str, Any]] = []
+    ours: dict[str, tuple[float, str]] = {}
+    for (what, peer), code in RUNS.items():
+        row: dict[str, Any] = {"what": what, "peer": peer, "bytes": size}
+        try:
+            seconds, peak, digest, merges = measure(code, path, words if "1" in what[:7] else start, repetitions)
+        except Exception as error:  # A peer that does not run is a row too.
+            rows.append(row | {"note": str(error)[:120]})
+            continue
+        ours.setdefault(what, (seconds, digest))
+        row |= {"seconds": seconds, "bytes_per_byte": peak / size, "merges": merges}
+        row |= {"ratio": seconds / ours[what][0], "equal": digest == ours[what][1]}
+        rows.append(row)
+    return rows
+
+
+def quality(path: Path) -> list[dict[str, Any]]:
+    """Return bytes per token on held-out text, of BPE and of superwords at equal size."""
+    from tokseam import superbpe
+
+    data = path.read_bytes()
+    lines = data.split(b"\n")
+    # Every tenth stretch of a hundred lines is held out.
+    train = [line + b"\n" for index, line in enumerate(lines) if index // 100 % 10]
+    held_out = b"".join(line + b"\n" for index, line in enumerate(lines) if not index // 100 % 10)
+    points = [VOCAB_SIZE // 4, VOCAB_SIZE // 2, VOCAB_SIZE * 3 // 4, VOCAB_SIZE]
+    rows = []
+    for point, training in zip(
+        points, superbpe.train(train, vocab_size=VOCAB_SIZE, transition=points, threads=2), strict=True
+    ):
+        rows.append({"transition": point, "bytes_per_token": len(held_out) / training.tokenizer.count(held_out)})
+    plain = rows[-1]["bytes_per_token"]
+    return [row | {"fewer_tokens": 1 - plain / row["bytes_per_token"]} for row in rows]
+
+
+def large(path: Path) -> None:
+    """Print where time and memory go on a large file."""
+    code = """
+import resource, sys, time
+from tokseam import superbpe
+start, stages = time.perf_counter(), {}
+def progress(name, done, total):
+    stages.setdefault(name, time.perf_counter() - start)
+training = superbpe.train(superbpe.files(sys.argv[1]), vocab_size=128_000, transition=100_000, progress=progress)
+print({name: round(at, 1) for name, at in stages.items()}, "end", round(time.perf_counter() - start, 1), "s")
+print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, "GB")
+report = training.report
+print({name: report[name] for name in ("bytes", "texts", "barrier", "last_count", "passes", "certified", "size")})
+"""
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a small text, once")
+    parser.add_argument("--text", type=Path, help="train on this file")
+    parser.add_argument("--large", action="store_true", help="ours alone, at the size of a real vocabulary")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = options.text
+        if path is None:
+            path = Path(folder) / "text.txt"
+            path.write_bytes(corpus(1_000_000 if options.quick else 16_300_000))
+        if options.large:
+            large(path)
+            return
+        rows = table(path, 1 if options.quick else 3)
+        print(f"{'what':32}{'peer':16}{'seconds':>9}{'ratio':>8}{'bytes/byte':>12}  merges equal")
+        for row in rows:
+            if "seconds" in row:
+                print(
+                    f"{row['what']:32}{row['peer']:16}{row['seconds']:9.2f}{row['ratio']:8.1f}"
+                    f"{row['bytes_per_byte']:12.1f}  {row['equal']} ({row['merges']:,})"
+                )
+            else:
+                print(f"{row['what']:32}{row['peer']:16}  {row['note']}")
+        print("\nheld-out text, vocabulary of", f"{VOCAB_SIZE:,}")
+        for point in quality(path):
+            print(
+                f"  transition {point['transition']:>6,}: {point['bytes_per_token']:.3f} bytes a token, "
+                f"{point['fewer_tokens']:6.1%} fewer tokens than BPE"
+            )
+    if not options.quick:
+        date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+        out = Path(__file__).parent / "results" / f"{date}-{cpu()}-train.csv"
+        out.parent.mkdir(exist_ok=True)
+        with out.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, FIELDS)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
