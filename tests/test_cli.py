@@ -91,10 +91,10 @@ def test_special_tokens() -> None:
 
 def test_info(tmp_path: Path) -> None:
     shown = run("info").stdout
-    for word in ("vocabulary", "12,288", "merges", "<|endoftext|>", "lossless", "yes", "missing bytes"):
+    for word in ("vocabulary", "32,000", "merges", "<|endoftext|>", "lossless", "yes", "missing bytes"):
         assert word in shown
     facts = json.loads(run("info", "--json").stdout)
-    assert facts["vocab_size"] == 12_288
+    assert facts["vocab_size"] == 32_000
     assert facts["special_tokens"] == {"<|endoftext|>": 0}
     _bundled.tokenizer().save(tmp_path / "tokenizer.json")
     for path in (tmp_path, tmp_path / "tokenizer.json"):

@@ -77,13 +77,13 @@ def test_unknown_special_tokens(bundled: Tokenizer) -> None:
 
 def test_a_name_is_special_only_if_the_file_says_so() -> None:
     changed = tree()
-    changed["added_tokens"].append(vocabularies.added(12_288, "<blank>", special=False))
+    changed["added_tokens"].append(vocabularies.added(32_000, "<blank>", special=False))
     tokenizer = made(changed)
-    assert tokenizer.encode("a<blank>b").tolist().count(12_288) == 1
+    assert tokenizer.encode("a<blank>b").tolist().count(32_000) == 1
     with pytest.raises(UnknownTokenError, match="<blank>"):
         tokenizer.encode("a", allowed_special=["<blank>"])
     assert "<blank>" not in tokenizer.special_tokens
-    assert tokenizer.vocab_size == 12_289
+    assert tokenizer.vocab_size == 32_001
 
 
 FLAGS = [(lstrip, rstrip, single) for lstrip in (False, True) for rstrip in (False, True) for single in (False, True)]
@@ -93,7 +93,7 @@ FLAGS = [(lstrip, rstrip, single) for lstrip in (False, True) for rstrip in (Fal
 def test_added_tokens_with_every_flag(normalizer: dict[str, Any] | None) -> None:
     changed = tree()
     changed["normalizer"] = normalizer
-    first = 12_288
+    first = 32_000
     for index, (lstrip, rstrip, single_word) in enumerate(FLAGS):
         for kind, (special, normalized) in enumerate([(False, False), (False, True), (True, False), (True, True)]):
             flags = {"lstrip": lstrip, "rstrip": rstrip, "single_word": single_word, "normalized": normalized}
@@ -162,16 +162,16 @@ def test_no_vocabulary_gives_a_special_id_for_plain_text(name: str) -> None:
 
 def test_holes() -> None:
     changed = tree()
-    changed["model"]["vocab"]["<|far|>"] = 20_000
-    changed["added_tokens"].append(vocabularies.added(20_000, "<|far|>"))
+    changed["model"]["vocab"]["<|far|>"] = 40_000
+    changed["added_tokens"].append(vocabularies.added(40_000, "<|far|>"))
     tokenizer = made(changed)
-    assert tokenizer.vocab_size == 20_001
-    assert tokenizer.token_bytes(20_000) == b"<|far|>"
-    assert tokenizer.special_tokens["<|far|>"] == 20_000
+    assert tokenizer.vocab_size == 40_001
+    assert tokenizer.token_bytes(40_000) == b"<|far|>"
+    assert tokenizer.special_tokens["<|far|>"] == 40_000
     for call in (tokenizer.token_bytes, lambda id: tokenizer.decode([id]), lambda id: tokenizer.decode_bytes([id])):
-        with pytest.raises(UnknownTokenError, match="15000"):
-            call(15_000)
-    assert tokenizer.decode([20_000]) == "<|far|>"
+        with pytest.raises(UnknownTokenError, match="35000"):
+            call(35_000)
+    assert tokenizer.decode([40_000]) == "<|far|>"
 
 
 def test_ids_of_added_tokens_are_those_of_stock() -> None:
@@ -182,7 +182,7 @@ def test_ids_of_added_tokens_are_those_of_stock() -> None:
     theirs, tokenizer = stock_from(text), Tokenizer.from_json(text)
     for name in ("<|one|>", "<|two|>"):
         assert tokenizer.special_tokens[name] == theirs.token_to_id(name)
-    assert tokenizer.vocab_size == 12_290
+    assert tokenizer.vocab_size == 32_002
     assert any("<|one|>" in warning for warning in tokenizer.info()["warnings"])
 
 
@@ -486,9 +486,9 @@ def test_from_tiktoken_of_bad_things(tmp_path: Path) -> None:
 
 
 def test_repr_and_info(bundled: Tokenizer) -> None:
-    assert "vocab_size=12288" in repr(bundled)
+    assert "vocab_size=32000" in repr(bundled)
     info = bundled.info()
-    assert info["entries"] == info["vocab_size"] == 12_288
+    assert info["entries"] == info["vocab_size"] == 32_000
     assert info["merges"] == len(tree()["model"]["merges"])
     assert 0 < info["live_merges"] <= info["merges"]
     assert info["missing_bytes"] == []
