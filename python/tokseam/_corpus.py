@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "Files", "Texts", "files"]
 
-BATCH = 8 << 20
+BATCH = 4 << 20
 BATCH_TEXTS = 1 << 16
 LARGEST = 1 << 30
 LINE_SUFFIXES = (".jsonl", ".ndjson", ".json")

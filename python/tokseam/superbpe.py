@@ -816,6 +816,7 @@ def _second_stage(
     barriers: dict[int, int] = {}
     runs: dict[int, RunCounts] = {}
     passes = 0
+    total = None
     least = max(1, settings.min_frequency)
     for index, (tokenizer, _) in enumerate(starts):
         if (stored := saved.get(f"runs{index}")) is not None:
@@ -834,9 +835,12 @@ def _second_stage(
             guess = pairs[index].guess_barrier(size - tokenizer.vocab_size)
             barriers[index] = max(least, barriers.get(index, guess))
             runs[index] = RunCounts(tokenizer, pairs[index], barriers[index])
+            total = pairs[index].totals["bytes"]
+            # Most of the memory; should the guess fail, which is rare, they are counted again.
+            del pairs[index]
         if missing:
             passes += 1
-            settings.read(texts, "count runs", pairs[missing[0]].totals["bytes"], [runs[index] for index in missing])
+            settings.read(texts, "count runs", total, [runs[index] for index in missing])
             for index in missing:
                 counts = runs[index]._counts
                 meta = {
@@ -856,7 +860,6 @@ def _second_stage(
                 saved.drop(f"runs{index}")
                 continue
             done[index] = _Second(steps, barriers[index], passes, counts.totals, counts._spilled)
-            pairs.pop(index, None)
     return [done[index] for index in range(len(starts))]
 
 
@@ -1199,7 +1202,7 @@ def _extended(
         "texts": second.totals["texts"],
         "bytes": second.totals["bytes"],
         "skipped": skipped,
-        "inherited": len(json.loads(tokenizer.to_json())["model"]["merges"]),
+        "inherited": tokenizer.info()["merges"],
         "dropped": [],
         "special_vetoes": 0,
         "lost_tokens": [token.decode(errors="backslashreplace") for token in lost],
