@@ -1,0 +1,730 @@
+//! Whether a half-written sequence of ids can still become an encoding.
+//!
+//! Ids are *admissible* if they are a prefix of `encode(s)` for some text `s`: valid UTF-8 that the
+//! vocabulary can spell. Special ids end a run; the runs before the last must be canonical.
+//!
+//! A text has many possible ends, and with them its borders of pretokens move. A [`State`] is the
+//! set of *branches*, one for each choice of borders that can still come true. A branch knows
+//! three things: the node of the border automaton ([`crate::border`]) with the bytes of a character
+//! that is cut in two; the last token of the piece that is open; and, where whole pieces are
+//! looked up, how far the tokens of the piece have followed those of a token that merging does not
+//! make. A token goes on from a branch without a border before it, then it must be compatible with
+//! the last token, or with one, then anything may stand before it. Inside a token there is no
+//! border.
+//!
+//! A branch is kept if some text goes on from it. Where its piece may end, that is what the
+//! automaton says, since nothing binds the tokens of the next piece. Where it may not (in a
+//! character, in digits that are counted from the right, behind `'r` that must become `'re`), the
+//! tokens that would lead there must exist and be compatible, so they are searched for.
+//!
+//! Invariant: a state has a branch for exactly those choices of borders, and of the step that made
+//! them, under which its ids begin an encoding. States are equal only if the same ids may follow.
+//!
+//! Cost: a token is one step a byte for each branch, of which there are at most three on known
+//! families. [`Admissibility::successors`] makes two bit sets for each node once, and then a state
+//! costs as much as the merges that cross its border ([`neighbours`]).
+
+mod neighbours;
+mod rows;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::Error;
+use crate::added::Allowed;
+use crate::border::Borders;
+use crate::border::chain::{Chain, Choices, NOWHERE, STARTS, UNUSED};
+use crate::model::Kind;
+use crate::pretokenizer::{Part, Scheme};
+use crate::tokenizer::Tokenizer;
+use neighbours::Neighbours;
+pub use rows::Successors;
+use rows::{Row, Sorted};
+
+/// No token of the piece yet.
+const NONE: u32 = u32::MAX;
+
+/// The piece is one token that merging does not make: it must end here.
+const WHOLE: u32 = u32::MAX - 1;
+
+/// Ids between two ticks.
+const TICK: usize = 1 << 14;
+
+/// The label of a character that has a token of its own, or needs none.
+const SPELLED: u32 = 0;
+
+/// The label of a character that is spelled by the tokens of its bytes.
+const FALLBACK: u32 = 1;
+
+/// A place in a text: a node, and the first bytes of a character behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Spot {
+    node: u32,
+    /// The choices before these bytes.
+    choices: Choices,
+    bytes: [u8; 3],
+    len: u8,
+}
+
+/// One choice of borders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Branch {
+    spot: Spot,
+    /// The symbol of the last token of the open piece, [`NONE`] or [`WHOLE`].
+    last: u32,
+    /// How far the piece has followed a token that merging does not make; 0 if it has not.
+    trap: u32,
+}
+
+/// Where a half-written sequence stands. Equal states have equal futures.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    /// Sorted, each once, at least one.
+    branches: Vec<Branch>,
+}
+
+impl State {
+    /// The number of choices of borders that can still come true.
+    #[must_use]
+    pub fn branches(&self) -> usize {
+        self.branches.len()
+    }
+
+    /// The bytes that the state takes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        size_of::<Self>() + size_of_val(&self.branches[..])
+    }
+}
+
+/// What one id is to the test.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// No encoding has it.
+    Never,
+    /// Its text encodes to it; this is its symbol.
+    Own(u32),
+    /// It is only looked up as a whole piece.
+    Whole,
+}
+
+/// The tables of the test, made once for a tokenizer.
+pub(crate) struct Tables {
+    chain: Chain,
+    uses: Vec<Use>,
+    sorted: Sorted,
+    neighbours: Neighbours,
+    /// Tokens that merging does not make, by the tokens that it makes instead: a trie of ids.
+    traps: FxHashMap<(u32, u32), u32>,
+    trap_ends: Vec<bool>,
+    /// The letters of characters that start with each byte, by whether they must be fallback.
+    leads: Vec<Vec<u16>>,
+    /// Whether bytes are tokens of characters without one.
+    is_fallback: bool,
+    rows: Mutex<FxHashMap<(u32, u8), Arc<Row>>>,
+    known: Mutex<FxHashMap<Branch, bool>>,
+}
+
+/// How a token may start behind a branch.
+#[derive(Clone, Copy)]
+struct Start {
+    choice: u8,
+    /// Whether a piece starts with it.
+    fresh: bool,
+}
+
+/// The test of half-written sequences, for one tokenizer.
+#[derive(Clone, Copy)]
+pub struct Admissibility<'t> {
+    tokenizer: &'t Tokenizer,
+    tables: &'t Tables,
+}
+
+impl Tables {
+    /// The tables of a tokenizer.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a component whose borders or texts are not known exactly.
+    pub(crate) fn new(tokenizer: &Tokenizer) -> Result<Self, Error> {
+        let (model, encoder) = (tokenizer.model(), tokenizer.encoder());
+        let symbols = encoder.symbols();
+        if tokenizer.must_scan(&Allowed::None) {
+            return Err(Error::Unsupported {
+                component: "added_tokens".into(),
+                reason: "a token that is not special is cut out of plain text".into(),
+            });
+        }
+        let mut steps = Vec::new();
+        let (mut first, mut replaced) = ([None; 2], None);
+        if let Some(normalizer) = tokenizer.normalizer() {
+            let (start, pair) = normalizer.as_prefix()?;
+            let start = start.map(|start| match pair {
+                Some((from, to)) if from == start => to,
+                _ => start,
+            });
+            (first, replaced) = ([start; 2], pair.map(|(from, _)| from));
+        }
+        for part in tokenizer.pretokenizer().parts()? {
+            match part {
+                Part::Cut(splitter) => steps.push(Borders::new(&splitter)?),
+                Part::Prefix { .. } if tokenizer.normalizer().is_some() => {
+                    return Err(Error::Unsupported {
+                        component: "normalizer".into(),
+                        reason: "it and the pre-tokenizer both add text".into(),
+                    });
+                }
+                Part::Prefix {
+                    first: start,
+                    from,
+                    scheme,
+                } => {
+                    replaced = from;
+                    first = match scheme {
+                        Scheme::Always => [Some(start); 2],
+                        Scheme::First => [Some(start), None],
+                        Scheme::Never => [None; 2],
+                    };
+                }
+            }
+        }
+        let label = |character: char| {
+            if Some(character) == replaced {
+                return None;
+            }
+            let mut utf8 = [0; 4];
+            let text = character.encode_utf8(&mut utf8).as_bytes();
+            match &model.kind {
+                Kind::Bytes => text
+                    .iter()
+                    .all(|&byte| !symbols.is_missing(byte))
+                    .then_some(SPELLED),
+                Kind::Characters { fallback } => {
+                    match (symbols.has_character(character), fallback) {
+                        (true, _) => Some(SPELLED),
+                        (false, Some(_)) => Some(FALLBACK),
+                        (false, None) => None,
+                    }
+                }
+            }
+        };
+        let chain = Chain::new(
+            steps,
+            |character| {
+                // The character that texts start with has a letter of its own.
+                let mark = 2 * u32::from(first.contains(&Some(character)));
+                label(character).map(|label| label | mark)
+            },
+            first,
+        )?;
+        let uses = uses(tokenizer);
+        let (traps, trap_ends) = traps(tokenizer, &uses);
+        let leads = (0..=255)
+            .map(|byte| {
+                let Some((from, to)) = code_points(&[byte]) else {
+                    return Vec::new();
+                };
+                let mut letters: Vec<u16> = chain.letters_between(from, to).collect();
+                letters.sort_unstable();
+                letters.dedup();
+                letters.retain(|&letter| letter != UNUSED);
+                letters
+            })
+            .collect();
+        Ok(Self {
+            chain,
+            sorted: Sorted::new(tokenizer, &uses),
+            neighbours: Neighbours::new(encoder),
+            uses,
+            traps,
+            trap_ends,
+            leads,
+            is_fallback: matches!(model.kind, Kind::Characters { .. }),
+            rows: Mutex::default(),
+            known: Mutex::default(),
+        })
+    }
+}
+
+/// What each id is.
+fn uses(tokenizer: &Tokenizer) -> Vec<Use> {
+    let (model, encoder) = (tokenizer.model(), tokenizer.encoder());
+    (0..tokenizer.vocab_size() as u32)
+        .map(|id| {
+            if tokenizer.added(id).is_some() && tokenizer.special_ids().contains(&id) {
+                return Use::Never;
+            }
+            if let Some(symbol) = encoder.symbols().of_id(id)
+                && encoder.is_own(symbol)
+            {
+                return Use::Own(symbol);
+            }
+            match model.vocab.get(id) {
+                Some(token) if model.ignore_merges && model.vocab.id(token) == Some(id) => {
+                    Use::Whole
+                }
+                _ => Use::Never,
+            }
+        })
+        .collect()
+}
+
+/// The trie of what merging makes of the tokens that it does not make.
+fn traps(tokenizer: &Tokenizer, uses: &[Use]) -> (FxHashMap<(u32, u32), u32>, Vec<bool>) {
+    let (mut traps, mut ends) = (FxHashMap::default(), vec![false]);
+    let (model, encoder) = (tokenizer.model(), tokenizer.encoder());
+    let whole = uses
+        .iter()
+        .enumerate()
+        .filter(|&(_, &one)| one == Use::Whole);
+    for (id, _) in whole {
+        // What cannot be spelled is no other encoding.
+        let Some(tokens) = encoder.merge(model.token(id as u32)) else {
+            continue;
+        };
+        let mut node = 0;
+        for token in tokens {
+            let next = ends.len() as u32;
+            node = *traps.entry((node, token)).or_insert_with(|| {
+                ends.push(false);
+                next
+            });
+        }
+        ends[node as usize] = true;
+    }
+    (traps, ends)
+}
+
+/// The code points whose UTF-8 starts with some bytes, at least one and not all.
+fn code_points(bytes: &[u8]) -> Option<(u32, u32)> {
+    let (&lead, rest) = bytes.split_first()?;
+    let (length, mut low) = match lead {
+        0xC2..=0xDF => (2, u32::from(lead & 0x1F)),
+        0xE0..=0xEF => (3, u32::from(lead & 0x0F)),
+        0xF0..=0xF4 => (4, u32::from(lead & 0x07)),
+        _ => return None,
+    };
+    for &byte in rest {
+        if byte & 0xC0 != 0x80 {
+            return None;
+        }
+        low = low << 6 | u32::from(byte & 0x3F);
+    }
+    let missing = 6 * (length - bytes.len());
+    let (low, high) = (low << missing, ((low + 1) << missing) - 1);
+    let (low, high) = match length {
+        3 if low >= 0xD800 && high < 0xE000 => return None,
+        3 => (low.max(0x800), high),
+        4 => (low.max(0x1_0000), high.min(0x10_FFFF)),
+        _ => (low, high),
+    };
+    (low <= high).then_some((low, high))
+}
+
+impl<'t> Admissibility<'t> {
+    pub(crate) fn new(tokenizer: &'t Tokenizer, tables: &'t Tables) -> Self {
+        Self { tokenizer, tables }
+    }
+
+    /// The state before any id.
+    #[must_use]
+    pub fn start(&self) -> State {
+        State {
+            branches: vec![Branch::at(STARTS[0])],
+        }
+    }
+
+    /// The state behind one more id; `None` if no encoding goes on like this.
+    #[must_use]
+    pub fn push(&self, state: &State, id: u32) -> Option<State> {
+        if self.tokenizer.special_ids().contains(&id) {
+            return self.can_end(state).then(|| self.start());
+        }
+        let mut branches = Vec::new();
+        for branch in &state.branches {
+            self.extend(branch, id, &mut |branch| branches.push(branch));
+        }
+        branches.sort_unstable();
+        branches.dedup();
+        (!branches.is_empty()).then_some(State { branches })
+    }
+
+    /// Whether the ids, as they are, may be a finished text.
+    #[must_use]
+    pub fn can_end(&self, state: &State) -> bool {
+        state.branches.iter().any(|branch| self.ends(branch))
+    }
+
+    fn ends(&self, branch: &Branch) -> bool {
+        branch.spot.len == 0
+            && self.tables.chain.accepts(branch.spot.node)
+            && !self.tables.trap_ends[branch.trap as usize]
+    }
+
+    /// The ways in which a token may start behind a branch.
+    fn starts(&self, branch: &Branch) -> impl Iterator<Item = Start> + use<> {
+        let chain = &self.tables.chain;
+        let at_start = STARTS.contains(&branch.spot.node) && branch.spot.len == 0;
+        let goes_on = !at_start && branch.last != WHOLE;
+        let borders = match (at_start, branch.spot.len) {
+            // The first piece starts whether a step says so or there is none.
+            (true, _) => chain.steps().min(1)..=chain.steps().min(1),
+            (false, 0) if self.tables.trap_ends[branch.trap as usize] => 1..=0,
+            (false, 0) => 1..=chain.steps(),
+            (false, _) => chain.inner_choices(),
+        };
+        let goes_on = goes_on.then_some(Start {
+            choice: 0,
+            fresh: false,
+        });
+        goes_on.into_iter().chain(borders.map(|choice| Start {
+            choice,
+            fresh: true,
+        }))
+    }
+
+    /// Calls `found` with each branch behind a branch and a token.
+    fn extend(&self, branch: &Branch, id: u32, found: &mut dyn FnMut(Branch)) {
+        for start in self.starts(branch) {
+            if let Some(next) = self.step(branch, id, start)
+                && self.is_alive(&next)
+            {
+                found(next);
+            }
+        }
+    }
+
+    /// The branch behind a branch and a token that starts in one way, alive or not.
+    fn step(&self, branch: &Branch, id: u32, start: Start) -> Option<Branch> {
+        let one = self.tables.uses.get(id as usize).copied()?;
+        let last = match one {
+            Use::Never => return None,
+            Use::Whole if !start.fresh => return None,
+            Use::Whole => WHOLE,
+            Use::Own(symbol) => symbol,
+        };
+        if !start.fresh {
+            let (model, encoder) = (self.tokenizer.model(), self.tokenizer.encoder());
+            if branch.last != NONE && !encoder.is_compatible(model, branch.last, last) {
+                return None;
+            }
+        }
+        let spot = self.walk(branch.spot, self.text(id), start.choice)?;
+        Some(Branch {
+            spot,
+            last,
+            trap: self.next_trap(branch, id, start),
+        })
+    }
+
+    fn next_trap(&self, branch: &Branch, id: u32, start: Start) -> u32 {
+        if self.tables.trap_ends.len() == 1 || (!start.fresh && branch.trap == 0) {
+            return 0;
+        }
+        let from = if start.fresh { 0 } else { branch.trap };
+        self.tables.traps.get(&(from, id)).copied().unwrap_or(0)
+    }
+
+    /// The bytes of text of a token.
+    fn text(&self, id: u32) -> &'t [u8] {
+        text(self.tokenizer, id)
+    }
+
+    /// The spot behind some bytes, with a choice before the first of them.
+    fn walk(&self, mut spot: Spot, text: &[u8], choice: u8) -> Option<Spot> {
+        let mut choice = choice;
+        for &byte in text {
+            spot = self.feed(spot, byte, choice)?;
+            choice = 0;
+        }
+        (spot.len == 0 || self.is_open(spot)).then_some(spot)
+    }
+
+    /// The spot behind one byte.
+    fn feed(&self, mut spot: Spot, byte: u8, choice: u8) -> Option<Spot> {
+        let chain = &self.tables.chain;
+        let place = spot.len as usize;
+        if place == 0 && byte < 0x80 {
+            let node = chain.after(spot.node, chain.letter(u32::from(byte)), choice);
+            return (node != NOWHERE).then(|| Spot::at(node));
+        }
+        let mut bytes = [spot.bytes[0], spot.bytes[1], spot.bytes[2], 0];
+        bytes[place] = byte;
+        spot.choices[place] = choice;
+        let length = match bytes[0] {
+            0xC2..=0xDF => 2,
+            0xE0..=0xEF => 3,
+            _ => 4,
+        };
+        if place + 1 < length {
+            code_points(&bytes[..=place])?;
+            spot.bytes[place] = byte;
+            spot.len += 1;
+            return Some(spot);
+        }
+        let character = std::str::from_utf8(&bytes[..length]).ok()?.chars().next()?;
+        let letter = chain.letter(character as u32);
+        let node = chain.after_all(spot.node, letter, spot.choices);
+        (node != NOWHERE).then(|| Spot::at(node))
+    }
+
+    /// Whether some character has the bytes of a spot and leads on.
+    fn is_open(&self, spot: Spot) -> bool {
+        self.is_open_with(spot, None)
+    }
+
+    /// [`Self::is_open`], with a choice before the next byte if one is given.
+    fn is_open_with(&self, spot: Spot, choice: Option<u8>) -> bool {
+        let chain = &self.tables.chain;
+        let bytes = &spot.bytes[..spot.len as usize];
+        let Some((from, to)) = code_points(bytes) else {
+            return false;
+        };
+        let leads_on = |letter: u16| {
+            letter != UNUSED
+                && (!self.tables.is_fallback || chain.label(letter) & FALLBACK != 0)
+                && self
+                    .choices(spot, choice)
+                    .any(|choices| chain.after_all(spot.node, letter, choices) != NOWHERE)
+        };
+        match bytes {
+            [lead] => self.tables.leads[*lead as usize]
+                .iter()
+                .copied()
+                .any(leads_on),
+            _ => chain.letters_between(from, to).any(leads_on),
+        }
+    }
+
+    /// The choices of a spot with each choice that the bytes to come may have.
+    fn choices(&self, spot: Spot, choice: Option<u8>) -> impl Iterator<Item = Choices> + use<> {
+        let inner = self.tables.chain.inner_choices();
+        let (lead, from) = (spot.bytes[0], spot.len as usize);
+        let length = match lead {
+            0xC2..=0xDF => 2,
+            0xE0..=0xEF => 3,
+            _ => 4,
+        };
+        let mut all = vec![spot.choices];
+        for place in from..length {
+            let given = choice.filter(|_| place == from);
+            let more: Vec<u8> = match given {
+                Some(choice) => vec![choice],
+                None => std::iter::once(0).chain(inner.clone()).collect(),
+            };
+            all = all
+                .into_iter()
+                .flat_map(|before| {
+                    more.iter()
+                        .map(move |&choice| {
+                            let mut choices = before;
+                            choices[place] = choice;
+                            choices
+                        })
+                        .collect::<Vec<_>>()
+                })
+                .collect();
+        }
+        all.into_iter()
+    }
+
+    /// Whether some text goes on from a branch.
+    fn is_alive(&self, branch: &Branch) -> bool {
+        if self.closes(branch) {
+            return true;
+        }
+        if branch.last == WHOLE && branch.spot.len == 0 {
+            return false;
+        }
+        let known = self
+            .tables
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(branch)
+            .copied();
+        known.unwrap_or_else(|| {
+            let found = self.search(branch);
+            self.tables
+                .known
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(*branch, found);
+            found
+        })
+    }
+
+    /// Whether the open piece of a branch may end here.
+    fn closes(&self, branch: &Branch) -> bool {
+        if branch.spot.len == 0 {
+            return self.tables.chain.can_close(branch.spot.node)
+                && !self.tables.trap_ends[branch.trap as usize];
+        }
+        self.tables
+            .chain
+            .inner_choices()
+            .any(|choice| self.is_open_with(branch.spot, Some(choice)))
+    }
+
+    /// Looks for tokens that lead to where the open piece may end.
+    fn search(&self, branch: &Branch) -> bool {
+        if branch.last == WHOLE {
+            return false;
+        }
+        let go_on = Start {
+            choice: 0,
+            fresh: false,
+        };
+        let mut seen = FxHashSet::from_iter([*branch]);
+        let mut open = vec![*branch];
+        while let Some(branch) = open.pop() {
+            let mut found = false;
+            self.tables
+                .sorted
+                .walk(self, branch.spot, 0, &mut |id, spot| {
+                    let Use::Own(symbol) = self.tables.uses[id as usize] else {
+                        return true;
+                    };
+                    let next = Branch {
+                        spot,
+                        last: symbol,
+                        trap: self.next_trap(&branch, id, go_on),
+                    };
+                    if seen.contains(&next) || !self.joins(branch.last, symbol) {
+                        return true;
+                    }
+                    found = self.closes(&next);
+                    seen.insert(next);
+                    open.push(next);
+                    !found
+                });
+            if found {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn joins(&self, last: u32, symbol: u32) -> bool {
+        last == NONE
+            || self
+                .tokenizer
+                .encoder()
+                .is_compatible(self.tokenizer.model(), last, symbol)
+    }
+}
+
+/// The bytes of text of a token: those of the model, or the byte that a fallback stands for.
+fn text(tokenizer: &Tokenizer, id: u32) -> &[u8] {
+    static BYTES: [u8; 256] = {
+        let mut bytes = [0; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            bytes[byte] = byte as u8;
+            byte += 1;
+        }
+        bytes
+    };
+    let symbols = tokenizer.encoder().symbols();
+    let byte = symbols
+        .of_id(id)
+        .and_then(|symbol| symbols.fallback_byte(symbol));
+    if let Some(byte) = byte {
+        return &BYTES[byte as usize..=byte as usize];
+    }
+    tokenizer.model().token(id)
+}
+
+impl Spot {
+    fn at(node: u32) -> Self {
+        Self {
+            node,
+            choices: [0; 4],
+            bytes: [0; 3],
+            len: 0,
+        }
+    }
+}
+
+impl Branch {
+    fn at(node: u32) -> Self {
+        Self {
+            spot: Spot::at(node),
+            last: NONE,
+            trap: 0,
+        }
+    }
+}
+
+impl Tokenizer {
+    /// Whether ids are the start of the encoding of some text.
+    ///
+    /// # Errors
+    /// [`Error::UnknownToken`] for an id without a token, [`Error::Unsupported`] where the test
+    /// does not know a component of the tokenizer.
+    pub fn is_admissible(&self, ids: &[u32]) -> Result<bool, Error> {
+        let place = self.first_inadmissible(ids, &mut || true)?;
+        Ok(place == Some(None))
+    }
+
+    /// The first position at which ids are no longer the start of an encoding, if there is one.
+    /// `tick` is called every few thousand ids; when it returns false the work stops and the
+    /// result is `None`.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::is_admissible`].
+    pub fn first_inadmissible(
+        &self,
+        ids: &[u32],
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Option<usize>>, Error> {
+        let admissibility = self.admissibility()?;
+        for &id in ids {
+            self.check_id(id)?;
+        }
+        let mut state = admissibility.start();
+        for (place, &id) in ids.iter().enumerate() {
+            match admissibility.push(&state, id) {
+                Some(next) => state = next,
+                None => return Ok(Some(Some(place))),
+            }
+            if place % TICK == TICK - 1 && !tick() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(None))
+    }
+
+    /// The ids that may follow ids, `None` if these are not admissible.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::is_admissible`].
+    pub fn successors(&self, ids: &[u32]) -> Result<Option<Successors>, Error> {
+        let admissibility = self.admissibility()?;
+        let mut state = Some(admissibility.start());
+        for &id in ids {
+            self.check_id(id)?;
+            state = state.and_then(|state| admissibility.push(&state, id));
+        }
+        Ok(state.map(|state| admissibility.successors(&state)))
+    }
+
+    /// The most branches, and the most bytes, of a state behind any of some admissible ids.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::is_admissible`].
+    pub fn largest_state(&self, ids: &[u32]) -> Result<(usize, usize), Error> {
+        let admissibility = self.admissibility()?;
+        let mut state = admissibility.start();
+        let (mut branches, mut size) = (state.branches(), state.size());
+        for &id in ids {
+            self.check_id(id)?;
+            let Some(next) = admissibility.push(&state, id) else {
+                break;
+            };
+            state = next;
+            branches = branches.max(state.branches());
+            size = size.max(state.size());
+        }
+        Ok((branches, size))
+    }
+}
