@@ -26,6 +26,8 @@
 
 mod neighbours;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -155,14 +157,15 @@ impl Tables {
             });
         }
         let mut steps = Vec::new();
-        let (mut first, mut replaced) = ([None; 2], None);
+        let (mut replaced, mut later) = (None, 0);
         if let Some(normalizer) = tokenizer.normalizer() {
-            let (start, pair) = normalizer.as_prefix()?;
-            let start = start.map(|start| match pair {
-                Some((from, to)) if from == start => to,
-                _ => start,
-            });
-            (first, replaced) = ([start; 2], pair.map(|(from, _)| from));
+            let (first, pair) = normalizer.as_prefix()?;
+            // An empty text gets no prefix, so more must follow.
+            steps.extend(first.and_then(|first| match pair {
+                Some((from, to)) if from == first => Borders::prefix(to, true),
+                _ => Borders::prefix(first, true),
+            }));
+            replaced = pair.map(|(from, _)| from);
         }
         for part in tokenizer.pretokenizer().parts()? {
             match part {
@@ -170,20 +173,21 @@ impl Tables {
                 Part::Prefix { .. } if tokenizer.normalizer().is_some() => {
                     return Err(Error::Unsupported {
                         component: "normalizer".into(),
-                        reason: "it and the pre-tokenizer both add text".into(),
+                        reason: "it and the pre-tokenizer both change text".into(),
                     });
                 }
                 Part::Prefix {
-                    first: start,
+                    first,
                     from,
                     scheme,
                 } => {
                     replaced = from;
-                    first = match scheme {
-                        Scheme::Always => [Some(start); 2],
-                        Scheme::First => [Some(start), None],
-                        Scheme::Never => [None; 2],
-                    };
+                    if scheme != Scheme::Never {
+                        steps.extend(Borders::prefix(first, false));
+                    }
+                    if scheme == Scheme::First {
+                        later = Borders::UNBOUND;
+                    }
                 }
             }
         }
@@ -207,15 +211,7 @@ impl Tables {
                 }
             }
         };
-        let chain = Chain::new(
-            steps,
-            |character| {
-                // The character that texts start with has a letter of its own.
-                let mark = 2 * u32::from(first.contains(&Some(character)));
-                label(character).map(|label| label | mark)
-            },
-            first,
-        )?;
+        let chain = Chain::new(steps, label, later)?;
         let uses = uses(tokenizer);
         let (traps, trap_ends) = traps(tokenizer, &uses);
         let leads = (0..=255)
@@ -408,7 +404,11 @@ impl<'t> Admissibility<'t> {
                 return None;
             }
         }
-        let spot = self.walk(branch.spot, self.text(id), start.choice)?;
+        let spot = if self.is_fallback(last) {
+            self.feed_fallback(branch.spot, self.text(id)[0], start.choice)?
+        } else {
+            self.walk(branch.spot, self.text(id), start.choice)?
+        };
         Some(Branch {
             spot,
             last,
@@ -437,6 +437,24 @@ impl<'t> Admissibility<'t> {
             choice = 0;
         }
         (spot.len == 0 || self.is_open(spot)).then_some(spot)
+    }
+
+    /// Whether a symbol is a byte of a character without a token.
+    fn is_fallback(&self, symbol: u32) -> bool {
+        self.tables.is_fallback && self.tokenizer.encoder().symbols().is_fallback(symbol)
+    }
+
+    /// The spot behind a byte of a character without a token.
+    fn feed_fallback(&self, spot: Spot, byte: u8, choice: u8) -> Option<Spot> {
+        let next = self.feed(spot, byte, choice)?;
+        if next.len > 0 {
+            return self.is_open(next).then_some(next);
+        }
+        let mut bytes = [spot.bytes[0], spot.bytes[1], spot.bytes[2], 0];
+        bytes[spot.len as usize] = byte;
+        let text = std::str::from_utf8(&bytes[..=spot.len as usize]).ok()?;
+        let letter = self.tables.chain.letter(text.chars().next()? as u32);
+        (self.tables.chain.label(letter) & FALLBACK != 0).then_some(next)
     }
 
     /// The spot behind one byte.

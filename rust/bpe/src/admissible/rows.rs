@@ -16,11 +16,13 @@ use crate::tokenizer::Tokenizer;
 
 /// The tokens that encodings have, sorted by their bytes.
 pub(super) struct Sorted {
+    /// All but the bytes of characters without a token.
     ids: Vec<u32>,
     /// The number of bytes that a token shares with the one before it.
     shared: Vec<u32>,
     /// Where the tokens with a first byte start.
     firsts: [u32; 257],
+    fallbacks: Vec<u32>,
 }
 
 /// What the automaton says of each id, behind a node and a choice.
@@ -96,6 +98,18 @@ impl Sorted {
             .map(|(_, id)| (text(tokenizer, id), id))
             .filter(|(text, _)| !text.is_empty())
             .collect();
+        let symbols = tokenizer.encoder().symbols();
+        let is_fallback = |id: u32| {
+            symbols
+                .of_id(id)
+                .is_some_and(|symbol| symbols.is_fallback(symbol))
+        };
+        let fallbacks = tokens
+            .iter()
+            .map(|&(_, id)| id)
+            .filter(|&id| is_fallback(id))
+            .collect();
+        tokens.retain(|&(_, id)| !is_fallback(id));
         tokens.sort_unstable();
         let mut firsts = [0; 257];
         for (text, _) in &tokens {
@@ -117,6 +131,7 @@ impl Sorted {
             ids: tokens.into_iter().map(|(_, id)| id).collect(),
             shared,
             firsts,
+            fallbacks,
         }
     }
 
@@ -129,6 +144,12 @@ impl Sorted {
         choice: u8,
         visit: &mut dyn FnMut(u32, Spot) -> bool,
     ) {
+        for &id in &self.fallbacks {
+            let spot = admissibility.feed_fallback(from, admissibility.text(id)[0], choice);
+            if spot.is_some_and(|spot| !visit(id, spot)) {
+                return;
+            }
+        }
         let mut way: Vec<Spot> = Vec::new();
         let bytes = if from.len == 0 { 0..=0xFF } else { 0x80..=0xBF };
         for first in bytes {
@@ -225,7 +246,7 @@ impl Admissibility<'_> {
     fn try_each(&self, branch: &Branch, successors: &mut Successors) {
         let sorted = &self.tables.sorted;
         let range = sorted.firsts[0x80] as usize..sorted.firsts[0xC0] as usize;
-        for &id in &sorted.ids[range] {
+        for &id in sorted.ids[range].iter().chain(&sorted.fallbacks) {
             self.extend(branch, id, &mut |next| {
                 set(&mut successors.open, id, true);
                 if self.ends(&next) {

@@ -53,8 +53,6 @@ pub(crate) struct Chain {
     starts: Vec<u32>,
     ranges: Vec<u16>,
     ascii: [u16; 128],
-    /// The letter that a section must start with, by its start.
-    first: [Option<u16>; 2],
     ids: FxHashMap<Vec<u16>, u32>,
     nodes: Vec<Vec<u16>>,
     live: Vec<bool>,
@@ -69,15 +67,14 @@ pub(crate) const STARTS: [u32; 2] = [0, 1];
 
 impl Chain {
     /// The steps together. `label` tells characters apart, `None` for those that no text has;
-    /// `first` is the character that a section must start with, if it has any, for the first
-    /// section and for others.
+    /// `later` is the state of the first step at the start of a section that is not the first.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if there are too many nodes.
     pub(crate) fn new(
         steps: Vec<Borders>,
         label: impl Fn(char) -> Option<u32>,
-        first: [Option<char>; 2],
+        later: u16,
     ) -> Result<Self, Error> {
         let readers = steps.iter().take_while(|step| !step.spelled).count();
         let mut chain = Self {
@@ -86,7 +83,6 @@ impl Chain {
             starts: Vec::new(),
             ranges: Vec::new(),
             ascii: [UNUSED; 128],
-            first: [None; 2],
             ids: FxHashMap::default(),
             nodes: vec![vec![0; steps.len()]; 2],
             live: Vec::new(),
@@ -95,8 +91,10 @@ impl Chain {
             closable: Vec::new(),
             steps,
         };
+        if let Some(first) = chain.nodes[STARTS[1] as usize].first_mut() {
+            *first = later;
+        }
         chain.number_letters(label);
-        chain.first = first.map(|first| first.map(|first| chain.letter(first as u32)));
         chain.explore()?;
         Ok(chain)
     }
@@ -180,9 +178,6 @@ impl Chain {
         while at < self.nodes.len() {
             let mut targets = FxHashSet::default();
             for letter in 0..self.letters.len() as u16 {
-                if self.bars(at as u32, letter) {
-                    continue;
-                }
                 for choices in self.choices(letter) {
                     let Some(states) = self.follow(&self.nodes[at], letter, choices) else {
                         continue;
@@ -295,9 +290,6 @@ impl Chain {
     }
 
     fn look_up(&self, node: u32, letter: u16, choices: Choices) -> u32 {
-        if self.bars(node, letter) {
-            return NOWHERE;
-        }
         self.follow(&self.nodes[node as usize], letter, choices)
             .and_then(|states| self.ids.get(&states).copied())
             .filter(|&next| self.live[next as usize])
@@ -322,12 +314,6 @@ impl Chain {
             return NOWHERE;
         }
         self.look_up(node, letter, choices)
-    }
-
-    /// Whether a section that starts at the node cannot start with a letter.
-    fn bars(&self, node: u32, letter: u16) -> bool {
-        let first = self.first.get(node as usize).copied().flatten();
-        first.is_some_and(|first| first != letter)
     }
 
     /// The letter of a code point.

@@ -18,7 +18,7 @@
 pub(crate) mod chain;
 pub(crate) mod learn;
 
-use regex_syntax::hir::ClassUnicode;
+use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 use rustc_hash::FxHashMap;
 
 use crate::Error;
@@ -220,6 +220,37 @@ pub(crate) struct Borders {
 }
 
 impl Borders {
+    /// A step without borders that lets texts pass if they start with a character, or are empty:
+    /// what a step leaves that puts the character there. `more` asks for another one behind it. The
+    /// start of a section that need not have it is state [`Borders::UNBOUND`].
+    pub(crate) fn prefix(first: char, more: bool) -> Option<Self> {
+        let classes = Classes::new(&[ClassUnicode::new([ClassUnicodeRange::new(first, first)])])?;
+        let is_first = |class: usize| classes.of(first as u32) as usize == class;
+        // Before the text, behind its first character, further on, and before an unbound text. The
+        // start of a text counts as a border.
+        let mut next = vec![DEAD; 4 * 2 * classes.count()];
+        for class in 0..classes.count() {
+            let mut set = |state: usize, border: usize, to: u16| {
+                next[(state * classes.count() + class) * 2 + border] = to;
+            };
+            if is_first(class) {
+                set(0, 1, 1);
+            }
+            set(1, 0, 2);
+            set(2, 0, 2);
+            set(Self::UNBOUND as usize, 1, 2);
+        }
+        let automaton = Automaton {
+            letters: 2 * classes.count(),
+            next,
+            accepting: vec![true, !more, true, true],
+        };
+        Some(Self::with(automaton, classes, false))
+    }
+
+    /// See [`Borders::prefix`].
+    pub(crate) const UNBOUND: u16 = 3;
+
     /// The borders of a step, from the table or learned.
     ///
     /// # Errors
