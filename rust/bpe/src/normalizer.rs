@@ -35,8 +35,9 @@ enum Step {
     Replace { pattern: Pattern, content: String },
 }
 
+/// A Unicode normalization form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(crate) enum Form {
     Nfc,
     Nfd,
     Nfkc,
@@ -82,6 +83,14 @@ impl Normalizer {
             }
         }
         Ok(())
+    }
+
+    /// The form, if bringing texts into a form is all that the normalizer does.
+    pub(crate) fn as_form(&self) -> Option<Form> {
+        match &self.steps[..] {
+            [(Step::Form(form), _)] => Some(*form),
+            _ => None,
+        }
     }
 
     /// The steps of a normalizer that puts one character before every text and in the place of

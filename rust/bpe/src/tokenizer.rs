@@ -374,8 +374,8 @@ impl Tokenizer {
         self.normalizer.as_ref()
     }
 
-    pub(crate) fn must_scan(&self, allowed: &Allowed) -> bool {
-        self.added.must_scan(allowed)
+    pub(crate) fn added_set(&self) -> &AddedTokens {
+        &self.added
     }
 
     pub(crate) fn check_id(&self, id: u32) -> Result<(), Error> {

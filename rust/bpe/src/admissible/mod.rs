@@ -24,21 +24,26 @@
 //! families. [`Admissibility::successors`] makes two bit sets for each node once, and then a state
 //! costs as much as the merges that cross its border ([`neighbours`]).
 
+mod form;
+mod matcher;
 mod neighbours;
 mod rows;
 #[cfg(test)]
 mod tests;
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Error;
-use crate::added::Allowed;
 use crate::border::Borders;
 use crate::border::chain::{Chain, Choices, NOWHERE, STARTS, UNUSED};
 use crate::model::Kind;
+use crate::normalizer::{Form as FormKind, Normalizer};
 use crate::pretokenizer::{Part, Scheme};
 use crate::tokenizer::Tokenizer;
+use form::Form;
+use matcher::{Matchers, TailPair};
 use neighbours::Neighbours;
 pub use rows::Successors;
 use rows::{Row, Sorted};
@@ -58,6 +63,12 @@ const SPELLED: u32 = 0;
 /// The label of a character that is spelled by the tokens of its bytes.
 const FALLBACK: u32 = 1;
 
+/// The label of a character that a normalization form judges by what stands before it.
+const DEPENDENT: u32 = 2;
+
+/// The lowest label of the characters of added tokens.
+const MARK: u32 = 4;
+
 /// A place in a text: a node, and the first bytes of a character behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Spot {
@@ -66,6 +77,10 @@ struct Spot {
     choices: Choices,
     bytes: [u8; 3],
     len: u8,
+    /// What normalization makes of the characters so far.
+    form: Form,
+    /// The ends of the text that added tokens may start with.
+    tails: TailPair,
 }
 
 /// One choice of borders.
@@ -123,8 +138,14 @@ pub(crate) struct Tables {
     leads: Vec<Vec<u16>>,
     /// Whether bytes are tokens of characters without one.
     is_fallback: bool,
-    rows: Mutex<FxHashMap<(u32, u8), Arc<Row>>>,
+    form: Option<FormKind>,
+    /// Tokens whose first character is dependent, or not whole.
+    dependent: Vec<u32>,
+    matchers: Option<Matchers>,
+    rows: Mutex<FxHashMap<(Spot, u8), Arc<Row>>>,
     known: Mutex<FxHashMap<Branch, bool>>,
+    /// Whether a text goes on behind a node and a tail.
+    lasting: Mutex<FxHashMap<(u32, TailPair), bool>>,
 }
 
 /// How a token may start behind a branch.
@@ -150,15 +171,21 @@ impl Tables {
     pub(crate) fn new(tokenizer: &Tokenizer) -> Result<Self, Error> {
         let (model, encoder) = (tokenizer.model(), tokenizer.encoder());
         let symbols = encoder.symbols();
-        if tokenizer.must_scan(&Allowed::None) {
-            return Err(Error::Unsupported {
-                component: "added_tokens".into(),
-                reason: "a token that is not special is cut out of plain text".into(),
-            });
-        }
+        let form = tokenizer.normalizer().and_then(Normalizer::as_form);
+        let matches = tokenizer.added_set().plain_matches(form.is_some())?;
+        let has_matches = matches.iter().any(|set| !set.is_empty());
+        let changes_text = |what: &str| Error::Unsupported {
+            component: what.into(),
+            reason: "it changes a text in which added tokens are looked for".into(),
+        };
         let mut steps = Vec::new();
         let (mut replaced, mut later) = (None, 0);
-        if let Some(normalizer) = tokenizer.normalizer() {
+        if let Some(normalizer) = tokenizer.normalizer()
+            && form.is_none()
+        {
+            if has_matches {
+                return Err(changes_text("normalizer"));
+            }
             let (first, pair) = normalizer.as_prefix()?;
             // An empty text gets no prefix, so more must follow.
             steps.extend(first.and_then(|first| match pair {
@@ -175,6 +202,9 @@ impl Tables {
                         component: "normalizer".into(),
                         reason: "it and the pre-tokenizer both change text".into(),
                     });
+                }
+                Part::Prefix { .. } if has_matches => {
+                    return Err(changes_text("pre_tokenizer"));
                 }
                 Part::Prefix {
                     first,
@@ -211,7 +241,35 @@ impl Tables {
                 }
             }
         };
+        let dependent = if form.is_some() {
+            form::dependent()
+        } else {
+            FxHashSet::default()
+        };
+        // Each character of added tokens has a letter of its own.
+        let marked: BTreeSet<char> = matches
+            .iter()
+            .flatten()
+            .flat_map(|(text, _, _)| String::from_utf8_lossy(text).chars().collect::<Vec<_>>())
+            .collect();
+        let marks: FxHashMap<char, u32> = marked.into_iter().zip(1..).collect();
+        let label = |character: char| {
+            if form.is_some_and(|form| !character.is_ascii() && !form::is_stable(form, character)) {
+                return None;
+            }
+            let depends = u32::from(dependent.contains(&character)) * DEPENDENT;
+            let mark = marks.get(&character).copied().unwrap_or(0) * MARK;
+            label(character).map(|label| label | depends | mark)
+        };
         let chain = Chain::new(steps, label, later)?;
+        if form.is_some() && !chain.manages_with(|label| label & DEPENDENT == 0) {
+            return Err(Error::Unsupported {
+                component: "normalizer".into(),
+                reason:
+                    "the pre-tokenizer needs characters that it changes by what stands before them"
+                        .into(),
+            });
+        }
         let uses = uses(tokenizer);
         let (traps, trap_ends) = traps(tokenizer, &uses);
         let leads = (0..=255)
@@ -235,10 +293,28 @@ impl Tables {
             trap_ends,
             leads,
             is_fallback: matches!(model.kind, Kind::Characters { .. }),
+            form,
+            dependent: dependent_tokens(tokenizer, &dependent),
+            matchers: has_matches.then(|| Matchers::new(matches)),
             rows: Mutex::default(),
             known: Mutex::default(),
+            lasting: Mutex::default(),
         })
     }
+}
+
+/// The tokens whose first character is one of some, or not whole.
+fn dependent_tokens(tokenizer: &Tokenizer, dependent: &FxHashSet<char>) -> Vec<u32> {
+    if dependent.is_empty() {
+        return Vec::new();
+    }
+    (0..tokenizer.vocab_size() as u32)
+        .filter(|&id| {
+            let first = text(tokenizer, id).utf8_chunks().next();
+            let first = first.and_then(|chunk| chunk.valid().chars().next());
+            first.is_none_or(|first| dependent.contains(&first))
+        })
+        .collect()
 }
 
 /// What each id is.
@@ -290,6 +366,16 @@ fn traps(tokenizer: &Tokenizer, uses: &[Use]) -> (FxHashMap<(u32, u32), u32>, Ve
     (traps, ends)
 }
 
+/// The number of bytes of a character with this first one.
+fn length(lead: u8) -> usize {
+    match lead {
+        0..=0x7F => 1,
+        0xC2..=0xDF => 2,
+        0xE0..=0xEF => 3,
+        _ => 4,
+    }
+}
+
 /// The code points whose UTF-8 starts with some bytes, at least one and not all.
 fn code_points(bytes: &[u8]) -> Option<(u32, u32)> {
     let (&lead, rest) = bytes.split_first()?;
@@ -338,6 +424,7 @@ impl<'t> Admissibility<'t> {
         let mut branches = Vec::new();
         for branch in &state.branches {
             self.extend(branch, id, &mut |branch| branches.push(branch));
+            self.claim(branch, id, &mut |branch| branches.push(branch));
         }
         branches.sort_unstable();
         branches.dedup();
@@ -351,9 +438,44 @@ impl<'t> Admissibility<'t> {
     }
 
     fn ends(&self, branch: &Branch) -> bool {
+        let matchers = self.tables.matchers.as_ref();
+        self.ends_section(branch)
+            && matchers.is_none_or(|matchers| matchers.may_end(branch.spot.tails))
+    }
+
+    /// Whether a text between added tokens may end at a branch.
+    fn ends_section(&self, branch: &Branch) -> bool {
         branch.spot.len == 0
             && self.tables.chain.accepts(branch.spot.node)
             && !self.tables.trap_ends[branch.trap as usize]
+    }
+
+    /// Calls `found` with the branch behind an added token that is cut out of plain text.
+    fn claim(&self, branch: &Branch, id: u32, found: &mut dyn FnMut(Branch)) {
+        let Some(matchers) = &self.tables.matchers else {
+            return;
+        };
+        if let Some((_, text)) = matchers.tokens().find(|&&(other, _)| other == id)
+            && self.ends_section(branch)
+            && let Some(tails) = matchers.claim(branch.spot.tails, id, text)
+        {
+            let mut next = Branch::at(STARTS[1]);
+            next.spot.tails = tails;
+            if let Some(kind) = self.tables.form {
+                // The text is normalized before added tokens are cut out of it.
+                let mut characters = std::str::from_utf8(text).unwrap_or_default().chars();
+                let form = characters.try_fold(branch.spot.form, |form, character| {
+                    form.next(kind, character)
+                });
+                let Some(form) = form else {
+                    return;
+                };
+                next.spot.form = form;
+            }
+            if self.is_alive(&next) {
+                found(next);
+            }
+        }
     }
 
     /// The ways in which a token may start behind a branch.
@@ -459,30 +581,42 @@ impl<'t> Admissibility<'t> {
 
     /// The spot behind one byte.
     fn feed(&self, mut spot: Spot, byte: u8, choice: u8) -> Option<Spot> {
-        let chain = &self.tables.chain;
         let place = spot.len as usize;
+        if let Some(matchers) = &self.tables.matchers {
+            spot.tails = matchers.feed(spot.tails, byte)?;
+        }
         if place == 0 && byte < 0x80 {
-            let node = chain.after(spot.node, chain.letter(u32::from(byte)), choice);
-            return (node != NOWHERE).then(|| Spot::at(node));
+            return self.feed_character(spot, byte as char, [choice, 0, 0, 0]);
         }
         let mut bytes = [spot.bytes[0], spot.bytes[1], spot.bytes[2], 0];
         bytes[place] = byte;
         spot.choices[place] = choice;
-        let length = match bytes[0] {
-            0xC2..=0xDF => 2,
-            0xE0..=0xEF => 3,
-            _ => 4,
-        };
-        if place + 1 < length {
+        if place + 1 < length(bytes[0]) {
             code_points(&bytes[..=place])?;
             spot.bytes[place] = byte;
             spot.len += 1;
             return Some(spot);
         }
-        let character = std::str::from_utf8(&bytes[..length]).ok()?.chars().next()?;
-        let letter = chain.letter(character as u32);
-        let node = chain.after_all(spot.node, letter, spot.choices);
-        (node != NOWHERE).then(|| Spot::at(node))
+        let character = std::str::from_utf8(&bytes[..=place]).ok()?.chars().next()?;
+        self.feed_character(spot, character, spot.choices)
+    }
+
+    /// The spot behind a character; only form and tails are taken from the spot's rest.
+    fn feed_character(&self, spot: Spot, character: char, choices: Choices) -> Option<Spot> {
+        let chain = &self.tables.chain;
+        let node = chain.after_all(spot.node, chain.letter(character as u32), choices);
+        if node == NOWHERE {
+            return None;
+        }
+        let form = match self.tables.form {
+            Some(kind) => spot.form.next(kind, character)?,
+            None => Form::NEUTRAL,
+        };
+        Some(Spot {
+            form,
+            tails: spot.tails,
+            ..Spot::at(node)
+        })
     }
 
     /// Whether some character has the bytes of a spot and leads on.
@@ -504,6 +638,13 @@ impl<'t> Admissibility<'t> {
                     .choices(spot, choice)
                     .any(|choices| chain.after_all(spot.node, letter, choices) != NOWHERE)
         };
+        if let Some(kind) = self.tables.form {
+            // Whether a character is left alone is no matter of its letter.
+            return (from..=to).filter_map(char::from_u32).any(|character| {
+                spot.form.next(kind, character).is_some()
+                    && leads_on(chain.letter(character as u32))
+            });
+        }
         match bytes {
             [lead] => self.tables.leads[*lead as usize]
                 .iter()
@@ -516,12 +657,7 @@ impl<'t> Admissibility<'t> {
     /// The choices of a spot with each choice that the bytes to come may have.
     fn choices(&self, spot: Spot, choice: Option<u8>) -> impl Iterator<Item = Choices> + use<> {
         let inner = self.tables.chain.inner_choices();
-        let (lead, from) = (spot.bytes[0], spot.len as usize);
-        let length = match lead {
-            0xC2..=0xDF => 2,
-            0xE0..=0xEF => 3,
-            _ => 4,
-        };
+        let (length, from) = (length(spot.bytes[0]), spot.len as usize);
         let mut all = vec![spot.choices];
         for place in from..length {
             let given = choice.filter(|_| place == from);
@@ -571,16 +707,80 @@ impl<'t> Admissibility<'t> {
         })
     }
 
-    /// Whether the open piece of a branch may end here.
+    /// Whether the open piece of a branch may end here and some text goes on.
     fn closes(&self, branch: &Branch) -> bool {
-        if branch.spot.len == 0 {
-            return self.tables.chain.can_close(branch.spot.node)
-                && !self.tables.trap_ends[branch.trap as usize];
+        let (chain, spot) = (&self.tables.chain, branch.spot);
+        if spot.len > 0 {
+            return chain
+                .inner_choices()
+                .any(|choice| self.is_open_with(spot, Some(choice)));
         }
-        self.tables
-            .chain
-            .inner_choices()
-            .any(|choice| self.is_open_with(branch.spot, Some(choice)))
+        if self.tables.trap_ends[branch.trap as usize] {
+            return false;
+        }
+        match &self.tables.matchers {
+            None => chain.can_close(spot.node),
+            Some(matchers) => self.lasts_behind_border(matchers, spot),
+        }
+    }
+
+    /// Whether some text starts a piece behind a spot, or ends there, with added tokens where ids
+    /// claim them and nowhere else.
+    fn lasts_behind_border(&self, matchers: &Matchers, spot: Spot) -> bool {
+        let chain = &self.tables.chain;
+        if !chain.can_close(spot.node) {
+            return false;
+        }
+        let lasting = || {
+            self.tables
+                .lasting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        let key = (spot.node, spot.tails);
+        if let Some(&known) = lasting().get(&key) {
+            return known;
+        }
+        let mut seen = FxHashSet::from_iter([key]);
+        let mut open = VecDeque::from([key]);
+        let mut found = false;
+        while let Some((node, tails)) = open.pop_front() {
+            if chain.accepts(node) && matchers.may_end(tails) {
+                found = true;
+                break;
+            }
+            // The first character starts a piece; behind that there are no bounds.
+            let first = u8::from((node, tails) == key && !STARTS.contains(&node));
+            for (letter, character) in chain.samples() {
+                if chain.label(letter) & DEPENDENT != 0 {
+                    continue;
+                }
+                let mut utf8 = [0; 4];
+                let mut bytes = character.encode_utf8(&mut utf8).bytes();
+                let Some(tails) = bytes.try_fold(tails, |tails, byte| matchers.feed(tails, byte))
+                else {
+                    continue;
+                };
+                let choices = chain.choices(letter);
+                for choices in choices.into_iter().filter(|choices| choices[0] >= first) {
+                    let next = (chain.after_all(node, letter, choices), tails);
+                    if next.0 != NOWHERE && seen.insert(next) {
+                        open.push_back(next);
+                    }
+                }
+            }
+            if chain.accepts(node) {
+                for (id, text) in matchers.tokens() {
+                    if let Some(tails) = matchers.claim(tails, *id, text)
+                        && seen.insert((STARTS[1], tails))
+                    {
+                        open.push_back((STARTS[1], tails));
+                    }
+                }
+            }
+        }
+        lasting().insert(key, found);
+        found
     }
 
     /// Looks for tokens that lead to where the open piece may end.
@@ -659,6 +859,8 @@ impl Spot {
             choices: [0; 4],
             bytes: [0; 3],
             len: 0,
+            form: Form::NEUTRAL,
+            tails: [0; 2],
         }
     }
 }

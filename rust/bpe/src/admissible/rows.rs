@@ -11,7 +11,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::{Admissibility, Branch, NONE, STARTS, Spot, Start, State, Use, WHOLE, text};
+use super::{Admissibility, Branch, Form, NONE, STARTS, Spot, Start, State, Use, WHOLE, text};
 use crate::tokenizer::Tokenizer;
 
 /// The tokens that encodings have, sorted by their bytes.
@@ -223,15 +223,26 @@ impl Admissibility<'_> {
                 continue;
             }
             for start in self.starts(branch) {
-                let known = self.row(branch.spot.node, start);
-                if start.fresh {
-                    successors.add(&known);
-                    continue;
-                }
+                let known = self.row(branch.spot, start);
                 row.open.clone_from(&known.open);
                 row.done.clone_from(&known.done);
-                self.bar(branch, &mut row);
+                if !start.fresh {
+                    self.bar(branch, &mut row);
+                }
+                if branch.spot.form != Form::NEUTRAL {
+                    // The row was made as if nothing stood before.
+                    self.retry(branch, start, &self.tables.dependent, &mut row);
+                }
                 successors.add(&row);
+            }
+            let matchers = self.tables.matchers.iter();
+            for (id, _) in matchers.flat_map(|matchers| matchers.tokens()) {
+                self.claim(branch, *id, &mut |next| {
+                    set(&mut successors.open, *id, true);
+                    if self.ends(&next) {
+                        set(&mut successors.done, *id, true);
+                    }
+                });
             }
         }
         if self.can_end(state) {
@@ -270,47 +281,59 @@ impl Admissibility<'_> {
         }
         if branch.trap != 0 {
             // The row does not know that these tokens go on along a trap.
-            for (&(_, id), _) in self
-                .tables
-                .traps
-                .iter()
-                .filter(|((from, _), _)| *from == branch.trap)
-            {
-                let go_on = Start {
-                    choice: 0,
-                    fresh: false,
-                };
-                let next = self.step(branch, id, go_on);
-                let next = next.filter(|next| self.is_alive(next));
-                set(&mut row.open, id, next.is_some());
-                set(&mut row.done, id, next.is_some_and(|next| self.ends(&next)));
-            }
+            let traps = self.tables.traps.keys();
+            let ids: Vec<u32> = traps
+                .filter(|(from, _)| *from == branch.trap)
+                .map(|&(_, id)| id)
+                .collect();
+            let go_on = Start {
+                choice: 0,
+                fresh: false,
+            };
+            self.retry(branch, go_on, &ids, row);
+        }
+    }
+
+    /// Judges some ids of a row anew.
+    fn retry(&self, branch: &Branch, start: Start, ids: &[u32], row: &mut Row) {
+        for &id in ids {
+            let next = self.step(branch, id, start);
+            let next = next.filter(|next| self.is_alive(next));
+            set(&mut row.open, id, next.is_some());
+            set(&mut row.done, id, next.is_some_and(|next| self.ends(&next)));
         }
     }
 
     /// The row of a node and a way to start.
-    fn row(&self, node: u32, start: Start) -> Arc<Row> {
-        let key = (node, 2 * start.choice + u8::from(start.fresh));
+    fn row(&self, spot: Spot, start: Start) -> Arc<Row> {
+        let spot = Spot {
+            form: Form::NEUTRAL,
+            ..spot
+        };
+        let key = (spot, 2 * start.choice + u8::from(start.fresh));
         let known = |rows: &rustc_hash::FxHashMap<_, _>| rows.get(&key).map(Arc::clone);
         let rows = &self.tables.rows;
         if let Some(row) = known(&rows.lock().unwrap_or_else(PoisonError::into_inner)) {
             return row;
         }
-        let row = Arc::new(self.make_row(node, start));
+        let row = Arc::new(self.make_row(spot, start));
         let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(rows.entry(key).or_insert(row))
     }
 
-    fn make_row(&self, node: u32, start: Start) -> Row {
+    fn make_row(&self, spot: Spot, start: Start) -> Row {
         let words = self.tokenizer.vocab_size().div_ceil(64);
         let mut row = Row {
             open: vec![0; words],
             done: vec![0; words],
         };
-        let before = Branch::at(node);
+        let before = Branch {
+            spot,
+            ..Branch::at(spot.node)
+        };
         self.tables
             .sorted
-            .walk(self, Spot::at(node), start.choice, &mut |id, spot| {
+            .walk(self, spot, start.choice, &mut |id, spot| {
                 let last = match self.tables.uses[id as usize] {
                     Use::Own(symbol) => symbol,
                     Use::Whole if start.fresh => WHOLE,
@@ -336,7 +359,7 @@ impl Admissibility<'_> {
             let branch = Branch::at(node);
             for start in self.starts(&branch) {
                 if STARTS.contains(&node) || self.tables.chain.can_close(node) || !start.fresh {
-                    self.row(node, start);
+                    self.row(branch.spot, start);
                 }
             }
         }

@@ -135,7 +135,10 @@ fn check(tokenizer: &Tokenizer, characters: &[&str], length: usize, tokens: usiz
     let mut ids: Vec<u32> = (0..tokenizer.vocab_size() as u32)
         .filter(|&id| {
             let text = text(tokenizer, id);
-            used.contains(&id) || !text.is_empty() && text.iter().all(|byte| bytes.contains(byte))
+            // Special ids are no part of a text; they have a test of their own.
+            !tokenizer.special_ids().contains(&id)
+                && (used.contains(&id)
+                    || !text.is_empty() && text.iter().all(|byte| bytes.contains(byte)))
         })
         .collect();
     ids.sort_unstable();
@@ -165,7 +168,10 @@ fn check(tokenizer: &Tokenizer, characters: &[&str], length: usize, tokens: usiz
             // Characters that may end a character that is cut, or a piece that is open, must be left.
             let bytes: Vec<u8> = longer
                 .iter()
-                .flat_map(|&id| text(tokenizer, id))
+                .flat_map(|&id| match tokenizer.added(id) {
+                    Some(added) => added.content.as_bytes(),
+                    None => text(tokenizer, id),
+                })
                 .copied()
                 .collect();
             if String::from_utf8_lossy(&bytes).chars().count() + AHEAD > length {
@@ -187,12 +193,7 @@ fn check(tokenizer: &Tokenizer, characters: &[&str], length: usize, tokens: usiz
             let ends = next
                 .as_ref()
                 .is_some_and(|next| admissibility.can_end(next));
-            let special = tokenizer.special_ids().contains(&id);
-            assert!(
-                special || ends == successors.can_end(id),
-                "{:?} by ends",
-                name(&longer)
-            );
+            assert_eq!(ends, successors.can_end(id), "{:?} by ends", name(&longer));
             seen += 1;
             if let Some(next) = next {
                 open.push((longer, next));
@@ -508,6 +509,66 @@ fn special_ids_end_a_run() {
         tokenizer.is_admissible(&[300]),
         Err(Error::UnknownToken(_))
     ));
+}
+
+fn added(id: usize, content: &str, special: bool) -> Value {
+    json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+        "normalized": !special, "special": special})
+}
+
+#[test]
+fn added_tokens_in_plain_text() {
+    let characters = ["a", "b", " "];
+    let merges = [("a", "b"), (" ", " "), ("b", " "), (" ", "a")];
+    for contents in [
+        &[("  ", false), ("   ", false)][..],
+        &[("ab", false), ("abba", false), ("b", false)],
+        &[("ab", true), ("bb", false)],
+        &[("aba", true), ("ab", false), ("a ", false)],
+        &[(" ", false), ("a", false)],
+    ] {
+        for pattern in [json!(GPT2), json!(CL100K), json!(STAGE_B2), Value::Null] {
+            let tokens = contents.iter().enumerate();
+            let tokens: Vec<Value> = tokens
+                .map(|(index, (content, special))| {
+                    // All in one set, the one that is searched in normalized text.
+                    let mut token = added(7 + index, content, *special);
+                    token["normalized"] = json!(true);
+                    token
+                })
+                .collect();
+            check_bytes(
+                &characters,
+                &merges,
+                pattern,
+                json!({"added_tokens": tokens}),
+                8,
+                4,
+            );
+        }
+    }
+}
+
+#[test]
+fn normalization_forms() {
+    // The bytes spell these characters, and U+0341 to U+036C, most of them marks.
+    let characters = ["a", "e", "\u{301}", "\u{323}", " "];
+    let bytes: BTreeSet<u8> = characters.iter().flat_map(|text| text.bytes()).collect();
+    let all: Vec<String> = ('\0'..='\u{FFFF}')
+        .map(String::from)
+        .filter(|text| text.bytes().all(|byte| bytes.contains(&byte)))
+        .collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    for form in ["NFC", "NFD", "NFKC", "NFKD"] {
+        for pattern in [json!(GPT2), json!(TEKKEN), Value::Null] {
+            let options = json!({"normalizer": {"type": form}});
+            let merges = [(" ", "a"), ("a", "e"), (" ", " ")];
+            check_bytes(&all, &merges, pattern.clone(), options, 6, 4);
+            let options =
+                json!({"normalizer": {"type": form}, "added_tokens": [added(9, "ea", false)]});
+            check_bytes(&all, &merges, pattern, options, 6, 4);
+        }
+    }
 }
 
 #[test]

@@ -50,6 +50,8 @@ pub(crate) struct Chain {
     /// How many of them read characters.
     readers: usize,
     letters: Vec<Letter>,
+    /// A character of each letter.
+    samples: Vec<char>,
     starts: Vec<u32>,
     ranges: Vec<u16>,
     ascii: [u16; 128],
@@ -80,6 +82,7 @@ impl Chain {
         let mut chain = Self {
             readers,
             letters: Vec::new(),
+            samples: Vec::new(),
             starts: Vec::new(),
             ranges: Vec::new(),
             ascii: [UNUSED; 128],
@@ -155,6 +158,7 @@ impl Chain {
                         let next = known.len() as u16;
                         *known.entry(letter).or_insert_with_key(|letter| {
                             self.letters.push(letter.clone());
+                            self.samples.push(character);
                             next
                         })
                     }
@@ -242,7 +246,7 @@ impl Chain {
     }
 
     /// Every choice before the bytes of a letter.
-    fn choices(&self, letter: u16) -> Vec<Choices> {
+    pub(crate) fn choices(&self, letter: u16) -> Vec<Choices> {
         let mut choices: Vec<Choices> = (0..=self.steps()).map(|first| [first, 0, 0, 0]).collect();
         for place in 1..self.letters[letter as usize].bytes.len() {
             for before in 0..choices.len() {
@@ -337,6 +341,48 @@ impl Chain {
         self.letters
             .get(letter as usize)
             .map_or(0, |letter| letter.label)
+    }
+
+    /// A character of each letter.
+    pub(crate) fn samples(&self) -> impl Iterator<Item = (u16, char)> + '_ {
+        (0..).zip(self.samples.iter().copied())
+    }
+
+    /// Whether every node can end, and every piece that can end at a node can, with characters of
+    /// these labels alone.
+    pub(crate) fn manages_with(&self, label: impl Fn(u32) -> bool) -> bool {
+        let choices = self.steps.len() as u8 + 1;
+        let letters: Vec<u16> = (0..self.letters.len() as u16)
+            .filter(|&letter| label(self.label(letter)))
+            .collect();
+        let reaches = |node: u32, choices: std::ops::Range<u8>, to: &dyn Fn(u32) -> bool| {
+            letters.iter().any(|&letter| {
+                choices.clone().any(|choice| {
+                    let next = self.after(node, letter, choice);
+                    next != NOWHERE && to(next)
+                })
+            })
+        };
+        let mut managed = self.accepting.clone();
+        loop {
+            let mut grew = false;
+            for node in (0..self.nodes.len()).rev() {
+                if !managed[node]
+                    && reaches(node as u32, 0..choices, &|next| managed[next as usize])
+                {
+                    managed[node] = true;
+                    grew = true;
+                }
+            }
+            if !grew {
+                break;
+            }
+        }
+        (0..self.nodes.len()).all(|node| {
+            let closes = self.accepting[node]
+                || reaches(node as u32, 1..choices, &|next| managed[next as usize]);
+            (managed[node] || !self.live[node]) && (closes || !self.closable[node])
+        })
     }
 
     /// The number of steps; a choice is at most this.
