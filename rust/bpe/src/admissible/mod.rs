@@ -144,6 +144,8 @@ pub(crate) struct Tables {
     matchers: Option<Matchers>,
     rows: Mutex<FxHashMap<(Spot, u8), Arc<Row>>>,
     known: Mutex<FxHashMap<Branch, bool>>,
+    /// For symbols that end in a character and that no single byte follows, the tokens that do.
+    followers: Mutex<FxHashMap<u32, Arc<[u32]>>>,
     /// Whether a text goes on behind a node and a tail.
     lasting: Mutex<FxHashMap<(u32, TailPair), bool>>,
 }
@@ -180,24 +182,26 @@ impl Tables {
         };
         let mut steps = Vec::new();
         let (mut replaced, mut later) = (None, 0);
+        let mut is_rewritten = false;
         if let Some(normalizer) = tokenizer.normalizer()
             && form.is_none()
         {
-            if has_matches {
-                return Err(changes_text("normalizer"));
-            }
             let (first, pair) = normalizer.as_prefix()?;
+            is_rewritten = first.is_some() || pair.is_some();
             // An empty text gets no prefix, so more must follow.
             steps.extend(first.and_then(|first| match pair {
                 Some((from, to)) if from == first => Borders::prefix(to, true),
                 _ => Borders::prefix(first, true),
             }));
             replaced = pair.map(|(from, _)| from);
+            if is_rewritten && has_matches {
+                return Err(changes_text("normalizer"));
+            }
         }
         for part in tokenizer.pretokenizer().parts()? {
             match part {
                 Part::Cut(splitter) => steps.push(Borders::new(&splitter)?),
-                Part::Prefix { .. } if tokenizer.normalizer().is_some() => {
+                Part::Prefix { .. } if is_rewritten || form.is_some() => {
                     return Err(Error::Unsupported {
                         component: "normalizer".into(),
                         reason: "it and the pre-tokenizer both change text".into(),
@@ -298,6 +302,7 @@ impl Tables {
             matchers: has_matches.then(|| Matchers::new(matches)),
             rows: Mutex::default(),
             known: Mutex::default(),
+            followers: Mutex::default(),
             lasting: Mutex::default(),
         })
     }
@@ -796,30 +801,64 @@ impl<'t> Admissibility<'t> {
         let mut open = vec![*branch];
         while let Some(branch) = open.pop() {
             let mut found = false;
-            self.tables
-                .sorted
-                .walk(self, branch.spot, 0, &mut |id, spot| {
-                    let Use::Own(symbol) = self.tables.uses[id as usize] else {
-                        return true;
-                    };
-                    let next = Branch {
-                        spot,
-                        last: symbol,
-                        trap: self.next_trap(&branch, id, go_on),
-                    };
-                    if seen.contains(&next) || !self.joins(branch.last, symbol) {
-                        return true;
+            let mut visit = |id: u32, spot: Spot| {
+                let Use::Own(symbol) = self.tables.uses[id as usize] else {
+                    return true;
+                };
+                let next = Branch {
+                    spot,
+                    last: symbol,
+                    trap: self.next_trap(&branch, id, go_on),
+                };
+                if seen.contains(&next) || !self.joins(branch.last, symbol) {
+                    return true;
+                }
+                found = self.closes(&next);
+                seen.insert(next);
+                open.push(next);
+                !found
+            };
+            let sorted = &self.tables.sorted;
+            if branch.spot.len == 0 {
+                sorted.walk(self, branch.spot, 0, &mut visit);
+            } else if sorted.walk_bytes(self, branch.spot, &mut visit) {
+                // No single byte was enough; the other tokens that may follow here are few.
+                for &id in self.followers(branch.last).iter() {
+                    if let Some(spot) = self.walk(branch.spot, self.text(id), 0)
+                        && !visit(id, spot)
+                    {
+                        break;
                     }
-                    found = self.closes(&next);
-                    seen.insert(next);
-                    open.push(next);
-                    !found
-                });
+                }
+            }
             if found {
                 return true;
             }
         }
         false
+    }
+
+    /// The tokens of several bytes that start inside a character and may follow a symbol.
+    fn followers(&self, last: u32) -> Arc<[u32]> {
+        let followers = || {
+            self.tables
+                .followers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(known) = followers().get(&last) {
+            return Arc::clone(known);
+        }
+        let inner = self.tables.sorted.starting_inside();
+        let found: Arc<[u32]> = inner
+            .filter(|&id| self.text(id).len() > 1)
+            .filter(|&id| match self.tables.uses[id as usize] {
+                Use::Own(symbol) => self.joins(last, symbol),
+                _ => false,
+            })
+            .collect();
+        followers().insert(last, Arc::clone(&found));
+        found
     }
 
     fn joins(&self, last: u32, symbol: u32) -> bool {

@@ -135,8 +135,48 @@ impl Sorted {
         }
     }
 
-    /// Calls `visit` with every token whose bytes lead on from a spot, and the spot behind it,
-    /// until it returns false.
+    /// The tokens that start with a byte inside a character, those of characters without a token
+    /// left out.
+    pub(super) fn starting_inside(&self) -> impl Iterator<Item = u32> + '_ {
+        let range = self.firsts[0x80] as usize..self.firsts[0xC0] as usize;
+        self.ids[range].iter().copied()
+    }
+
+    /// Calls `visit` with every token of one byte that leads on from a spot inside a character,
+    /// until it returns false; returns whether it never did.
+    pub(super) fn walk_bytes(
+        &self,
+        admissibility: &Admissibility,
+        from: Spot,
+        visit: &mut dyn FnMut(u32, Spot) -> bool,
+    ) -> bool {
+        let singles = (0x80..0xC0).filter_map(|byte: usize| {
+            let id = *self.ids.get(self.firsts[byte] as usize)?;
+            (self.firsts[byte] < self.firsts[byte + 1]).then_some(id)
+        });
+        for id in singles {
+            let &[byte] = admissibility.text(id) else {
+                continue;
+            };
+            if let Some(spot) = admissibility.feed(from, byte, 0)
+                && (spot.len == 0 || admissibility.is_open(spot))
+                && !visit(id, spot)
+            {
+                return false;
+            }
+        }
+        for &id in &self.fallbacks {
+            if let Some(spot) = admissibility.feed_fallback(from, admissibility.text(id)[0], 0)
+                && !visit(id, spot)
+            {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Calls `visit` with every token whose bytes lead on from a spot between characters, and the
+    /// spot behind it, until it returns false.
     pub(super) fn walk(
         &self,
         admissibility: &Admissibility,
@@ -151,8 +191,7 @@ impl Sorted {
             }
         }
         let mut way: Vec<Spot> = Vec::new();
-        let bytes = if from.len == 0 { 0..=0xFF } else { 0x80..=0xBF };
-        for first in bytes {
+        for first in 0..=0xFF {
             let range =
                 self.firsts[first as usize] as usize..self.firsts[first as usize + 1] as usize;
             if range.is_empty() {
@@ -256,8 +295,10 @@ impl Admissibility<'_> {
     /// Tries every token that may stand inside a character.
     fn try_each(&self, branch: &Branch, successors: &mut Successors) {
         let sorted = &self.tables.sorted;
-        let range = sorted.firsts[0x80] as usize..sorted.firsts[0xC0] as usize;
-        for &id in sorted.ids[range].iter().chain(&sorted.fallbacks) {
+        for id in sorted
+            .starting_inside()
+            .chain(sorted.fallbacks.iter().copied())
+        {
             self.extend(branch, id, &mut |next| {
                 set(&mut successors.open, id, true);
                 if self.ends(&next) {
