@@ -20,8 +20,9 @@ struct Matcher {
     next: FxHashMap<(u32, u8), u32>,
     /// For each node whether a token ends there, and if so whether its text becomes its id.
     ends: Vec<Option<bool>>,
-    /// Whether a token goes on behind a node.
+    /// Whether a token goes on behind a node, and whether one that stays text does.
     inner: Vec<bool>,
+    inner_text: Vec<bool>,
     /// The tokens whose text becomes their id.
     tokens: Vec<(u32, Vec<u8>)>,
     tails: Mutex<Tails>,
@@ -66,6 +67,7 @@ impl Matcher {
             next: FxHashMap::default(),
             ends: vec![None],
             inner: vec![false],
+            inner_text: vec![false],
             tokens: Vec::new(),
             tails: Mutex::default(),
         };
@@ -74,10 +76,12 @@ impl Matcher {
             for &byte in &text {
                 let next = matcher.ends.len() as u32;
                 matcher.inner[node as usize] = true;
+                matcher.inner_text[node as usize] |= !matches;
                 node = *matcher.next.entry((node, byte)).or_insert(next);
                 if node == next {
                     matcher.ends.push(None);
                     matcher.inner.push(false);
+                    matcher.inner_text.push(false);
                 }
             }
             matcher.ends[node as usize] = Some(matches);
@@ -145,14 +149,17 @@ impl Matcher {
                     longest = Some((walked, matches));
                 }
             }
+            let claim = tail.claims.first().copied();
+            let claim = claim.filter(|&(start, _)| start == 0);
             if !ends && walked == tail.bytes.len() && self.inner[node as usize] {
-                return Some(tail);
+                // The match will be at least this long.
+                let fails = match (claim, longest) {
+                    (Some((_, claimed)), Some((length, _))) => length > claimed,
+                    (None, Some((_, matches))) => matches && !self.inner_text[node as usize],
+                    (_, None) => false,
+                };
+                return (!fails).then_some(tail);
             }
-            let claim = tail
-                .claims
-                .first()
-                .copied()
-                .filter(|&(start, _)| start == 0);
             let taken = match (claim, longest) {
                 (Some((_, claimed)), Some((length, true))) if claimed == length => length,
                 (Some(_), _) | (None, Some((_, true))) => return None,

@@ -36,6 +36,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Error;
+use crate::added::Allowed;
 use crate::border::Borders;
 use crate::border::chain::{Chain, Choices, NOWHERE, STARTS, UNUSED};
 use crate::model::Kind;
@@ -136,6 +137,9 @@ pub(crate) struct Tables {
     trap_ends: Vec<bool>,
     /// The letters of characters that start with each byte, by whether they must be fallback.
     leads: Vec<Vec<u16>>,
+    /// States of the first step in which the text, though some text has this encoding, is not
+    /// canonical.
+    unfinished: Vec<u16>,
     /// Whether bytes are tokens of characters without one.
     is_fallback: bool,
     form: Option<FormKind>,
@@ -182,7 +186,7 @@ impl Tables {
         };
         let mut steps = Vec::new();
         let (mut replaced, mut later) = (None, 0);
-        let mut is_rewritten = false;
+        let (mut is_rewritten, mut unfinished) = (false, Vec::new());
         if let Some(normalizer) = tokenizer.normalizer()
             && form.is_none()
         {
@@ -218,6 +222,19 @@ impl Tables {
                     replaced = from;
                     if scheme != Scheme::Never {
                         steps.extend(Borders::prefix(first, false));
+                        // Where decoding takes the prefix away, these texts do not come back.
+                        for (text, state) in [(" ", Borders::ALONE), ("  ", Borders::DOUBLED)] {
+                            let mut ids = Vec::new();
+                            tokenizer.encode(
+                                text.as_bytes(),
+                                &Allowed::None,
+                                &mut ids,
+                                &mut || true,
+                            )?;
+                            if !tokenizer.is_canonical(&ids)? {
+                                unfinished.push(state);
+                            }
+                        }
                     }
                     if scheme == Scheme::First {
                         later = Borders::UNBOUND;
@@ -296,6 +313,7 @@ impl Tables {
             traps,
             trap_ends,
             leads,
+            unfinished,
             is_fallback: matches!(model.kind, Kind::Characters { .. }),
             form,
             dependent: dependent_tokens(tokenizer, &dependent),
@@ -444,7 +462,9 @@ impl<'t> Admissibility<'t> {
 
     fn ends(&self, branch: &Branch) -> bool {
         let matchers = self.tables.matchers.as_ref();
+        let state = self.tables.chain.first_state(branch.spot.node);
         self.ends_section(branch)
+            && state.is_none_or(|state| !self.tables.unfinished.contains(&state))
             && matchers.is_none_or(|matchers| matchers.may_end(branch.spot.tails))
     }
 
@@ -643,19 +663,30 @@ impl<'t> Admissibility<'t> {
                     .choices(spot, choice)
                     .any(|choices| chain.after_all(spot.node, letter, choices) != NOWHERE)
         };
-        if let Some(kind) = self.tables.form {
-            // Whether a character is left alone is no matter of its letter.
-            return (from..=to).filter_map(char::from_u32).any(|character| {
-                spot.form.next(kind, character).is_some()
-                    && leads_on(chain.letter(character as u32))
-            });
-        }
-        match bytes {
-            [lead] => self.tables.leads[*lead as usize]
-                .iter()
-                .copied()
-                .any(leads_on),
-            _ => chain.letters_between(from, to).any(leads_on),
+        let is_dependent = |letter: u16| chain.label(letter) & DEPENDENT != 0;
+        let letters: Vec<u16> = match bytes {
+            [lead] => {
+                let letters = self.tables.leads[*lead as usize].iter();
+                letters
+                    .copied()
+                    .filter(|&letter| leads_on(letter))
+                    .collect()
+            }
+            _ => chain
+                .letters_between(from, to)
+                .filter(|&letter| leads_on(letter))
+                .collect(),
+        };
+        match self.tables.form {
+            // What a dependent character needs before it is no matter of its letter.
+            Some(kind) if letters.iter().all(|&letter| is_dependent(letter)) => {
+                !letters.is_empty()
+                    && (from..=to).filter_map(char::from_u32).any(|character| {
+                        letters.contains(&chain.letter(character as u32))
+                            && spot.form.next(kind, character).is_some()
+                    })
+            }
+            _ => !letters.is_empty(),
         }
     }
 

@@ -126,7 +126,7 @@ fn check(tokenizer: &Tokenizer, characters: &[&str], length: usize, tokens: usiz
         for end in 0..=ids.len().min(tokens) {
             starts.insert(ids[..end].to_vec());
         }
-        if ids.len() <= tokens {
+        if ids.len() <= tokens && tokenizer.is_canonical(&ids) == Ok(true) {
             finished.insert(ids);
         }
     }

@@ -400,6 +400,11 @@ impl Chain {
         self.accepting[node as usize]
     }
 
+    /// The state of the first step.
+    pub(crate) fn first_state(&self, node: u32) -> Option<u16> {
+        self.nodes[node as usize].first().copied()
+    }
+
     /// Whether a piece may end here: the text may end, or a piece may start next.
     pub(crate) fn can_close(&self, node: u32) -> bool {
         self.closable[node as usize]

@@ -226,30 +226,41 @@ impl Borders {
     pub(crate) fn prefix(first: char, more: bool) -> Option<Self> {
         let classes = Classes::new(&[ClassUnicode::new([ClassUnicodeRange::new(first, first)])])?;
         let is_first = |class: usize| classes.of(first as u32) as usize == class;
-        // Before the text, behind its first character, further on, and before an unbound text. The
-        // start of a text counts as a border.
-        let mut next = vec![DEAD; 4 * 2 * classes.count()];
+        // Before the text, behind its first character, further on, before an unbound text, and
+        // further on where the first character stands twice. The start of a text counts as a border.
+        let mut next = vec![DEAD; 5 * 2 * classes.count()];
         for class in 0..classes.count() {
-            let mut set = |state: usize, border: usize, to: u16| {
-                next[(state * classes.count() + class) * 2 + border] = to;
+            let mut set = |state: u16, border: usize, to: u16| {
+                next[(state as usize * classes.count() + class) * 2 + border] = to;
             };
             if is_first(class) {
-                set(0, 1, 1);
+                set(0, 1, Self::ALONE);
             }
-            set(1, 0, 2);
+            set(
+                Self::ALONE,
+                0,
+                if is_first(class) { Self::DOUBLED } else { 2 },
+            );
             set(2, 0, 2);
-            set(Self::UNBOUND as usize, 1, 2);
+            set(Self::UNBOUND, 1, 2);
+            set(Self::DOUBLED, 0, Self::DOUBLED);
         }
         let automaton = Automaton {
             letters: 2 * classes.count(),
             next,
-            accepting: vec![true, !more, true, true],
+            accepting: vec![true, !more, true, true, true],
         };
         Some(Self::with(automaton, classes, false))
     }
 
+    /// The state of [`Borders::prefix`] behind the first character.
+    pub(crate) const ALONE: u16 = 1;
+
     /// See [`Borders::prefix`].
     pub(crate) const UNBOUND: u16 = 3;
+
+    /// The state of [`Borders::prefix`] in a text that starts with the first character twice.
+    pub(crate) const DOUBLED: u16 = 4;
 
     /// The borders of a step, from the table or learned.
     ///
