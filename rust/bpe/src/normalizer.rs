@@ -44,6 +44,9 @@ pub(crate) enum Form {
     Nfkd,
 }
 
+/// A character that is put before every text, and one that another takes the place of.
+pub(crate) type Prefix = (Option<char>, Option<(char, char)>);
+
 impl Normalizer {
     /// Reads the `normalizer` of a file; null is none.
     ///
@@ -98,7 +101,7 @@ impl Normalizer {
     ///
     /// # Errors
     /// [`Error::Unsupported`] for any other normalizer.
-    pub(crate) fn as_prefix(&self) -> Result<(Option<char>, Option<(char, char)>), Error> {
+    pub(crate) fn as_prefix(&self) -> Result<Prefix, Error> {
         let (mut first, mut replaced) = (None, None);
         for (step, name) in &self.steps {
             let single = |text: &str| {

@@ -848,7 +848,7 @@ fn replace_spaces(text: &mut Aligned, ranges: &mut [Range<usize>], replacement: 
 pub(crate) enum Part {
     /// It cuts and keeps all text.
     Cut(Splitter),
-    /// It puts this character before a text that does not start with it, and `from` nowhere stays.
+    /// It puts a character before a text that does not start with it.
     Prefix {
         /// The character that starts the text.
         first: char,
@@ -879,6 +879,7 @@ impl Splitter {
     }
 
     /// The step that cuts at the matches of a pattern.
+    #[cfg(test)]
     pub(crate) fn of_pattern(pattern: Pattern) -> Self {
         Self {
             cut: Cut {

@@ -64,6 +64,9 @@ impl Specials {
     }
 }
 
+/// For each id whether it may follow, and whether a text may end with it.
+type Masks<'py> = (Bound<'py, PyArray1<bool>>, Bound<'py, PyArray1<bool>>);
+
 /// A token and its id.
 type Rank<'py> = (Bound<'py, PyBytes>, Bound<'py, PyAny>);
 
@@ -281,12 +284,12 @@ impl Tokenizer {
     }
 
     /// Which ids may follow admissible ids, and with which a text may end: bool of shape
-    /// (vocab_size,) each; `None` if the ids are not admissible.
+    /// (`vocab_size`,) each; `None` if the ids are not admissible.
     fn successors<'py>(
         &self,
         py: Python<'py>,
         ids: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<(Bound<'py, PyArray1<bool>>, Bound<'py, PyArray1<bool>>)>> {
+    ) -> PyResult<Option<Masks<'py>>> {
         let ids = Ids::new(ids)?;
         let ids = ids.as_slice()?;
         let found = py.detach(|| self.inner.successors(ids)).or_raise(py)?;

@@ -44,7 +44,7 @@ struct Tail {
 
 #[derive(Default)]
 struct Tails {
-    tails: Vec<Tail>,
+    known: Vec<Tail>,
     numbers: FxHashMap<Tail, u32>,
     /// The tail behind a tail and a byte.
     after: FxHashMap<(u32, u8), Option<u32>>,
@@ -52,9 +52,9 @@ struct Tails {
 
 impl Tails {
     fn number(&mut self, tail: Tail) -> u32 {
-        let next = self.tails.len() as u32;
+        let next = self.known.len() as u32;
         *self.numbers.entry(tail).or_insert_with_key(|tail| {
-            self.tails.push(tail.clone());
+            self.known.push(tail.clone());
             next
         })
     }
@@ -105,7 +105,7 @@ impl Matcher {
         if let Some(&after) = tails.after.get(&(tail, byte)) {
             return after;
         }
-        let mut longer = tails.tails[tail as usize].clone();
+        let mut longer = tails.known[tail as usize].clone();
         longer.bytes.push(byte);
         let after = self.settle(longer, false).map(|tail| tails.number(tail));
         tails.after.insert((tail, byte), after);
@@ -115,7 +115,7 @@ impl Matcher {
     /// The tail behind the text of a token whose id claims the match.
     fn claim(&self, tail: u32, text: &[u8]) -> Option<u32> {
         let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut longer = tails.tails[tail as usize].clone();
+        let mut longer = tails.known[tail as usize].clone();
         longer.claims.push((longer.bytes.len(), text.len()));
         longer.bytes.extend_from_slice(text);
         self.settle(longer, false).map(|tail| tails.number(tail))
@@ -130,7 +130,7 @@ impl Matcher {
             .tails
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .tails[tail as usize]
+            .known[tail as usize]
             .clone();
         self.settle(tail, true).is_some()
     }

@@ -33,6 +33,7 @@ mod tests;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Error;
@@ -54,6 +55,9 @@ const NONE: u32 = u32::MAX;
 
 /// The piece is one token that merging does not make: it must end here.
 const WHOLE: u32 = u32::MAX - 1;
+
+/// Branches whose search is remembered.
+const KNOWN: usize = 1 << 18;
 
 /// Ids between two ticks.
 const TICK: usize = 1 << 14;
@@ -169,99 +173,123 @@ pub struct Admissibility<'t> {
     tables: &'t Tables,
 }
 
-impl Tables {
-    /// The tables of a tokenizer.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] for a component whose borders or texts are not known exactly.
-    pub(crate) fn new(tokenizer: &Tokenizer) -> Result<Self, Error> {
-        let (model, encoder) = (tokenizer.model(), tokenizer.encoder());
-        let symbols = encoder.symbols();
-        let form = tokenizer.normalizer().and_then(Normalizer::as_form);
-        let matches = tokenizer.added_set().plain_matches(form.is_some())?;
-        let has_matches = matches.iter().any(|set| !set.is_empty());
-        let changes_text = |what: &str| Error::Unsupported {
-            component: what.into(),
-            reason: "it changes a text in which added tokens are looked for".into(),
+/// The texts that the model gets: how they are cut, and which there are.
+struct Texts {
+    steps: Vec<Borders>,
+    /// The state of the first step at the start of a section that is not the first.
+    later: u16,
+    /// A character that is replaced everywhere.
+    replaced: Option<char>,
+    /// See [`Tables`].
+    unfinished: Vec<u16>,
+}
+
+impl Texts {
+    /// The texts of a tokenizer; `has_matches` if added tokens are cut out of plain text.
+    fn new(tokenizer: &Tokenizer, has_matches: bool) -> Result<Self, Error> {
+        let refuse = |component: &str, reason: &str| Error::Unsupported {
+            component: component.into(),
+            reason: format!("{reason}, so the ids of a half-written text are not known"),
         };
-        let mut steps = Vec::new();
-        let (mut replaced, mut later) = (None, 0);
-        let (mut is_rewritten, mut unfinished) = (false, Vec::new());
-        if let Some(normalizer) = tokenizer.normalizer()
-            && form.is_none()
-        {
-            let (first, pair) = normalizer.as_prefix()?;
-            is_rewritten = first.is_some() || pair.is_some();
+        let changes_text = "it changes a text in which added tokens are looked for";
+        let mut texts = Self {
+            steps: Vec::new(),
+            later: 0,
+            replaced: None,
+            unfinished: Vec::new(),
+        };
+        let mut is_rewritten = false;
+        if let Some(normalizer) = tokenizer.normalizer() {
+            let is_form = normalizer.as_form().is_some();
+            let (first, pair) = if is_form {
+                (None, None)
+            } else {
+                normalizer.as_prefix()?
+            };
+            if has_matches && (first.is_some() || pair.is_some()) {
+                return Err(refuse("normalizer", changes_text));
+            }
+            is_rewritten = is_form || first.is_some() || pair.is_some();
             // An empty text gets no prefix, so more must follow.
-            steps.extend(first.and_then(|first| match pair {
+            texts.steps.extend(first.and_then(|first| match pair {
                 Some((from, to)) if from == first => Borders::prefix(to, true),
                 _ => Borders::prefix(first, true),
             }));
-            replaced = pair.map(|(from, _)| from);
-            if is_rewritten && has_matches {
-                return Err(changes_text("normalizer"));
-            }
+            texts.replaced = pair.map(|(from, _)| from);
         }
         for part in tokenizer.pretokenizer().parts()? {
             match part {
-                Part::Cut(splitter) => steps.push(Borders::new(&splitter)?),
-                Part::Prefix { .. } if is_rewritten || form.is_some() => {
-                    return Err(Error::Unsupported {
-                        component: "normalizer".into(),
-                        reason: "it and the pre-tokenizer both change text".into(),
-                    });
+                Part::Cut(splitter) => texts.steps.push(Borders::new(&splitter)?),
+                Part::Prefix { .. } if is_rewritten => {
+                    return Err(refuse(
+                        "normalizer",
+                        "it and the pre-tokenizer both change text",
+                    ));
                 }
                 Part::Prefix { .. } if has_matches => {
-                    return Err(changes_text("pre_tokenizer"));
+                    return Err(refuse("pre_tokenizer", changes_text));
                 }
                 Part::Prefix {
                     first,
                     from,
                     scheme,
                 } => {
-                    replaced = from;
+                    texts.replaced = from;
                     if scheme != Scheme::Never {
-                        steps.extend(Borders::prefix(first, false));
-                        // Where decoding takes the prefix away, these texts do not come back.
-                        for (text, state) in [(" ", Borders::ALONE), ("  ", Borders::DOUBLED)] {
-                            let mut ids = Vec::new();
-                            tokenizer.encode(
-                                text.as_bytes(),
-                                &Allowed::None,
-                                &mut ids,
-                                &mut || true,
-                            )?;
-                            if !tokenizer.is_canonical(&ids)? {
-                                unfinished.push(state);
-                            }
-                        }
+                        texts.add_prefix(tokenizer, first);
                     }
                     if scheme == Scheme::First {
-                        later = Borders::UNBOUND;
+                        texts.later = Borders::UNBOUND;
                     }
                 }
             }
         }
-        let label = |character: char| {
-            if Some(character) == replaced {
-                return None;
+        Ok(texts)
+    }
+
+    fn add_prefix(&mut self, tokenizer: &Tokenizer, first: char) {
+        self.steps.extend(Borders::prefix(first, false));
+        // Where decoding takes the prefix away, these texts do not come back.
+        for (text, state) in [(" ", Borders::ALONE), ("  ", Borders::DOUBLED)] {
+            let mut ids = Vec::new();
+            let encoded = tokenizer.encode(text.as_bytes(), &Allowed::None, &mut ids, &mut || true);
+            if encoded.is_ok() && tokenizer.is_canonical(&ids) != Ok(true) {
+                self.unfinished.push(state);
             }
-            let mut utf8 = [0; 4];
-            let text = character.encode_utf8(&mut utf8).as_bytes();
-            match &model.kind {
-                Kind::Bytes => text
-                    .iter()
-                    .all(|&byte| !symbols.is_missing(byte))
-                    .then_some(SPELLED),
-                Kind::Characters { fallback } => {
-                    match (symbols.has_character(character), fallback) {
-                        (true, _) => Some(SPELLED),
-                        (false, Some(_)) => Some(FALLBACK),
-                        (false, None) => None,
-                    }
-                }
+        }
+    }
+
+    /// The label of a character, `None` if no text has it.
+    fn label(&self, tokenizer: &Tokenizer, character: char) -> Option<u32> {
+        if Some(character) == self.replaced {
+            return None;
+        }
+        let symbols = tokenizer.encoder().symbols();
+        match &tokenizer.model().kind {
+            Kind::Bytes => {
+                let mut utf8 = [0; 4];
+                let mut bytes = character.encode_utf8(&mut utf8).bytes();
+                bytes
+                    .all(|byte| !symbols.is_missing(byte))
+                    .then_some(SPELLED)
             }
-        };
+            Kind::Characters { .. } if symbols.has_character(character) => Some(SPELLED),
+            Kind::Characters { fallback } => fallback.is_some().then_some(FALLBACK),
+        }
+    }
+}
+
+impl Tables {
+    /// The tables of a tokenizer.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a component whose borders or texts are not known exactly.
+    pub(crate) fn new(tokenizer: &Tokenizer) -> Result<Self, Error> {
+        let form = tokenizer.normalizer().and_then(Normalizer::as_form);
+        let matches = tokenizer.added_set().plain_matches(form.is_some())?;
+        let has_matches = matches.iter().any(|set| !set.is_empty());
+        let mut texts = Texts::new(tokenizer, has_matches)?;
+        let steps = std::mem::take(&mut texts.steps);
         let dependent = if form.is_some() {
             form::dependent()
         } else {
@@ -275,14 +303,15 @@ impl Tables {
             .collect();
         let marks: FxHashMap<char, u32> = marked.into_iter().zip(1..).collect();
         let label = |character: char| {
-            if form.is_some_and(|form| !character.is_ascii() && !form::is_stable(form, character)) {
+            if form.is_some_and(|form| !character.is_ascii() && !form::leaves(form, character)) {
                 return None;
             }
             let depends = u32::from(dependent.contains(&character)) * DEPENDENT;
             let mark = marks.get(&character).copied().unwrap_or(0) * MARK;
-            label(character).map(|label| label | depends | mark)
+            let label = texts.label(tokenizer, character)?;
+            Some(label | depends | mark)
         };
-        let chain = Chain::new(steps, label, later)?;
+        let chain = Chain::new(steps, label, texts.later)?;
         if form.is_some() && !chain.manages_with(|label| label & DEPENDENT == 0) {
             return Err(Error::Unsupported {
                 component: "normalizer".into(),
@@ -308,13 +337,13 @@ impl Tables {
         Ok(Self {
             chain,
             sorted: Sorted::new(tokenizer, &uses),
-            neighbours: Neighbours::new(encoder),
+            neighbours: Neighbours::new(tokenizer.encoder()),
             uses,
             traps,
             trap_ends,
             leads,
-            unfinished,
-            is_fallback: matches!(model.kind, Kind::Characters { .. }),
+            unfinished: texts.unfinished,
+            is_fallback: matches!(tokenizer.model().kind, Kind::Characters { .. }),
             form,
             dependent: dependent_tokens(tokenizer, &dependent),
             matchers: has_matches.then(|| Matchers::new(matches)),
@@ -511,7 +540,8 @@ impl<'t> Admissibility<'t> {
         let borders = match (at_start, branch.spot.len) {
             // The first piece starts whether a step says so or there is none.
             (true, _) => chain.steps().min(1)..=chain.steps().min(1),
-            (false, 0) if self.tables.trap_ends[branch.trap as usize] => 1..=0,
+            // Not here: the piece would be the token that merging does not make.
+            (false, 0) if self.tables.trap_ends[branch.trap as usize] => RangeInclusive::new(1, 0),
             (false, 0) => 1..=chain.steps(),
             (false, _) => chain.inner_choices(),
         };
@@ -734,11 +764,15 @@ impl<'t> Admissibility<'t> {
             .copied();
         known.unwrap_or_else(|| {
             let found = self.search(branch);
-            self.tables
+            let mut known = self
+                .tables
                 .known
                 .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(*branch, found);
+                .unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= KNOWN {
+                known.clear();
+            }
+            known.insert(*branch, found);
             found
         })
     }

@@ -11,6 +11,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use super::matcher::Matchers;
 use super::{Admissibility, Branch, Form, NONE, STARTS, Spot, Start, State, Use, WHOLE, text};
 use crate::tokenizer::Tokenizer;
 
@@ -275,7 +276,7 @@ impl Admissibility<'_> {
                 successors.add(&row);
             }
             let matchers = self.tables.matchers.iter();
-            for (id, _) in matchers.flat_map(|matchers| matchers.tokens()) {
+            for (id, _) in matchers.flat_map(Matchers::tokens) {
                 self.claim(branch, *id, &mut |next| {
                     set(&mut successors.open, *id, true);
                     if self.ends(&next) {

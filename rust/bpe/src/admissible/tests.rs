@@ -1,7 +1,7 @@
 //! The test of half-written sequences against its definition: a sequence is admissible if the
 //! encoding of some text starts with it. The texts are all short ones over characters of every
 //! class, so each sequence that is judged has some characters left to go on with.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
 use super::*;
 use crate::added::Allowed;

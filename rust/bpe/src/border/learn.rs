@@ -17,7 +17,7 @@
 
 use std::collections::VecDeque;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Automaton, DEAD};
 use crate::Error;
@@ -229,11 +229,11 @@ impl<'s> Learner<'s> {
 
     /// Adds access words until every letter leads to a known row; false if they are too many.
     fn close(&mut self) -> Result<bool, Error> {
-        let mut known: FxHashMap<u128, ()> = self.rows.iter().map(|&row| (row, ())).collect();
+        let mut known: FxHashSet<u128> = self.rows.iter().copied().collect();
         let mut at = 0;
         while at < self.ahead.len() {
             let row = self.ahead[at];
-            if known.insert(row, ()).is_none() {
+            if known.insert(row) {
                 if self.access.len() == MAX_STATES {
                     return Ok(false);
                 }
@@ -392,8 +392,8 @@ impl<'s> Learner<'s> {
             if !is_open(place + 1, state) {
                 continue;
             }
-            for next in place + 1..text.len() {
-                let zero = 2 * text[next];
+            for (next, &class) in text.iter().enumerate().skip(place + 1) {
+                let zero = 2 * class;
                 let border = u8::from(!is_open(next + 1, automaton.next(state, zero)));
                 other.push(zero + border);
                 state = automaton.next(state, zero + border);

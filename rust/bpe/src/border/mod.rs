@@ -55,6 +55,7 @@ impl Automaton {
     }
 
     /// The number of states, the dead one left out.
+    #[cfg(test)]
     pub(crate) fn states(&self) -> usize {
         self.accepting.len()
     }
@@ -118,7 +119,7 @@ impl Automaton {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Classes {
     starts: Vec<u32>,
-    classes: Vec<u8>,
+    numbers: Vec<u8>,
     count: usize,
 }
 
@@ -136,7 +137,7 @@ impl Classes {
         toggles.sort_unstable();
         let mut signature = vec![false; sets.len()];
         let mut known: FxHashMap<Vec<bool>, u8> = FxHashMap::default();
-        let (mut starts, mut classes) = (Vec::new(), Vec::new());
+        let (mut starts, mut numbers) = (Vec::new(), Vec::new());
         let mut toggles = toggles.into_iter().peekable();
         let mut from = 0;
         loop {
@@ -152,9 +153,9 @@ impl Classes {
                 if next >= MAX_CLASSES {
                     return None;
                 }
-                if classes.last() != Some(&class) {
+                if numbers.last() != Some(&class) {
                     starts.push(from);
-                    classes.push(class);
+                    numbers.push(class);
                 }
             }
             from = to;
@@ -164,7 +165,7 @@ impl Classes {
         }
         Some(Self {
             starts,
-            classes,
+            numbers,
             count: known.len(),
         })
     }
@@ -177,7 +178,7 @@ impl Classes {
     /// The class of a code point.
     pub(crate) fn of(&self, code: u32) -> u8 {
         let range = self.starts.partition_point(|&start| start <= code);
-        self.classes[range - 1]
+        self.numbers[range - 1]
     }
 
     /// Where a range of equal classes starts, after a code point.
@@ -196,7 +197,7 @@ impl Classes {
             }
             return samples;
         }
-        for (range, (&start, &class)) in self.starts.iter().zip(&self.classes).enumerate() {
+        for (range, (&start, &class)) in self.starts.iter().zip(&self.numbers).enumerate() {
             let end = self.starts.get(range + 1).copied().unwrap_or(0x11_0000) - 1;
             let sample = &mut samples[class as usize];
             if sample.len() < 8 {

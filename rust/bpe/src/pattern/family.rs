@@ -179,10 +179,12 @@ const KNOWN: &[(&str, Option<Shape>, &str)] = &[
     ),
 ];
 
+/// Name, formulas and rules.
+type Known = (&'static str, Option<Shape>, Vec<Rule<ClassUnicode>>);
+
 /// The families with their rules, read once.
-fn table() -> &'static [(&'static str, Option<Shape>, Vec<Rule<ClassUnicode>>)] {
-    type Known = Vec<(&'static str, Option<Shape>, Vec<Rule<ClassUnicode>>)>;
-    static TABLE: OnceLock<Known> = OnceLock::new();
+fn table() -> &'static [Known] {
+    static TABLE: OnceLock<Vec<Known>> = OnceLock::new();
     TABLE.get_or_init(|| {
         KNOWN
             .iter()
@@ -200,6 +202,7 @@ pub(crate) fn find(rules: &[Rule<ClassUnicode>]) -> Option<(usize, &'static str)
 }
 
 /// Name and spelling of every family.
+#[cfg(test)]
 pub(crate) fn spellings() -> impl Iterator<Item = (&'static str, &'static str)> {
     KNOWN.iter().map(|(name, _, source)| (*name, *source))
 }

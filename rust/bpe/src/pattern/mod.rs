@@ -182,6 +182,7 @@ impl Pattern {
     }
 
     /// The known families: each by its name and a pattern.
+    #[cfg(test)]
     pub(crate) fn families() -> impl Iterator<Item = (&'static str, &'static str)> {
         family::spellings()
     }

@@ -86,7 +86,9 @@ impl Ast {
         match self {
             Self::Class(set) => add(set),
             Self::Concat(items) | Self::Alternate(items) => {
-                items.iter().for_each(|item| item.collect_sets(sets));
+                for item in items {
+                    item.collect_sets(sets);
+                }
             }
             Self::Repeat { node, .. } | Self::Atomic(node) | Self::Look { node, .. } => {
                 node.collect_sets(sets);
