@@ -49,6 +49,7 @@ docs: $(STAMP)/test  ## run every example of the README and of the docstrings
 bench: $(STAMP)/bench  ## measure against the installed peers and write benches/results
 	$(TEST)/python benches/encode.py
 	$(TEST)/python benches/train.py
+	$(TEST)/python benches/admissible.py
 
 wheel: $(STAMP)/wheel  ## build the wheel into dist
 	@ls dist/*.whl

@@ -378,6 +378,20 @@ class Tokenizer:
         """
         return self._native.is_canonical(ids)
 
+    def is_admissible(self, ids: Ids) -> bool:
+        """Return whether the ids are the start of what `encode` gives for some text.
+
+        This is what a sequence must satisfy while it is being written: later text can still move the borders of
+        pretokens, so the start of an encoding need not be the encoding of its own text. Texts are valid UTF-8 whose
+        bytes all have a token. Special ids end a run, and the runs before the last must be canonical.
+
+        Raises:
+            TypeError: The ids are not integers.
+            UnknownTokenError: An id has no token.
+            UnsupportedTokenizerError: A component of the tokenizer is one whose texts or borders are not known exactly.
+        """
+        return self._native.is_admissible(ids)
+
     # The vocabulary.
 
     def token_bytes(self, id: int) -> bytes:

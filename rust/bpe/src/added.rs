@@ -83,11 +83,15 @@ pub struct AddedTokens {
 #[derive(Debug, Clone, Default)]
 struct Set {
     automaton: Option<AhoCorasick>,
-    /// The token of each pattern of the automaton, as an index.
+    /// The token of each pattern of the automaton, as an index, and the pattern.
     tokens: Vec<usize>,
+    texts: Vec<Vec<u8>>,
     /// Whether some token is not special.
     has_plain: bool,
 }
+
+/// What is looked for, the id, and whether plain text yields it.
+pub(crate) type Match = (Vec<u8>, u32, bool);
 
 /// A token as a file has it.
 #[derive(Deserialize)]
@@ -293,6 +297,44 @@ impl AddedTokens {
             || self.normalized.must_scan(&self.tokens, allowed)
     }
 
+    /// The two sets, the tokens that are looked for in the text as it is and those that are looked
+    /// for in the parts between, each with what is looked for, the id, and whether plain text
+    /// yields it. A set of which plain text yields none is empty. `is_normalized` says that the
+    /// text is normalized in between.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where it is not known which text a token took: it takes white space,
+    /// looks at its neighbours, or is looked for before the text is normalized.
+    pub(crate) fn plain_matches(&self, is_normalized: bool) -> Result<[Vec<Match>; 2], Error> {
+        let refuse = |token: &AddedToken, reason: &str| Error::Unsupported {
+            component: format!("the added token {:?}", token.content),
+            reason: format!("{reason}, so the ids of a half-written text are not known"),
+        };
+        let mut matches = [Vec::new(), Vec::new()];
+        for (normalized, set) in [&self.raw, &self.normalized].into_iter().enumerate() {
+            if !set.has_plain {
+                continue;
+            }
+            for (&index, text) in set.tokens.iter().zip(&set.texts) {
+                let token = &self.tokens[index];
+                if !token.special && (token.lstrip || token.rstrip) {
+                    return Err(refuse(token, "it takes the white space beside it"));
+                }
+                if !token.special && token.single_word {
+                    return Err(refuse(token, "it matches by what stands beside it"));
+                }
+                if !token.special && is_normalized && normalized == 0 {
+                    return Err(refuse(
+                        token,
+                        "it is looked for before the text is normalized",
+                    ));
+                }
+                matches[normalized].push((text.clone(), token.id, !token.special));
+            }
+        }
+        Ok(matches)
+    }
+
     /// Cuts an original text at the tokens that are not normalized; appends the sections.
     pub fn cut_raw(&self, text: &[u8], allowed: &Allowed, out: &mut Vec<Section>) {
         self.raw.cut(&self.tokens, text, allowed, out);
@@ -323,10 +365,11 @@ impl Set {
             .build(patterns.iter().map(|(pattern, _)| pattern))
             .map_err(|error| Error::Vocab(format!("the added tokens are too many: {error}")))?;
         let has_plain = patterns.iter().any(|(_, index)| !tokens[*index].special);
-        let tokens = patterns.into_iter().map(|(_, index)| index).collect();
+        let (texts, tokens) = patterns.into_iter().unzip();
         Ok(Self {
             automaton: Some(automaton),
             tokens,
+            texts,
             has_plain,
         })
     }

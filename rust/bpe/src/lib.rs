@@ -5,8 +5,10 @@
 //! pretoken into ids. Decoding is one [`decoder`] over the bytes of the tokens.
 
 pub mod added;
+pub mod admissible;
 pub mod aligned;
 pub mod batch;
+mod border;
 pub mod byte_alphabet;
 pub mod canonical;
 pub mod characters;

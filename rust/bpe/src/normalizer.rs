@@ -35,13 +35,17 @@ enum Step {
     Replace { pattern: Pattern, content: String },
 }
 
+/// A Unicode normalization form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(crate) enum Form {
     Nfc,
     Nfd,
     Nfkc,
     Nfkd,
 }
+
+/// A character that is put before every text, and one that another takes the place of.
+pub(crate) type Prefix = (Option<char>, Option<(char, char)>);
 
 impl Normalizer {
     /// Reads the `normalizer` of a file; null is none.
@@ -82,6 +86,49 @@ impl Normalizer {
             }
         }
         Ok(())
+    }
+
+    /// The form, if bringing texts into a form is all that the normalizer does.
+    pub(crate) fn as_form(&self) -> Option<Form> {
+        match &self.steps[..] {
+            [(Step::Form(form), _)] => Some(*form),
+            _ => None,
+        }
+    }
+
+    /// The steps of a normalizer that puts one character before every text and in the place of
+    /// another: the character that starts a text, and the one that is replaced.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for any other normalizer.
+    pub(crate) fn as_prefix(&self) -> Result<Prefix, Error> {
+        let (mut first, mut replaced) = (None, None);
+        for (step, name) in &self.steps {
+            let single = |text: &str| {
+                let mut characters = text.chars();
+                characters.next().filter(|_| characters.next().is_none())
+            };
+            let refused = || Error::Unsupported {
+                component: name.clone(),
+                reason:
+                    "which texts it gives is not known, so the ids of a half-written text are not"
+                        .into(),
+            };
+            match step {
+                Step::Prepend(prefix) if first.is_none() && replaced.is_none() => {
+                    first = Some(single(prefix).ok_or_else(refused)?);
+                }
+                Step::Replace { pattern, content } if replaced.is_none() => {
+                    let from = pattern.as_literal().and_then(single).ok_or_else(refused)?;
+                    let to = single(content)
+                        .filter(|&to| to != from)
+                        .ok_or_else(refused)?;
+                    replaced = Some((from, to));
+                }
+                _ => return Err(refused()),
+            }
+        }
+        Ok((first, replaced))
     }
 
     /// The types of the steps, for people.

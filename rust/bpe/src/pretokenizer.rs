@@ -18,6 +18,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 use serde_json::Value;
 use unicode_categories::UnicodeCategories;
 
@@ -840,6 +841,168 @@ fn replace_spaces(text: &mut Aligned, ranges: &mut [Range<usize>], replacement: 
     }
     let rewritten = rewrite.finish();
     text.become_rewritten(rewritten);
+}
+
+/// A step as the test of half-written sequences sees it.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// It cuts and keeps all text.
+    Cut(Splitter),
+    /// It puts a character before a text that does not start with it.
+    Prefix {
+        /// The character that starts the text.
+        first: char,
+        /// The character that is replaced everywhere.
+        from: Option<char>,
+        /// What gets the prefix.
+        scheme: Scheme,
+    },
+}
+
+/// A step that cuts, by itself: a function from a text to the places where its pieces start.
+#[derive(Debug)]
+pub(crate) struct Splitter {
+    cut: Cut,
+    /// Whether its characters are bytes in the byte-level alphabet.
+    pub(crate) spelled: bool,
+}
+
+impl Splitter {
+    fn new(cut: &Cut) -> Self {
+        Self {
+            cut: Cut {
+                spelled: false,
+                ..cut.clone()
+            },
+            spelled: cut.spelled,
+        }
+    }
+
+    /// The step that cuts at the matches of a pattern.
+    #[cfg(test)]
+    pub(crate) fn of_pattern(pattern: Pattern) -> Self {
+        Self {
+            cut: Cut {
+                divider: Divider::Pattern {
+                    pattern,
+                    invert: false,
+                },
+                behavior: Behavior::Isolated,
+                spelled: false,
+            },
+            spelled: false,
+        }
+    }
+
+    /// What it is, for people.
+    pub(crate) fn name(&self) -> String {
+        match &self.cut.divider {
+            Divider::Pattern { pattern, .. } => {
+                format!("pre_tokenizer (Split {:?})", pattern.source())
+            }
+            Divider::Class(class) => format!("pre_tokenizer ({class:?})"),
+            Divider::Words => "pre_tokenizer (Whitespace)".into(),
+        }
+    }
+
+    /// Sets of characters such that the cuts of a text depend on its characters only through the
+    /// sets that they are in; `None` where they are not known.
+    pub(crate) fn sets(&self) -> Option<Vec<ClassUnicode>> {
+        Some(match &self.cut.divider {
+            Divider::Pattern { pattern, .. } => pattern.sets()?,
+            Divider::Class(class) => vec![characters_where(|character| class.has(character))],
+            Divider::Words => vec![
+                characters_where(is_word),
+                characters_where(char::is_whitespace),
+            ],
+        })
+    }
+
+    /// The number of the known family that it cuts like, and its sets.
+    pub(crate) fn known(&self) -> Option<(usize, Vec<ClassUnicode>)> {
+        match &self.cut.divider {
+            // Matches that leave no gaps are the same pieces either way.
+            Divider::Pattern { pattern, invert }
+                if self.cut.behavior == Behavior::Isolated && (!invert || pattern.is_total()) =>
+            {
+                pattern.known()
+            }
+            _ => None,
+        }
+    }
+
+    /// Sets a bit for every place inside the text where a piece starts.
+    pub(crate) fn cut(&self, text: &[u8], cuts: &mut [u64]) -> Result<(), Error> {
+        self.cut
+            .cut(text, 0, text.len(), &mut Spelling::default(), cuts)
+    }
+}
+
+fn characters_where(is_in: impl Fn(char) -> bool) -> ClassUnicode {
+    ClassUnicode::new(
+        ('\0'..=char::MAX)
+            .filter(|&character| is_in(character))
+            .map(|character| ClassUnicodeRange::new(character, character)),
+    )
+}
+
+impl Pretokenizer {
+    /// The steps for the test of half-written sequences.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a step that drops text, or adds some elsewhere than at the start.
+    pub(crate) fn parts(&self) -> Result<Vec<Part>, Error> {
+        let refuse = |component: String, reason: &str| {
+            Err(Error::Unsupported {
+                component,
+                reason: format!("{reason}, so the ids of a half-written text are not known"),
+            })
+        };
+        let mut parts = Vec::new();
+        for step in &self.steps {
+            let part = match step {
+                Step::Cut(cut) => {
+                    let splitter = Splitter::new(cut);
+                    if cut.behavior == Behavior::Removed {
+                        return refuse(splitter.name(), "it drops text");
+                    }
+                    Part::Cut(splitter)
+                }
+                Step::PrefixSpace => Part::Prefix {
+                    first: ' ',
+                    from: None,
+                    scheme: Scheme::Always,
+                },
+                Step::Metaspace {
+                    replacement,
+                    scheme,
+                } => {
+                    let mut characters = replacement.chars();
+                    match (characters.next(), characters.next()) {
+                        (Some(first), None) => Part::Prefix {
+                            first,
+                            from: Some(' ').filter(|&from| from != first),
+                            scheme: *scheme,
+                        },
+                        _ => {
+                            return refuse(
+                                "pre_tokenizer (Metaspace)".into(),
+                                "its replacement is no single character",
+                            );
+                        }
+                    }
+                }
+            };
+            if matches!(part, Part::Prefix { .. }) && !parts.is_empty() {
+                return refuse(
+                    "pre_tokenizer".into(),
+                    "a step behind others changes their pieces",
+                );
+            }
+            parts.push(part);
+        }
+        Ok(parts)
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::added::{AddedToken, AddedTokens, Allowed, Section};
+use crate::admissible::{Admissibility, Tables};
 use crate::aligned::Aligned;
 use crate::decoder::{Decoder, DecoderStream};
 use crate::encoder::{Encoder, Scratch, Stop};
@@ -44,6 +45,7 @@ pub struct Tokenizer {
     /// Why the tokenizer cannot be written, if it cannot.
     unwritable: Option<Error>,
     by_bytes: OnceLock<FxHashMap<Vec<u8>, u32>>,
+    admissible: OnceLock<Result<Tables, Error>>,
     pool: Mutex<Vec<Work>>,
 }
 
@@ -271,6 +273,7 @@ impl Tokenizer {
             warnings,
             unwritable: None,
             by_bytes: OnceLock::new(),
+            admissible: OnceLock::new(),
             pool: Mutex::new(Vec::new()),
         };
         tokenizer.warn_of_reachable_specials();
@@ -354,6 +357,29 @@ impl Tokenizer {
             && self.pretokenizer.cuts_only()
             && self.decoder.is_concat()
             && !self.added.must_scan(&Allowed::None)
+    }
+
+    /// The test of half-written sequences; its tables are made by the first call.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where it does not know a component of the tokenizer.
+    pub fn admissibility(&self) -> Result<Admissibility<'_>, Error> {
+        match self.admissible.get_or_init(|| Tables::new(self)) {
+            Ok(tables) => Ok(Admissibility::new(self, tables)),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    pub(crate) fn normalizer(&self) -> Option<&Normalizer> {
+        self.normalizer.as_ref()
+    }
+
+    pub(crate) fn added_set(&self) -> &AddedTokens {
+        &self.added
+    }
+
+    pub(crate) fn check_id(&self, id: u32) -> Result<(), Error> {
+        self.token(id).map(|_| ())
     }
 
     /// Added tokens in the order of their ids.

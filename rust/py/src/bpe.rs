@@ -64,6 +64,9 @@ impl Specials {
     }
 }
 
+/// For each id whether it may follow, and whether a text may end with it.
+type Masks<'py> = (Bound<'py, PyArray1<bool>>, Bound<'py, PyArray1<bool>>);
+
 /// A token and its id.
 type Rank<'py> = (Bound<'py, PyBytes>, Bound<'py, PyAny>);
 
@@ -262,6 +265,47 @@ impl Tokenizer {
             .detach(|| self.inner.first_noncanonical(ids))
             .or_raise(py)?;
         Ok(found.map(|(place, reason)| (place, reason.name())))
+    }
+
+    /// Whether the ids are the start of the encoding of some text.
+    fn is_admissible(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Ok(self.first_inadmissible(py, ids)?.is_none())
+    }
+
+    /// The first position at which the ids are not the start of an encoding any more.
+    fn first_inadmissible(
+        &self,
+        py: Python<'_>,
+        ids: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<usize>> {
+        let ids = Ids::new(ids)?;
+        let ids = ids.as_slice()?;
+        interruptible(py, |tick| self.inner.first_inadmissible(ids, tick))?.or_raise(py)
+    }
+
+    /// Which ids may follow admissible ids, and with which a text may end: bool of shape
+    /// (`vocab_size`,) each; `None` if the ids are not admissible.
+    fn successors<'py>(
+        &self,
+        py: Python<'py>,
+        ids: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Masks<'py>>> {
+        let ids = Ids::new(ids)?;
+        let ids = ids.as_slice()?;
+        let found = py.detach(|| self.inner.successors(ids)).or_raise(py)?;
+        Ok(found.map(|found| {
+            let all = 0..found.vocab_size() as u32;
+            let open: Vec<bool> = all.clone().map(|id| found.contains(id)).collect();
+            let done: Vec<bool> = all.map(|id| found.can_end(id)).collect();
+            (open.into_pyarray(py), done.into_pyarray(py))
+        }))
+    }
+
+    /// The most branches and the most bytes of a state behind any of the ids.
+    fn largest_state(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<(usize, usize)> {
+        let ids = Ids::new(ids)?;
+        let ids = ids.as_slice()?;
+        py.detach(|| self.inner.largest_state(ids)).or_raise(py)
     }
 
     /// The bytes that an id stands for.

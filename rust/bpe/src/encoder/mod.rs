@@ -193,6 +193,25 @@ impl Encoder {
         encodes_to(model, symbols, &self.pairs, &[left, right])
     }
 
+    /// The ids that merging alone makes of a text without borders, whole pieces not looked up;
+    /// `None` if it cannot be spelled.
+    #[must_use]
+    pub fn merge(&self, text: &[u8]) -> Option<Vec<u32>> {
+        let mut symbols = Vec::new();
+        self.symbols.spell(text, &mut symbols).ok()?;
+        let all = Below {
+            pairs: &self.pairs,
+            limit: NONE,
+        };
+        plain::merge(&mut symbols, &all);
+        Some(
+            symbols
+                .into_iter()
+                .map(|symbol| self.symbols.id(symbol))
+                .collect(),
+        )
+    }
+
     /// The bytes of text that an id of an encoding stands for.
     #[must_use]
     pub fn text_len(&self, model: &Model, id: u32) -> usize {
@@ -634,6 +653,10 @@ fn spell_short(bytes: &[u32; 256], unit: &[u8], out: &mut plain::Short) -> Resul
 fn encodes_to(model: &Model, symbols: &Symbols, pairs: &PairTable, expected: &[u32]) -> bool {
     let mut spelled = Vec::new();
     for &symbol in expected {
+        if symbols.is_fallback(symbol) {
+            spelled.push(symbol);
+            continue;
+        }
         let text = model.token(symbols.id(symbol));
         if symbols.spell(text, &mut spelled).is_err() {
             return false;

@@ -179,6 +179,15 @@ impl Symbols {
         self.byte(byte) == NONE
     }
 
+    /// Whether a character has a symbol of its own.
+    #[must_use]
+    pub fn has_character(&self, character: char) -> bool {
+        match &self.base {
+            Base::Bytes(_) => false,
+            Base::Characters { symbols, .. } => symbols.contains_key(&character),
+        }
+    }
+
     /// Whether a symbol stands for a byte of a character without a token.
     #[must_use]
     pub fn is_fallback(&self, symbol: u32) -> bool {
@@ -187,6 +196,18 @@ impl Symbols {
             // They are numbered behind the characters.
             Base::Characters { symbols, .. } => {
                 (symbols.len() as u32..self.base_len).contains(&symbol)
+            }
+        }
+    }
+
+    /// The byte that a symbol stands for, if it is one of a character without a token.
+    #[must_use]
+    pub fn fallback_byte(&self, symbol: u32) -> Option<u8> {
+        match &self.base {
+            Base::Bytes(_) => None,
+            Base::Characters { symbols, .. } => {
+                let byte = symbol.checked_sub(symbols.len() as u32)?;
+                (symbol < self.base_len).then_some(byte as u8)
             }
         }
     }

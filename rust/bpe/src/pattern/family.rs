@@ -179,20 +179,38 @@ const KNOWN: &[(&str, Option<Shape>, &str)] = &[
     ),
 ];
 
-/// Name and formulas of the family with these rules: one of [`KNOWN`], `run` for one class,
-/// repeated or not, `rules` for any other list.
-pub(crate) fn recognise_family(rules: &[Rule<ClassUnicode>]) -> (&'static str, Option<Shape>) {
-    type Known = Vec<(&'static str, Option<Shape>, Vec<Rule<ClassUnicode>>)>;
-    static TABLE: OnceLock<Known> = OnceLock::new();
-    let table = TABLE.get_or_init(|| {
+/// Name, formulas and rules.
+type Known = (&'static str, Option<Shape>, Vec<Rule<ClassUnicode>>);
+
+/// The families with their rules, read once.
+fn table() -> &'static [Known] {
+    static TABLE: OnceLock<Vec<Known>> = OnceLock::new();
+    TABLE.get_or_init(|| {
         KNOWN
             .iter()
             .filter_map(|(name, shape, source)| {
                 Some((*name, *shape, recognise(&parse(source, Dialect::Rust)?)?))
             })
             .collect()
-    });
-    if let Some((name, shape, _)) = table.iter().find(|(_, _, known)| known == rules) {
+    })
+}
+
+/// The number and the spelling of the first family with these rules.
+pub(crate) fn find(rules: &[Rule<ClassUnicode>]) -> Option<(usize, &'static str)> {
+    let number = table().iter().position(|(_, _, known)| known == rules)?;
+    KNOWN.get(number).map(|(_, _, source)| (number, *source))
+}
+
+/// Name and spelling of every family.
+#[cfg(test)]
+pub(crate) fn spellings() -> impl Iterator<Item = (&'static str, &'static str)> {
+    KNOWN.iter().map(|(name, _, source)| (*name, *source))
+}
+
+/// Name and formulas of the family with these rules: one of [`KNOWN`], `run` for one class,
+/// repeated or not, `rules` for any other list.
+pub(crate) fn recognise_family(rules: &[Rule<ClassUnicode>]) -> (&'static str, Option<Shape>) {
+    if let Some((name, shape, _)) = table().iter().find(|(_, _, known)| known == rules) {
         return (name, *shape);
     }
     match rules {

@@ -38,6 +38,7 @@ use crate::Error;
 use blocks::Shape;
 use general::General;
 use memchr::memmem::Finder;
+use regex_syntax::hir::ClassUnicode;
 use scan::Scanner;
 use std::sync::Arc;
 
@@ -57,6 +58,8 @@ const SHORT: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Pattern {
     source: Arc<str>,
+    /// The dialect of the source; none of a literal.
+    dialect: Option<Dialect>,
     engine: Engine,
     family: Option<&'static str>,
 }
@@ -90,6 +93,7 @@ impl Pattern {
         };
         Ok(Self {
             source: source.into(),
+            dialect: Some(dialect),
             engine,
             family,
         })
@@ -133,6 +137,7 @@ impl Pattern {
         };
         Self {
             source: text.into(),
+            dialect: None,
             engine,
             family: None,
         }
@@ -144,12 +149,42 @@ impl Pattern {
         &self.source
     }
 
+    /// The text that it matches, if it matches one text as it stands.
+    pub(crate) fn as_literal(&self) -> Option<&str> {
+        self.dialect.is_none().then_some(&self.source)
+    }
+
     /// Name of the family that the pattern was recognised as, whatever its spelling: `rules` for
     /// a pattern of known branches in an unknown order, `None` for the general engine and
     /// literals.
     #[must_use]
     pub fn family(&self) -> Option<&'static str> {
         self.family
+    }
+
+    /// Sets of characters such that the matches in a text depend on its characters only through
+    /// the sets that they are in; `None` where the parts of the pattern are not known, or their
+    /// meaning is not one of sets alone.
+    pub(crate) fn sets(&self) -> Option<Vec<ClassUnicode>> {
+        let Some(dialect) = self.dialect else {
+            return Some(self.source.chars().map(syntax::single).collect());
+        };
+        let mut sets = Vec::new();
+        syntax::parse(&self.source, dialect)?.collect_sets(&mut sets);
+        Some(sets)
+    }
+
+    /// The number of the known family that has the same matches in every text, and its sets.
+    pub(crate) fn known(&self) -> Option<(usize, Vec<ClassUnicode>)> {
+        let rules = rules::recognise(&syntax::parse(&self.source, self.dialect?)?)?;
+        let (number, source) = family::find(&rules)?;
+        Some((number, Self::new(source, Dialect::Rust).ok()?.sets()?))
+    }
+
+    /// The known families: each by its name and a pattern.
+    #[cfg(test)]
+    pub(crate) fn families() -> impl Iterator<Item = (&'static str, &'static str)> {
+        family::spellings()
     }
 
     /// Whether the matches are known to cover every text without gaps.

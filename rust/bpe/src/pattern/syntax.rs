@@ -75,6 +75,28 @@ impl Ast {
             _ => None,
         }
     }
+
+    /// Appends every set of characters that the tree asks for, each once.
+    pub(crate) fn collect_sets(&self, sets: &mut Vec<ClassUnicode>) {
+        let mut add = |set: &ClassUnicode| {
+            if !sets.contains(set) {
+                sets.push(set.clone());
+            }
+        };
+        match self {
+            Self::Class(set) => add(set),
+            Self::Concat(items) | Self::Alternate(items) => {
+                for item in items {
+                    item.collect_sets(sets);
+                }
+            }
+            Self::Repeat { node, .. } | Self::Atomic(node) | Self::Look { node, .. } => {
+                node.collect_sets(sets);
+            }
+            Self::TextStart | Self::TextEnd => {}
+            Self::TextEndNewline | Self::LineStart | Self::LineEnd => add(&single('\n')),
+        }
+    }
 }
 
 /// The tree of `source`, or `None` where this parser does not surely know its meaning.
