@@ -6,6 +6,7 @@
 
 pub mod added;
 pub mod aligned;
+pub mod annotator;
 pub mod batch;
 pub mod byte_alphabet;
 pub mod canonical;
