@@ -7,6 +7,7 @@ mod array;
 mod bpe;
 mod error;
 mod signal;
+mod triadic;
 
 use pyo3::prelude::pymodule;
 
@@ -15,4 +16,8 @@ use pyo3::prelude::pymodule;
 mod _native {
     #[pymodule_export]
     use crate::bpe::{StreamDecoder, Tokenizer};
+    #[pymodule_export]
+    use crate::triadic::{
+        Rules, digit_groups, join, marked_triads, regroup_digits, restore, token_values,
+    };
 }

@@ -88,6 +88,26 @@ impl Restorer {
     }
 }
 
+impl From<u8> for Restorer {
+    fn from(state: u8) -> Self {
+        match state {
+            1 => Self::Digit,
+            2 => Self::Marked,
+            _ => Self::Text,
+        }
+    }
+}
+
+impl From<Restorer> for u8 {
+    fn from(state: Restorer) -> Self {
+        match state {
+            Restorer::Text => 0,
+            Restorer::Digit => 1,
+            Restorer::Marked => 2,
+        }
+    }
+}
+
 /// The first marker or escape from `place` on.
 fn next_candidate(bytes: &[u8], place: usize) -> usize {
     let mut skipped = place;
@@ -149,10 +169,7 @@ mod tests {
                 "3.14159265358979",
                 "3.141{p}592{pp}653{ppp}589{pppp}79{ppppp}",
             ),
-            (
-                "999999999999999999",
-                "999{q}999{t}999{b}999{m}999{k}999",
-            ),
+            ("999999999999999999", "999{q}999{t}999{b}999{m}999{k}999"),
             ("2024-05-06", "2{k}024-05-06"),
             ("-123.45", "-123.45{p}"),
             ("1234.", "1{k}234."),
@@ -203,13 +220,25 @@ mod tests {
     fn options() {
         let years = Grammar::default().keep_years(true);
         assert_eq!(annotated("2024-05-06", &years), "2024-05-06");
-        assert_eq!(annotated("2100 999.5 1234.5", &years), "2{k}100 999.5{p} 1{k}234.5{p}");
+        assert_eq!(
+            annotated("2100 999.5 1234.5", &years),
+            "2{k}100 999.5{p} 1{k}234.5{p}"
+        );
         let long = Grammar::default().min_digits(5).unwrap();
-        assert_eq!(annotated("1234 12.34 12345 123.45", &long), "1234 12.34 12{k}345 123.45{p}");
+        assert_eq!(
+            annotated("1234 12.34 12345 123.45", &long),
+            "1234 12.34 12{k}345 123.45{p}"
+        );
         let grouped = Grammar::default().grouped(true).unwrap();
         assert_eq!(annotated("1,234,567.8", &grouped), "1{m},234{k},567.8{p}");
-        assert_eq!(annotated("12,34,567 1,2 1,234,56", &grouped), "12,34,567 1,2 1,234,56");
-        assert_eq!(annotated("0,123 1234,567 1234567", &grouped), "0,123 1234,567 1{m}234{k}567");
+        assert_eq!(
+            annotated("12,34,567 1,2 1,234,56", &grouped),
+            "12,34,567 1,2 1,234,56"
+        );
+        assert_eq!(
+            annotated("0,123 1234,567 1234567", &grouped),
+            "0,123 1234,567 1{m}234{k}567"
+        );
         let extended = Grammar::default().extend(true);
         assert_eq!(
             annotated("1000000000000000000", &extended),
@@ -224,7 +253,10 @@ mod tests {
             (2, "12{k}34.56{p}78{pp}91{ppp}"),
             (4, "1234.5678{p}91{pp}"),
         ] {
-            assert_eq!(annotated("1234.567891", &Grammar::new(size).unwrap()), expected);
+            assert_eq!(
+                annotated("1234.567891", &Grammar::new(size).unwrap()),
+                expected
+            );
         }
         assert!(Grammar::new(0).is_err() && Grammar::new(5).is_err());
         assert!(Grammar::default().min_digits(0).is_err());

@@ -86,7 +86,9 @@ mod tests {
         for character in ['a', 'é', '数', '٣', '½', 'Ⅷ', 'ﷺ', '𝟗'] {
             assert!(is_letter_or_number(character), "{character}");
         }
-        for character in [' ', '.', '\u{301}', '€', '👍', '\u{1}', '\u{E001}', '\u{FDD1}'] {
+        for character in [
+            ' ', '.', '\u{301}', '€', '👍', '\u{1}', '\u{E001}', '\u{FDD1}',
+        ] {
             assert!(!is_letter_or_number(character), "{character}");
         }
     }

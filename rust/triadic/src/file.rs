@@ -103,7 +103,10 @@ pub fn recognize(components: &Components) -> Option<(Scheme, Components)> {
     let grammar = grammars().find(|grammar| {
         let replacements = recipe::replacements(grammar);
         replacements.len() == steps.len()
-            && replacements.iter().zip(steps).all(|(a, b)| replace(a) == *b)
+            && replacements
+                .iter()
+                .zip(steps)
+                .all(|(a, b)| replace(a) == *b)
     })?;
     let list = components.pre_tokenizer.get("pretokenizers")?.as_array()?;
     let (split, rest) = list.split_first()?;
@@ -178,7 +181,8 @@ fn guard(
             }
             let mut step = step.clone();
             if let Some(pattern) = step["pattern"]["Regex"].as_str() {
-                step["pattern"] = json!({"Regex": format!("{}(?:{pattern})", prefix(scheme, spelled))});
+                step["pattern"] =
+                    json!({"Regex": format!("{}(?:{pattern})", prefix(scheme, spelled))});
             } else {
                 let text = step["pattern"]["String"].as_str().unwrap_or_default();
                 let cuts = |character: char| {

@@ -230,7 +230,8 @@ impl Grammar {
     fn commas(&self, text: &[u8], mut end: usize) -> (usize, usize) {
         let mut commas = 0;
         while commas < INTEGER_LIMIT / 3 - 1 || self.extend {
-            let is_triad = |next: &[u8]| next[0] == b',' && next[1..].iter().all(u8::is_ascii_digit);
+            let is_triad =
+                |next: &[u8]| next[0] == b',' && next[1..].iter().all(u8::is_ascii_digit);
             if !text.get(end..end + 4).is_some_and(is_triad) {
                 break;
             }

@@ -72,7 +72,10 @@ pub fn replacements(grammar: &Grammar) -> Vec<Replacement> {
         digits => format!("(?=(?:[0-9](?:[.,]|{MARKERS}+)?){{{digits}}})"),
     };
     let commas = if grammar.reads_commas() {
-        format!("|[1-9][0-9]{{0,2}}(?:,[0-9]{{3}}){{1,{}}}", INTEGER_LIMIT / 3 - 1)
+        format!(
+            "|[1-9][0-9]{{0,2}}(?:,[0-9]{{3}}){{1,{}}}",
+            INTEGER_LIMIT / 3 - 1
+        )
     } else {
         String::new()
     };

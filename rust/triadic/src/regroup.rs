@@ -20,15 +20,15 @@ pub enum Side {
 /// Digits in a group.
 const GROUP: usize = 3;
 
-/// Appends the regrouped ids to `out`. `token` gives the bytes of an id, empty for one that ends
-/// the text before it; `find` gives the id of a group of digits.
+/// Appends the regrouped ids to `out`. `token` gives the bytes of the id at a place, empty for one that
+/// ends the text before it; `find` gives the id of a group of digits.
 ///
 /// # Errors
 /// [`Error::Vocab`] where a group of digits has no id.
 pub fn regroup<'t>(
     ids: &[u32],
     side: Side,
-    token: impl Fn(u32) -> &'t [u8],
+    token: impl Fn(usize) -> &'t [u8],
     find: impl Fn(&[u8]) -> Option<u32>,
     out: &mut Vec<u32>,
 ) -> Result<(), Error> {
@@ -38,7 +38,7 @@ pub fn regroup<'t>(
     let mut digits: Vec<u8> = Vec::new();
     let mut place = 0;
     while place < ids.len() {
-        let bytes = token(ids[place]);
+        let bytes = token(place);
         if !is_digits(bytes) {
             out.push(ids[place]);
             match *bytes {
@@ -51,8 +51,8 @@ pub fn regroup<'t>(
         }
         let first = place;
         digits.clear();
-        while place < ids.len() && is_digits(token(ids[place])) {
-            digits.extend_from_slice(token(ids[place]));
+        while place < ids.len() && is_digits(token(place)) {
+            digits.extend_from_slice(token(place));
             place += 1;
         }
         let is_fraction = tail[0].is_ascii_digit() && tail[1] == b'.';
@@ -94,7 +94,7 @@ mod tests {
             let text = std::str::from_utf8(group).unwrap();
             Some(offset * text.len() as u32 + text.parse::<u32>().unwrap())
         };
-        regroup(&ids, side, |id| tokens[id as usize].as_bytes(), find, &mut out).unwrap();
+        regroup(&ids, side, |place| tokens[place].as_bytes(), find, &mut out).unwrap();
         out.into_iter()
             .map(|id| match id / offset {
                 0 => tokens[id as usize].to_owned(),
@@ -108,7 +108,10 @@ mod tests {
         for (left, right) in [
             (&["123", "456", "7"][..], &["1", "234", "567"][..]),
             (&["a", "123", "4", " ", "12"], &["a", "1", "234", " ", "12"]),
-            (&["100", "0", ".", "141", "59"], &["1", "000", ".", "141", "59"]),
+            (
+                &["100", "0", ".", "141", "59"],
+                &["1", "000", ".", "141", "59"],
+            ),
             (&["x.", "100", "0"], &["x.", "1", "000"]),
             (&[".", "100", "0"], &[".", "1", "000"]),
             (&["5", ",", "100", "0"], &["5", ",", "1", "000"]),
@@ -117,7 +120,10 @@ mod tests {
             assert_eq!(regrouped(left, Side::RightToLeft), right);
             assert_eq!(regrouped(right, Side::LeftToRight), left);
         }
-        assert_eq!(regrouped(&["1", "2", "3", "4"], Side::RightToLeft), ["1", "234"]);
+        assert_eq!(
+            regrouped(&["1", "2", "3", "4"], Side::RightToLeft),
+            ["1", "234"]
+        );
         // What ends a text is no part of a fraction's start.
         assert_eq!(
             regrouped(&["1", ".", "", "100", "0"], Side::RightToLeft),
@@ -127,7 +133,13 @@ mod tests {
 
     #[test]
     fn a_missing_group_is_named() {
-        let error = regroup(&[0], Side::LeftToRight, |_| b"12", |_| None, &mut Vec::new());
+        let error = regroup(
+            &[0],
+            Side::LeftToRight,
+            |_| b"12",
+            |_| None,
+            &mut Vec::new(),
+        );
         assert!(error.unwrap_err().to_string().contains("\"12\""));
     }
 }

@@ -113,7 +113,6 @@ pub fn paper(text: &[u8], grammar: &Grammar, out: &mut Vec<u8>) -> Result<(), Er
     Ok(())
 }
 
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -139,7 +138,11 @@ mod tests {
             ("-123.45", "-123 . 450p", "-123 . 450 p"),
             ("999 x", "999 x", "999 x"),
             ("007", "007", "007"),
-            ("1234567890123456789", "1234567890123456789", "1234567890123456789"),
+            (
+                "1234567890123456789",
+                "1234567890123456789",
+                "1234567890123456789",
+            ),
         ] {
             assert_eq!(authored(text, false), compact);
             assert_eq!(authored(text, true), separated);

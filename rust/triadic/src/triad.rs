@@ -116,7 +116,11 @@ mod tests {
 
     fn pairs(literal: &str) -> Vec<(String, i64)> {
         let triads = split(literal.as_bytes(), &Grammar::default()).unwrap();
-        let joined = join(triads.iter().map(|triad| (triad.digits.as_str(), triad.power)));
+        let joined = join(
+            triads
+                .iter()
+                .map(|triad| (triad.digits.as_str(), triad.power)),
+        );
         assert_eq!(joined.unwrap(), literal);
         triads
             .into_iter()
@@ -127,7 +131,9 @@ mod tests {
     #[test]
     fn splits_and_joins() {
         let owned = |list: &[(&str, i64)]| -> Vec<(String, i64)> {
-            list.iter().map(|&(digits, power)| (digits.to_owned(), power)).collect()
+            list.iter()
+                .map(|&(digits, power)| (digits.to_owned(), power))
+                .collect()
         };
         assert_eq!(
             pairs("1234567.89"),
@@ -139,8 +145,21 @@ mod tests {
 
     #[test]
     fn refused() {
-        for literal in ["", "-5", "007", "1,234", "1.", ".5", "1234567890123456789", " 1", "1 2"] {
-            assert!(split(literal.as_bytes(), &Grammar::default()).is_err(), "{literal}");
+        for literal in [
+            "",
+            "-5",
+            "007",
+            "1,234",
+            "1.",
+            ".5",
+            "1234567890123456789",
+            " 1",
+            "1 2",
+        ] {
+            assert!(
+                split(literal.as_bytes(), &Grammar::default()).is_err(),
+                "{literal}"
+            );
         }
         let grouped = Grammar::default().grouped(true).unwrap();
         assert!(split(b"1,234", &grouped).is_err());
