@@ -397,7 +397,9 @@ def extend_tokenizer(
     for token, written in zip(added, sorted(tree["added_tokens"], key=lambda token: token["id"]), strict=True):
         written["id"] = model["vocab"].setdefault(token["content"], token["id"])
     pieces = _Pieces(tokenizer, model)
-    wanted = [(digits, b"") for digits in _native.digit_groups(group_size)]
+    # Bytes that the vocabulary may lack, then digits that stand alone, then triads.
+    wanted = [(b"", byte.encode()) for byte in (*MARKERS.values(), ESCAPE)]
+    wanted += [(digits, b"") for digits in _native.digit_groups(group_size)]
     triads = _native.marked_triads(group_size)
     wanted += [(b"", marker) for marker in dict.fromkeys(marker for _, marker in triads)] if apart else triads
     for digits, marker in wanted:
@@ -420,11 +422,13 @@ class _Pieces:
 
     def __init__(self, tokenizer: Tokenizer, model: dict[str, Any]) -> None:
         # A piece with digits is encoded alone, so tokens of other bytes do not matter.
-        self.characters = {_character(byte): byte for byte in (*range(0x30, 0x3A), *range(1, 6), *range(0x0E, 0x13))}
+        own = "0123456789" + ESCAPE + "".join(MARKERS.values())
+        self.characters = {_character(byte) for byte in own.encode()}
         self.model = model
         special = {token["content"] for token in tokenizer._native.added_tokens}
-        own = [token for token in model["vocab"] if token not in special and self.is_own(token)]
-        self.ids: dict[str, int] = {token: model["vocab"][token] for token in own}
+        self.ids: dict[str, int] = {
+            token: id for token, id in model["vocab"].items() if token not in special and self.is_own(token)
+        }
         self.ranks: dict[tuple[str, str], int] = {}
         for rank, (left, right) in enumerate(model["merges"]):
             if self.is_own(left) and self.is_own(right):
@@ -457,10 +461,10 @@ class _Pieces:
         for part in parts:
             if part not in self.ids:
                 # A byte that the vocabulary lacks. Any digit is nearer to it than nothing.
-                digits = [self.ids[digit] for digit in "0123456789" if digit in self.ids and self.ids[digit] not in self.rows]
-                if part in "0123456789" or not digits:
-                    raise UnsupportedTokenizerError(f"the vocabulary has no token for the digit {part!r}")
-                self.new(part, digits)
+                missing = [digit for digit in "0123456789" if digit not in self.ids]
+                if missing:
+                    raise UnsupportedTokenizerError(f"the vocabulary has no token for the digit {missing[0]!r}")
+                self.new(part, [self.ids[digit] for digit in "0123456789"])
         if len(parts) == 1:
             return
         if len(parts) != 2:
