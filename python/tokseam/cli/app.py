@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from tokseam.cli import count, decode, encode, info, show, train
+from tokseam.cli import count, decode, encode, info, numbers, show, train
 from tokseam.errors import TokseamError
 
 app = typer.Typer(
@@ -12,7 +12,7 @@ app = typer.Typer(
     help="""Encode, decode and look at text with the BPE tokenizers that you already have, and train superword ones.
 
     A tokenizer is a tokenizer.json, a tokenizer.json.gz, or a folder that holds one (-t PATH);
-    without -t the small bundled vocabulary is used. Data goes to standard output, all else to standard error.
+    without -t the bundled vocabulary is used. Data goes to standard output, all else to standard error.
     """,
     epilog="Exit codes: 0 done, 1 the input is at fault, 2 the command line is.",
     no_args_is_help=True,
@@ -24,6 +24,7 @@ for verb in (info, encode, decode, count, show):
     app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
 app.command()(train.train)
 app.command()(train.extend)
+app.add_typer(numbers.app, name="numbers")
 
 
 def run() -> int:

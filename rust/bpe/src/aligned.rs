@@ -239,6 +239,15 @@ impl Rewrite<'_, '_> {
         self.text.extend_from_slice(bytes);
     }
 
+    /// Appends new text that stands for nothing: the empty range behind what is before it.
+    pub fn insert(&mut self, bytes: &[u8]) {
+        if let Some(spans) = &mut self.spans {
+            let place = spans.last().map_or(self.old.origin, |span| span.1);
+            spans.extend(std::iter::repeat_n((place, place), bytes.len()));
+        }
+        self.text.extend_from_slice(bytes);
+    }
+
     /// Ends the change.
     #[must_use]
     pub fn finish(self) -> Rewritten {

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::Error;
+use crate::annotator::Annotator;
 use crate::byte_alphabet;
 use crate::component::Component;
 use crate::pattern::Pattern;
@@ -62,6 +63,8 @@ enum Step {
         replacement: char,
         drop_first: bool,
     },
+    /// Takes out what an annotator put in.
+    Restore(Arc<dyn Annotator>),
 }
 
 /// How tokens become one.
@@ -115,6 +118,30 @@ impl Decoder {
         Ok(Self {
             chain: Arc::new(chain),
         })
+    }
+
+    /// The same steps, and then an annotator takes out what it put in. The decoder is a byte-level
+    /// one.
+    #[must_use]
+    pub fn with_annotator(self, annotator: Arc<dyn Annotator>) -> Self {
+        let mut whole = self.chain.whole.clone();
+        whole.push(Step::Restore(annotator));
+        Self {
+            chain: Arc::new(Chain {
+                each: self.chain.each.clone(),
+                join: self.chain.join,
+                whole,
+            }),
+        }
+    }
+
+    /// Whether decoding the tokens of a text gives its bytes again: they are put one after the
+    /// other, and nothing is changed but what an annotator takes out.
+    #[must_use]
+    pub fn keeps_bytes(&self) -> bool {
+        self.chain.each.is_empty()
+            && self.chain.join == Join::Lossy
+            && matches!(self.chain.whole[..], [] | [Step::Restore(_)])
     }
 
     /// Whether the bytes of ids are the bytes of their tokens, one after the other.
@@ -412,6 +439,7 @@ impl Step {
             }
             // Runs of byte tokens are kept by `Steps`, which sees more than one token.
             Self::Lossy | Self::ByteFallback => out.extend_from_slice(token),
+            Self::Restore(annotator) => annotator.restore(&mut 0, token, out),
             Self::Strip {
                 content,
                 start,
@@ -484,14 +512,23 @@ enum Rest {
         stop: usize,
         held: usize,
     },
+    /// An annotator, and what it remembers of the bytes before.
+    Restore {
+        annotator: Arc<dyn Annotator>,
+        state: u8,
+    },
     /// All is kept until the end.
     Whole(Vec<u8>),
 }
 
 impl Run {
     fn new(chain: &Chain, target: Target) -> Self {
-        let rest = match chain.whole[..] {
+        let rest = match &chain.whole[..] {
             [] => Rest::Nothing,
+            [Step::Restore(annotator)] => Rest::Restore {
+                annotator: Arc::clone(annotator),
+                state: 0,
+            },
             [
                 Step::Strip {
                     content,
@@ -499,9 +536,9 @@ impl Run {
                     stop,
                 },
             ] if target == Target::Text => Rest::Strip {
-                content,
-                start,
-                stop,
+                content: *content,
+                start: *start,
+                stop: *stop,
                 held: 0,
             },
             _ => Rest::Whole(Vec::new()),
@@ -583,6 +620,7 @@ impl Rest {
     fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         match self {
             Self::Nothing => out.extend_from_slice(bytes),
+            Self::Restore { annotator, state } => annotator.restore(state, bytes, out),
             Self::Whole(whole) => whole.extend_from_slice(bytes),
             Self::Strip {
                 content,

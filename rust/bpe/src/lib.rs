@@ -7,6 +7,7 @@
 pub mod added;
 pub mod admissible;
 pub mod aligned;
+pub mod annotator;
 pub mod batch;
 mod border;
 pub mod byte_alphabet;

@@ -1,15 +1,16 @@
 //! Rewriting of text before it is cut.
 //!
 //! A normalizer is a list of steps, each applied to the whole text: a Unicode normalization form,
-//! a text put before every text that is not empty, or a pattern whose matches are replaced. A new
-//! character stands for the character that it replaces, or for the one before it.
+//! a text put before every text that is not empty, a pattern whose matches are replaced, or an
+//! annotator. A new character stands for the character that it replaces, or for the one before it;
+//! what an annotator puts in stands for nothing.
 //!
 //! Text that is in the form already is not copied. The form is checked and applied between
 //! characters that neither change nor meet the characters before them, so the cost lies in the
 //! characters that might change; all others cost one look-up.
 
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 use unicode_normalization_alignments::char::canonical_combining_class;
@@ -19,6 +20,7 @@ use unicode_normalization_alignments::{
 
 use crate::Error;
 use crate::aligned::{Aligned, Rewrite};
+use crate::annotator::{self, Annotator};
 use crate::component::Component;
 use crate::pattern::Pattern;
 
@@ -33,6 +35,7 @@ enum Step {
     Form(Form),
     Prepend(String),
     Replace { pattern: Pattern, content: String },
+    Annotate(Arc<dyn Annotator>),
 }
 
 /// A Unicode normalization form.
@@ -62,27 +65,31 @@ impl Normalizer {
         Ok(Some(Self { steps }))
     }
 
+    /// The same steps, and then an annotator.
+    #[must_use]
+    pub fn with_annotator(normalizer: Option<Self>, annotator: Arc<dyn Annotator>) -> Self {
+        let mut steps = normalizer.map_or_else(Vec::new, |normalizer| normalizer.steps);
+        let name = annotator.name();
+        steps.push((Step::Annotate(annotator), name));
+        Self { steps }
+    }
+
     /// Normalizes a text.
     ///
     /// # Errors
     /// [`Error::Pretokenize`] where the text is not UTF-8, or a pattern reaches its limit.
     pub fn apply(&self, text: &mut Aligned) -> Result<(), Error> {
-        if self.steps.is_empty() {
-            return Ok(());
+        // An annotator takes all bytes.
+        let mut on_text = self.steps.iter().filter(|(step, _)| step.is_lossy());
+        if let Some((_, name)) = on_text.next() {
+            Self::prepare(text, name)?;
         }
-        if let Err(error) = std::str::from_utf8(text.text()) {
-            return Err(Error::Pretokenize(format!(
-                "byte {} of the text is not UTF-8; {} needs valid UTF-8",
-                text.origin() + error.valid_up_to(),
-                self.steps[0].1
-            )));
-        }
-        text.round();
         for (step, _) in &self.steps {
             match step {
                 Step::Form(form) => form.apply(text),
                 Step::Prepend(prefix) => text.prepend(prefix),
                 Step::Replace { pattern, content } => replace(text, pattern, content)?,
+                Step::Annotate(annotator) => annotator::annotate(&**annotator, text),
             }
         }
         Ok(())
@@ -131,30 +138,55 @@ impl Normalizer {
         Ok((first, replaced))
     }
 
+    /// Checks that a text can be normalized by a step.
+    fn prepare(text: &mut Aligned, name: &str) -> Result<(), Error> {
+        if let Err(error) = std::str::from_utf8(text.text()) {
+            return Err(Error::Pretokenize(format!(
+                "byte {} of the text is not UTF-8; {} needs valid UTF-8",
+                text.origin() + error.valid_up_to(),
+                name
+            )));
+        }
+        text.round();
+        Ok(())
+    }
+
     /// The types of the steps, for people.
     #[must_use]
     pub fn describe(&self) -> String {
-        let kinds: Vec<&str> = self.steps.iter().map(|(step, _)| step.kind()).collect();
+        let kinds: Vec<&str> = self
+            .steps
+            .iter()
+            .map(|(step, name)| step.kind().unwrap_or(name))
+            .collect();
         kinds.join(", ")
     }
 
-    /// The first step, if any: each of them can change text.
+    /// The first step that can change text, if any; what an annotator puts in, the decoder takes
+    /// out.
     #[must_use]
     pub fn lossy_name(&self) -> Option<String> {
-        self.steps.first().map(|(_, name)| name.clone())
+        let mut lossy = self.steps.iter().filter(|(step, _)| step.is_lossy());
+        lossy.next().map(|(_, name)| name.clone())
     }
 }
 
 impl Step {
-    fn kind(&self) -> &'static str {
+    /// The type of a component; an annotator stands for some.
+    fn kind(&self) -> Option<&'static str> {
         match self {
-            Self::Form(Form::Nfc) => "NFC",
-            Self::Form(Form::Nfd) => "NFD",
-            Self::Form(Form::Nfkc) => "NFKC",
-            Self::Form(Form::Nfkd) => "NFKD",
-            Self::Prepend(_) => "Prepend",
-            Self::Replace { .. } => "Replace",
+            Self::Form(Form::Nfc) => Some("NFC"),
+            Self::Form(Form::Nfd) => Some("NFD"),
+            Self::Form(Form::Nfkc) => Some("NFKC"),
+            Self::Form(Form::Nfkd) => Some("NFKD"),
+            Self::Prepend(_) => Some("Prepend"),
+            Self::Replace { .. } => Some("Replace"),
+            Self::Annotate(_) => None,
         }
+    }
+
+    fn is_lossy(&self) -> bool {
+        !matches!(self, Self::Annotate(_))
     }
 }
 

@@ -16,7 +16,7 @@
 //! and takes memory for each piece.
 
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 use serde_json::Value;
@@ -24,6 +24,7 @@ use unicode_categories::UnicodeCategories;
 
 use crate::Error;
 use crate::aligned::Aligned;
+use crate::annotator::{self, Annotator};
 use crate::byte_alphabet;
 use crate::characters;
 use crate::component::Component;
@@ -42,6 +43,8 @@ pub struct Pretokenizer {
     /// The first component that drops or adds text.
     lossy: Option<String>,
     byte_level: bool,
+    /// Cuts its pieces before the first step; the steps leave them whole.
+    annotator: Option<Arc<dyn Annotator>>,
 }
 
 /// Pieces of a text that its pre-tokenizer may have rewritten.
@@ -515,6 +518,7 @@ impl Pretokenizer {
             kinds: Vec::new(),
             lossy: None,
             byte_level: false,
+            annotator: None,
         };
         if !value.is_null() {
             read.read(&Component::new(value, "pre_tokenizer".into())?)?;
@@ -546,7 +550,21 @@ impl Pretokenizer {
             kinds,
             lossy: (!total).then(|| "pre_tokenizer (Split): drops text between matches".into()),
             byte_level: true,
+            annotator: None,
         }
+    }
+
+    /// The same steps behind the pieces of an annotator.
+    #[must_use]
+    pub fn with_annotator(mut self, annotator: Arc<dyn Annotator>) -> Self {
+        self.kinds.insert(0, annotator.name());
+        self.annotator = Some(annotator);
+        self
+    }
+
+    /// Whether the annotator has cut this piece and no step may cut it again.
+    fn is_finished(&self, piece: &[u8]) -> bool {
+        self.annotator.is_some() && annotator::is_finished(piece)
     }
 
     fn read(&mut self, component: &Component) -> Result<(), Error> {
@@ -725,6 +743,15 @@ impl Pretokenizer {
                 "too few bits for the cuts of the text".into(),
             ));
         }
+        if let Some(annotator) = &self.annotator {
+            annotator.pieces(text, &mut |start, end| {
+                for place in [start, end] {
+                    if 0 < place && place < text.len() {
+                        cuts[place / 64] |= 1 << (place % 64);
+                    }
+                }
+            });
+        }
         let mut spelling = Spelling::default();
         for step in &self.steps {
             let Step::Cut(step) = step else { continue };
@@ -732,7 +759,9 @@ impl Pretokenizer {
             while from < text.len() {
                 // The step sets bits in this piece alone, so the next one is still as it was.
                 let to = next_cut(cuts, from + 1, text.len());
-                step.cut(text, from, to, &mut spelling, cuts)?;
+                if !self.is_finished(&text[from..to]) {
+                    step.cut(text, from, to, &mut spelling, cuts)?;
+                }
                 from = to;
             }
         }
@@ -750,12 +779,19 @@ impl Pretokenizer {
         } else {
             vec![whole]
         };
+        if let Some(annotator) = &self.annotator {
+            ranges = isolated(&**annotator, text.text());
+        }
         let mut spelling = Spelling::default();
         for step in &self.steps {
             ranges = match step {
                 Step::Cut(cut) => {
                     let mut pieces = Vec::with_capacity(ranges.len());
                     for range in ranges {
+                        if self.is_finished(&text.text()[range.clone()]) {
+                            pieces.push(range);
+                            continue;
+                        }
                         cut.pieces(
                             text.text(),
                             range.start,
@@ -789,6 +825,19 @@ impl Pretokenizer {
         }
         Ok(Pieces { text, ranges })
     }
+}
+
+/// The pieces of an annotator and the gaps between them.
+fn isolated(annotator: &dyn Annotator, text: &[u8]) -> Vec<Range<usize>> {
+    let mut ranges = Vec::new();
+    let mut last = 0;
+    annotator.pieces(text, &mut |start, end| {
+        ranges.extend((last < start).then_some(last..start));
+        ranges.push(start..end);
+        last = end;
+    });
+    ranges.extend((last < text.len()).then_some(last..text.len()));
+    ranges
 }
 
 /// Puts a prefix before the pieces that want one.

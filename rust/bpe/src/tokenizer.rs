@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Value, json};
@@ -20,6 +20,7 @@ use crate::Error;
 use crate::added::{AddedToken, AddedTokens, Allowed, Section};
 use crate::admissible::{Admissibility, Tables};
 use crate::aligned::Aligned;
+use crate::annotator::{Components, Recognize};
 use crate::decoder::{Decoder, DecoderStream};
 use crate::encoder::{Encoder, Scratch, Stop};
 use crate::file::{self, Options, Parts, Unread};
@@ -100,12 +101,37 @@ impl Tokenizer {
     /// [`Error::Vocab`] for a broken file, [`Error::Unsupported`] for a component that would need
     /// another algorithm.
     pub fn from_json(json: &[u8]) -> Result<Self, Error> {
+        Self::from_json_with(json, &mut |_| None)
+    }
+
+    /// Reads a `tokenizer.json` that may have an annotator.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::from_json`].
+    pub fn from_json_with(json: &[u8], recognize: &mut Recognize) -> Result<Self, Error> {
         let unread = Unread::new(json)?;
         let parts = unread.parts.clone();
-        let normalizer = Normalizer::from_json(&parts.normalizer)?;
-        let pretokenizer = Pretokenizer::from_json(&parts.pre_tokenizer)?;
+        let whole = Components {
+            normalizer: parts.normalizer.clone(),
+            pre_tokenizer: parts.pre_tokenizer.clone(),
+            decoder: parts.decoder.clone(),
+        };
+        let (annotator, read) = match recognize(&whole) {
+            Some((annotator, rest)) => (Some(annotator), rest),
+            None => (None, whole),
+        };
+        let mut normalizer = Normalizer::from_json(&read.normalizer)?;
+        let mut pretokenizer = Pretokenizer::from_json(&read.pre_tokenizer)?;
         let byte_level = pretokenizer.is_byte_level();
-        let decoder = Decoder::from_json(&parts.decoder, byte_level)?;
+        let mut decoder = Decoder::from_json(&read.decoder, byte_level)?;
+        if let Some(annotator) = annotator {
+            normalizer = Some(Normalizer::with_annotator(
+                normalizer,
+                Arc::clone(&annotator),
+            ));
+            pretokenizer = pretokenizer.with_annotator(Arc::clone(&annotator));
+            decoder = decoder.with_annotator(annotator);
+        }
         let ids = unread.ids();
         let model = unread.model(byte_level, &ids)?;
         let (added, warnings) = AddedTokens::from_json(
@@ -411,8 +437,12 @@ impl Tokenizer {
         self.model.vocab.size().max(added)
     }
 
-    /// What a decoder gets for an id.
-    fn token(&self, id: u32) -> Result<&[u8], Error> {
+    /// What a decoder gets for an id: the bytes that its model spells, or the content of an added
+    /// token.
+    ///
+    /// # Errors
+    /// [`Error::UnknownToken`] for an id without a token.
+    pub fn token(&self, id: u32) -> Result<&[u8], Error> {
         match self.added_bytes.get(&id) {
             Some(bytes) => Ok(bytes),
             None => self
@@ -839,7 +869,7 @@ impl Tokenizer {
             .and_then(Normalizer::lossy_name)
             .or_else(|| self.pretokenizer.lossy_name())
             .or_else(|| (!missing.is_empty()).then(|| "bytes without a token".into()))
-            .or_else(|| (!self.decoder.is_concat()).then(|| "decoder".into()));
+            .or_else(|| (!self.decoder.keeps_bytes()).then(|| "decoder".into()));
         Info {
             kind: match &self.model.kind {
                 Kind::Bytes => "byte-level",

@@ -11,15 +11,19 @@ use tokseam_bpe::added::Allowed;
 use tokseam_bpe::batch::Failed;
 use tokseam_bpe::decoder::DecoderStream;
 use tokseam_bpe::tokenizer;
+use tokseam_triadic::recipe::Scheme;
 
 use crate::array::{self, Ids, Ragged, Spans};
 use crate::error::{OrRaise, exception};
 use crate::signal::Signals;
+use crate::triadic;
 
 /// A tokenizer.
 #[pyclass(frozen, module = "tokseam._native")]
 pub struct Tokenizer {
     pub(crate) inner: Arc<tokenizer::Tokenizer>,
+    /// The triads of a file that has them.
+    scheme: Option<Scheme>,
 }
 
 /// The special tokens that a call allows.
@@ -90,11 +94,10 @@ impl Tokenizer {
     #[staticmethod]
     fn from_json(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Self> {
         let data = array::text(data)?;
-        let inner = py
-            .detach(|| tokenizer::Tokenizer::from_json(data))
-            .or_raise(py)?;
+        let (inner, scheme) = py.detach(|| triadic::load(data)).or_raise(py)?;
         Ok(Self {
             inner: Arc::new(inner),
+            scheme,
         })
     }
 
@@ -119,6 +122,7 @@ impl Tokenizer {
             .or_raise(py)?;
         Ok(Self {
             inner: Arc::new(inner),
+            scheme: None,
         })
     }
 
@@ -396,6 +400,16 @@ impl Tokenizer {
 }
 
 impl Tokenizer {
+    /// The tokenizer itself.
+    pub fn inner(&self) -> &tokenizer::Tokenizer {
+        &self.inner
+    }
+
+    /// The triads of a file that has them.
+    pub fn scheme(&self) -> Option<Scheme> {
+        self.scheme
+    }
+
     fn ids(
         &self,
         py: Python<'_>,

@@ -8,6 +8,7 @@ mod bpe;
 mod error;
 mod signal;
 mod superbpe;
+mod triadic;
 
 use pyo3::prelude::pymodule;
 
@@ -20,5 +21,9 @@ mod _native {
     use crate::superbpe::{
         PairCounts, PretokenCounts, RunCounts, extend, extended_json, learn, plain_json, scheme,
         split_component,
+    };
+    #[pymodule_export]
+    use crate::triadic::{
+        Rules, digit_groups, join, marked_triads, regroup_digits, restore, token_values,
     };
 }

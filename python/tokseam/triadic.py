@@ -1,0 +1,487 @@
+"""Triadic suffix tokenization: numbers cut into triads that name their order of magnitude, without losing a digit.
+
+`1234567.89` becomes `1{m}234{k}567.89{p}`: integer triads are counted from the point to the left and marked k, m, b, t,
+q; those of the fraction to the right, p to ppppp. The markers are control characters, U+0001 to U+0005 and U+000E to
+U+0012; where the text has such a character behind a digit, U+001A stands between the two, so `restore(annotate(x)) == x`
+for every text. Nothing visible is added or taken away, and no number ever becomes a float.
+
+`extend_tokenizer` puts the scheme into a byte-level tokenizer. The result saves to a plain `tokenizer.json` that gives
+the same ids in stock software.
+
+What is a number: `0`, or up to 18 ASCII digits that do not start with `0`, and after a point, if there is one, 1 to 15
+digits more; with no letter, number, `_`, `.` or `,` before it, and behind it no letter, number or `_`, and no `.` or
+`,` with a digit. So addresses, versions, `007`, identifiers and exponents are left alone. Options, the same everywhere:
+
+- `group_size`: digits in a group, 1 to 4.
+- `years`: `"keep"` leaves whole numbers from 1000 to 2099 alone that are written with four digits.
+- `min_digits`: numbers with fewer digits are left alone.
+- `grouped`: read a comma before each triad behind the first, as in `1,234,567`; a marker goes before the comma.
+- `extend`: no limit on digits. Orders above the fifth, which groups of one or two digits have too, are spelled with
+  several markers, as numbers to base 5 with the digits k = 1 to q = 5: 10^18 is k k, 10^33 is m k.
+
+Examples:
+    >>> from tokseam import triadic
+    >>> triadic.annotate("pi is 3.14159")
+    'pi is 3.141\\x0e59\\x0f'
+    >>> triadic.restore(_)
+    'pi is 3.14159'
+    >>> triadic.split("1234.5")
+    [Triad(digits='1', power=3), Triad(digits='234', power=0), Triad(digits='5', power=-1)]
+    >>> extension = triadic.extend_tokenizer(tokenizer)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+
+import numpy as np
+
+from tokseam import _native
+from tokseam.errors import NumeralError, UnsupportedTokenizerError
+from tokseam.tokenizer import Ragged, Tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    Text = str | bytes
+    Ids = Sequence[int] | NDArray[np.integer[Any]]
+    Style = Literal["lossless", "author", "paper"]
+    Variant = Literal["vocabulary", "marker"]
+    Years = Literal["annotate", "keep"]
+
+__all__ = [
+    "ESCAPE",
+    "MARKERS",
+    "Extension",
+    "Triad",
+    "annotate",
+    "extend_tokenizer",
+    "find_numbers",
+    "is_lossy",
+    "join",
+    "left_to_right",
+    "restore",
+    "right_to_left",
+    "split",
+    "values",
+    "vocabulary",
+]
+
+MARKERS = {
+    "k": "\x01",
+    "m": "\x02",
+    "b": "\x03",
+    "t": "\x04",
+    "q": "\x05",
+    "p": "\x0e",
+    "pp": "\x0f",
+    "ppp": "\x10",
+    "pppp": "\x11",
+    "ppppp": "\x12",
+}
+"""The markers by name."""
+
+ESCAPE = "\x1a"
+"""Stands between a digit and a marker, or another escape, that the text has by itself."""
+
+_NUMBER = np.dtype([("start", "i8"), ("end", "i8"), ("integer_digits", "i8"), ("fraction_digits", "i8")])
+_VALUE = np.dtype([("digits", "i4"), ("power", "i4")])
+
+
+class Triad(NamedTuple):
+    """A group of digits, as they are written, and the power of ten of the last one.
+
+    Attributes:
+        digits: ASCII digits.
+        power: 6 for the `1` of 1234567, -2 for the `89` of 0.89.
+    """
+
+    digits: str
+    power: int
+
+
+class Extension(NamedTuple):
+    """A tokenizer with triads, and what a model needs to go on with it.
+
+    Attributes:
+        tokenizer: The new tokenizer. Ids of the old one are what they were.
+        new_ids: The ids that were added: uint32, shape (n,), rising.
+        initial_rows: For each of them the ids of the old tokenizer whose mean is a good start for its embedding: the
+            digits and the marker. Row `i` of the ragged array belongs to `new_ids[i]`.
+    """
+
+    tokenizer: Tokenizer
+    new_ids: NDArray[np.uint32]
+    initial_rows: Ragged
+
+
+def _grammar(
+    group_size: int = 3, years: Years = "annotate", min_digits: int = 1, grouped: bool = False, extend: bool = False
+) -> _native.Grammar:
+    if years not in ("annotate", "keep"):
+        raise ValueError(f'years is "annotate" or "keep", not {years!r}')
+    if group_size < 1 or min_digits < 1:
+        raise NumeralError(f"group_size and min_digits are 1 or more, not {group_size} and {min_digits}")
+    return _native.Grammar(group_size, years == "keep", min_digits, grouped, extend)
+
+
+def _is_marker(variant: Variant) -> bool:
+    if variant not in ("vocabulary", "marker"):
+        raise ValueError(f'variant is "vocabulary" or "marker", not {variant!r}')
+    return variant == "marker"
+
+
+def find_numbers(
+    text: Text,
+    *,
+    group_size: int = 3,
+    years: Years = "annotate",
+    min_digits: int = 1,
+    grouped: bool = False,
+    extend: bool = False,
+) -> NDArray[np.void]:
+    """Find the numbers of a text.
+
+    Args:
+        text: Text, or bytes that need not be UTF-8.
+        group_size: As all options, see the module.
+        years: See the module.
+        min_digits: See the module.
+        grouped: See the module.
+        extend: See the module.
+
+    Returns:
+        A structured array of shape (n,) with the int64 fields `start` and `end` (bytes of the text's UTF-8),
+        `integer_digits` and `fraction_digits`.
+
+    Examples:
+        >>> find_numbers("7 of 12.50").tolist()
+        [(0, 1, 1, 0), (5, 10, 2, 2)]
+    """
+    return _grammar(group_size, years, min_digits, grouped, extend).find(text).view(_NUMBER)
+
+
+def split(literal: Text, *, group_size: int = 3, extend: bool = False) -> list[Triad]:
+    """Split a number into triads, the highest first.
+
+    Args:
+        literal: A number and nothing else: no sign, no commas.
+        group_size: Digits in a group, 1 to 4.
+        extend: Take any number of digits.
+
+    Raises:
+        NumeralError: `literal` is no number.
+
+    Examples:
+        >>> split("0.0045")
+        [Triad(digits='0', power=0), Triad(digits='004', power=-3), Triad(digits='5', power=-4)]
+    """
+    return [Triad(*triad) for triad in _grammar(group_size=group_size, extend=extend).split(literal)]
+
+
+def join(triads: Iterable[tuple[str, int]]) -> str:
+    """Join triads, of any sizes, to the number that they are: `join(split(x)) == x`.
+
+    Raises:
+        NumeralError: The triads leave a gap or overlap, one reaches over the point, or the units are missing.
+
+    Examples:
+        >>> join([("12", 3), ("045", 0), ("5", -1)])
+        '12045.5'
+    """
+    return _native.join([(digits, _power(power)) for digits, power in triads])
+
+
+def _power(power: int) -> int:
+    if not -(2**31) <= power < 2**31:
+        raise NumeralError(f"{power} is no power of a triad")
+    return power
+
+
+def is_lossy(style: Style) -> bool:
+    """Return whether a style loses digits: all but `"lossless"` write 0.1 and 0.100 alike."""
+    if style not in ("lossless", "author", "paper"):
+        raise ValueError(f'style is "lossless", "author" or "paper", not {style!r}')
+    return style != "lossless"
+
+
+@overload
+def annotate(text: str, **options: Any) -> str: ...
+@overload
+def annotate(text: bytes, **options: Any) -> bytes: ...
+def annotate(
+    text: Text,
+    *,
+    style: Style = "lossless",
+    variant: Variant = "vocabulary",
+    group_size: int = 3,
+    years: Years = "annotate",
+    min_digits: int = 1,
+    grouped: bool = False,
+    extend: bool = False,
+) -> Text:
+    """Mark the triads of the numbers in a text.
+
+    Args:
+        text: Text, or bytes that need not be UTF-8.
+        style: `"lossless"` puts in markers, and `restore` gives the text back. The others are lossy and for comparison:
+            `"author"` writes each number as the converter published with the scheme does, `1m 234k 567 . 890p`;
+            `"paper"` puts markers behind triads that are padded with zeros on both sides.
+        variant: Whether style `"author"` joins suffixes to their digits (`"vocabulary"`) or puts them apart
+            (`"marker"`). The other styles are the same text for both.
+        group_size: As all options from here on, see the module.
+        years: See the module.
+        min_digits: See the module.
+        grouped: See the module.
+        extend: See the module.
+
+    Returns:
+        A text of the type of `text`.
+
+    Raises:
+        NumeralError: Options that do not go together.
+        UnicodeError: The text holds a lone surrogate.
+
+    Examples:
+        >>> annotate("1234567.89")
+        '1\\x02234\\x01567.89\\x0e'
+        >>> annotate("1234567.89", style="author")
+        '1m 234k 567 . 890p'
+    """
+    grammar = _grammar(group_size, years, min_digits, grouped, extend)
+    apart = _is_marker(variant)
+    if not is_lossy(style):
+        return grammar.annotate(text)
+    return grammar.author(text, apart) if style == "author" else grammar.paper(text)
+
+
+@overload
+def restore(text: str) -> str: ...
+@overload
+def restore(text: bytes) -> bytes: ...
+def restore(text: Text) -> Text:
+    """Take the markers and escapes of `annotate` out of a text: `restore(annotate(x)) == x`, for all options.
+
+    Only those right behind a digit are taken out, so text without digits is what it was. A text of a lossy style does
+    not become what it was.
+
+    Raises:
+        UnicodeError: The text holds a lone surrogate.
+    """
+    return _native.restore(text)
+
+
+def vocabulary(*, identity: Literal["string", "value"] = "string", group_size: int = 3) -> list[str]:
+    """Return the triads with a marker that a vocabulary needs, as texts, the lowest order first.
+
+    Args:
+        identity: `"string"` takes `45{k}` and `045{k}` for two tokens: 11,045 for triads. `"value"` has one row for
+            each number and order, written without zeros before the number for integer orders and with them for
+            fractions; the two rows `-0` and `-00`, behind the last triad of a fraction, say that one or two zeros
+            at its end are not written. That makes 10,002. A tokenizer file can hold the first alone.
+        group_size: Digits in a group, 1 to 4.
+    """
+    triads = [(digits.decode(), marker.decode()) for digits, marker in _native.marked_triads(group_size)]
+    if identity == "string":
+        return [digits + marker for digits, marker in triads]
+    if identity != "value":
+        raise ValueError(f'identity is "string" or "value", not {identity!r}')
+    rows = []
+    for marker in dict.fromkeys(marker for _, marker in triads):
+        width = group_size if marker >= MARKERS["p"] else 1
+        rows += [f"{value:0{width}}{marker}" for value in range(10**group_size)]
+    return rows + ["-" + "0" * zeros for zeros in range(1, group_size)]
+
+
+def values(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.void]:
+    """Return what numbers tokens stand for, for losses and probes that know about value.
+
+    A token is a triad if the text of `ids` has a number there whose triad it is, digits and, in the vocabulary variant,
+    marker. In `x123` or `1.2.3` there is none.
+
+    Args:
+        ids: Ids of an extended tokenizer.
+        tokenizer: That tokenizer.
+
+    Returns:
+        A structured array of shape (n,), one element a token, with the int32 fields `digits` (the digits as a number,
+        -1 where the token is no triad) and `power` (the power of ten of the last digit, 0 where it is none). The value
+        of a number is the sum of `digits * 10**power` over its tokens.
+
+    Raises:
+        VocabError: The tokenizer has no triads.
+        UnknownTokenError: An id has no token.
+    """
+    digits, power = _native.token_values(ids, tokenizer._native)
+    found = np.empty(len(digits), _VALUE)
+    found["digits"], found["power"] = digits, power
+    return found
+
+
+def right_to_left(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.uint32]:
+    """Regroup the digits of an unmodified tokenizer so that groups of three are counted from the right.
+
+    Every longest run of tokens that are ASCII digits is regrouped, except one that follows a digit and a point. The text
+    is the same. Models with a token for every string of one to three digits (those of cl100k and Llama 3) compute
+    better on such ids, without training; other models do not have the tokens.
+
+    Args:
+        ids: Ids of the tokenizer.
+        tokenizer: A tokenizer with a token for every string of one to three digits.
+
+    Returns:
+        The new ids: uint32, shape (m,).
+
+    Raises:
+        VocabError: The tokenizer lacks a group of digits.
+        UnknownTokenError: An id has no token.
+    """
+    return _native.regroup_digits(ids, tokenizer._native, True)
+
+
+def left_to_right(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.uint32]:
+    """Undo `right_to_left`: groups of three are counted from the left, as the tokenizer itself does.
+
+    The arguments, the result and the errors are those of `right_to_left`.
+    """
+    return _native.regroup_digits(ids, tokenizer._native, False)
+
+
+def extend_tokenizer(
+    tokenizer: Tokenizer,
+    *,
+    variant: Variant = "vocabulary",
+    group_size: int = 3,
+    years: Years = "annotate",
+    min_digits: int = 1,
+    grouped: bool = False,
+) -> Extension:
+    """Put triads into a byte-level tokenizer.
+
+    The new tokenizer saves to a plain `tokenizer.json`: stock `tokenizers` and `AutoTokenizer` give the same ids, and
+    this package runs its own kernel for it. Ids of the old tokenizer stay, and text without digits has the ids that it
+    had. Digits that belong to no number are cut from the left into groups.
+
+    Args:
+        tokenizer: A byte-level tokenizer.
+        variant: `"vocabulary"` has one token for a triad with its marker; `"marker"` has one for the digits and one for
+            the marker, which is the token of a control character that every byte-level vocabulary has.
+        group_size: As all options from here on, see the module.
+        years: See the module.
+        min_digits: See the module.
+        grouped: See the module.
+
+    Raises:
+        UnsupportedTokenizerError: The tokenizer is not byte-level, has triads already, has a digit in an added token or
+            `add_prefix_space`, or has a step that drops text.
+        NumeralError: Options that do not go together.
+    """
+    grammar = _grammar(group_size, years, min_digits, grouped)
+    apart = _is_marker(variant)
+    tree = json.loads(tokenizer.to_json())
+    model = tree["model"]
+    added = tokenizer._native.added_tokens
+    for token in added:
+        if any(character in "0123456789\x1a" or character in MARKERS.values() for character in token["content"]):
+            raise UnsupportedTokenizerError(
+                f"the added token {token['content']!r} has a digit or a marker in it, which would be cut from the "
+                "numbers beside it; rename it first"
+            )
+    parts = ("normalizer", "pre_tokenizer", "decoder")
+    extended = grammar.extend_components(*(json.dumps(tree[part]) for part in parts), apart)
+    tree.update(zip(parts, map(json.loads, extended), strict=True))
+
+    # Stock software takes the id of an added token from the vocabulary.
+    for token, written in zip(added, sorted(tree["added_tokens"], key=lambda token: token["id"]), strict=True):
+        written["id"] = model["vocab"].setdefault(token["content"], token["id"])
+    pieces = _Pieces(tokenizer, model)
+    # Bytes that the vocabulary may lack, then digits that stand alone, then triads.
+    wanted = [(b"", byte.encode()) for byte in (*MARKERS.values(), ESCAPE)]
+    wanted += [(digits, b"") for digits in _native.digit_groups(group_size)]
+    triads = _native.marked_triads(group_size)
+    wanted += [(b"", marker) for marker in dict.fromkeys(marker for _, marker in triads)] if apart else triads
+    for digits, marker in wanted:
+        pieces.add(digits + marker)
+    done = Tokenizer.from_json(json.dumps(tree, ensure_ascii=False))
+    if model["ignore_merges"]:
+        for warning in done.info()["warnings"]:
+            if "is a whole pretoken" in warning:
+                raise UnsupportedTokenizerError(f"{warning}; take ignore_merges or the token out of the file first")
+    ids = sorted(pieces.rows)
+    rows = [pieces.rows[id] for id in ids]
+    offsets = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    flat = np.array([id for row in rows for id in row], np.uint32)
+    return Extension(done, np.array(ids, np.uint32), Ragged(flat, offsets))
+
+
+class _Pieces:
+    """The digits and markers of a model's vocabulary, and the merges between them."""
+
+    def __init__(self, tokenizer: Tokenizer, model: dict[str, Any]) -> None:
+        # A piece with digits is encoded alone, so tokens of other bytes do not matter.
+        own = "0123456789" + ESCAPE + "".join(MARKERS.values())
+        self.characters = {_character(byte) for byte in own.encode()}
+        self.model = model
+        special = {token["content"] for token in tokenizer._native.added_tokens}
+        self.ids: dict[str, int] = {
+            token: id for token, id in model["vocab"].items() if token not in special and self.is_own(token)
+        }
+        self.ranks: dict[tuple[str, str], int] = {}
+        for rank, (left, right) in enumerate(model["merges"]):
+            if self.is_own(left) and self.is_own(right):
+                self.ranks.setdefault((left, right), rank)
+        self.next = tokenizer.vocab_size
+        # The old rows that each new one starts from.
+        self.rows: dict[int, list[int]] = {}
+
+    def is_own(self, token: str) -> bool:
+        return all(character in self.characters for character in token)
+
+    def encode(self, piece: str) -> list[str]:
+        """Merge a piece: the lowest rank first, at its leftmost place."""
+        if self.model["ignore_merges"] and piece in self.ids:
+            return [piece]
+        parts = list(piece)
+        while len(parts) > 1:
+            pairs = [(self.ranks.get(pair, -1), place) for place, pair in enumerate(zip(parts, parts[1:], strict=False))]
+            known = [pair for pair in pairs if pair[0] >= 0]
+            if not known:
+                break
+            _, place = min(known)
+            parts[place : place + 2] = [parts[place] + parts[place + 1]]
+        return parts
+
+    def add(self, data: bytes) -> None:
+        """Make a piece one token."""
+        piece = "".join(_character(byte) for byte in data)
+        parts = self.encode(piece)
+        for part in parts:
+            if part not in self.ids:
+                # A byte that the vocabulary lacks. Any digit is nearer to it than nothing.
+                missing = [digit for digit in "0123456789" if digit not in self.ids]
+                if missing:
+                    raise UnsupportedTokenizerError(f"the vocabulary has no token for the digit {missing[0]!r}")
+                self.new(part, [self.ids[digit] for digit in "0123456789"])
+        if len(parts) == 1:
+            return
+        if len(parts) != 2:
+            raise UnsupportedTokenizerError(f"the merges of the vocabulary leave {data!r} in more than two tokens")
+        left, right = parts
+        self.ranks[left, right] = len(self.model["merges"])
+        self.model["merges"].append([left, right])
+        if piece not in self.ids:
+            self.new(piece, [row for part in parts for row in self.rows.get(self.ids[part], [self.ids[part]])])
+
+    def new(self, piece: str, rows: list[int]) -> None:
+        self.ids[piece] = self.model["vocab"][piece] = self.next
+        self.rows[self.next] = rows
+        self.next += 1
+
+
+def _character(byte: int) -> str:
+    """Return how a byte-level vocabulary writes a digit or a control character."""
+    return chr(byte) if byte > 32 else chr(256 + byte)

@@ -1,0 +1,119 @@
+//! The bytes that name an order of magnitude.
+//!
+//! Integer triads have the markers k, m, b, t, q for the orders 1 to 5 (thousands to 10^15), the
+//! fraction p to ppppp for the depths 1 to 5. They are control characters, so every byte-level
+//! vocabulary has them. Higher orders are spelled with several, as numbers to base 5 with the
+//! digits 1 to 5 and no zero: order 6 (10^18) is `k k`, order 11 is `m k`; depths likewise. So each
+//! order has one spelling, and a number of any length grows by a logarithm. A marker stands right behind a digit. Where the text itself has such a
+//! byte behind a digit, the escape stands between the two.
+
+/// k, m, b, t, q.
+const INTEGER: [u8; 5] = [0x01, 0x02, 0x03, 0x04, 0x05];
+/// p, pp, ppp, pppp, ppppp.
+const FRACTION: [u8; 5] = [0x0E, 0x0F, 0x10, 0x11, 0x12];
+/// Stands between a digit and a marker, or another escape, that the text has by itself.
+pub const ESCAPE: u8 = 0x1A;
+
+/// Names for people, in the order of the bytes.
+pub const NAMES: [(u8, &str); 11] = [
+    (0x01, "k"),
+    (0x02, "m"),
+    (0x03, "b"),
+    (0x04, "t"),
+    (0x05, "q"),
+    (0x0E, "p"),
+    (0x0F, "pp"),
+    (0x10, "ppp"),
+    (0x11, "pppp"),
+    (0x12, "ppppp"),
+    (ESCAPE, "esc"),
+];
+
+/// Whether a byte is a marker.
+#[must_use]
+pub fn is_marker(byte: u8) -> bool {
+    matches!(byte, 0x01..=0x05 | 0x0E..=0x12)
+}
+
+/// Whether a byte behind a digit needs an escape before it.
+#[must_use]
+pub fn needs_escape(byte: u8) -> bool {
+    is_marker(byte) || byte == ESCAPE
+}
+
+/// Calls `put` with the marker of an integer order; order 0 has none.
+#[inline]
+pub fn integer(order: usize, put: impl FnMut(&[u8])) {
+    compose(&INTEGER, order, put);
+}
+
+/// Calls `put` with the marker of a fraction's triad; the first depth is 1.
+#[inline]
+pub fn fraction(depth: usize, put: impl FnMut(&[u8])) {
+    compose(&FRACTION, depth, put);
+}
+
+#[inline]
+fn compose(markers: &[u8; 5], order: usize, mut put: impl FnMut(&[u8])) {
+    if order > 5 {
+        return put(&spell(markers, order));
+    }
+    if let Some(place) = order.checked_sub(1) {
+        put(&markers[place..=place]);
+    }
+}
+
+/// An order to base 5, without a zero.
+fn spell(markers: &[u8; 5], mut order: usize) -> Vec<u8> {
+    let mut spelled = Vec::new();
+    while order > 0 {
+        order -= 1;
+        spelled.push(markers[order % 5]);
+        order /= 5;
+    }
+    spelled.reverse();
+    spelled
+}
+
+/// The marker of an integer order as bytes.
+#[must_use]
+pub fn integer_bytes(order: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    integer(order, |part| bytes.extend_from_slice(part));
+    bytes
+}
+
+/// The marker of a fraction's triad as bytes.
+#[must_use]
+pub fn fraction_bytes(depth: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    fraction(depth, |part| bytes.extend_from_slice(part));
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders() {
+        assert!(integer_bytes(0).is_empty());
+        assert_eq!(integer_bytes(1), [1]);
+        assert_eq!(integer_bytes(5), [5]);
+        assert_eq!(integer_bytes(6), [1, 1]);
+        assert_eq!(integer_bytes(10), [1, 5]);
+        assert_eq!(integer_bytes(11), [2, 1]);
+        assert_eq!(integer_bytes(30), [5, 5]);
+        assert_eq!(integer_bytes(31), [1, 1, 1]);
+        assert_eq!(fraction_bytes(2), [0x0F]);
+        assert_eq!(fraction_bytes(6), [0x0E, 0x0E]);
+        let mut all: Vec<_> = (1..1000).map(integer_bytes).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 999);
+        for (byte, name) in NAMES {
+            assert_eq!(is_marker(byte), name != "esc");
+            assert!(needs_escape(byte));
+        }
+    }
+}
