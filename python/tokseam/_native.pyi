@@ -6,7 +6,41 @@ from _typeshed import Incomplete
 from collections.abc import Sequence
 from typing import Any, final
 
-__all__ = ["PairCounts", "PretokenCounts", "RunCounts", "StreamDecoder", "Tokenizer", "extend", "extended_json", "learn", "plain_json", "scheme", "split_component"]
+__all__ = ["Grammar", "PairCounts", "PretokenCounts", "RunCounts", "StreamDecoder", "Tokenizer", "digit_groups", "extend", "extended_json", "join", "learn", "marked_triads", "plain_json", "regroup_digits", "restore", "scheme", "split_component", "token_values"]
+
+@final
+class Grammar:
+    """
+    The rules for numerals.
+    """
+    def __new__(cls, /, group_size: int, keep_years: bool, min_digits: int, grouped: bool, extend: bool) -> Grammar:
+        """
+        Makes rules.
+        """
+    def annotate(self, /, text: Any) -> Any:
+        """
+        The text with markers.
+        """
+    def author(self, /, text: Any, separated: bool) -> Any:
+        """
+        The text in the form of the published converter.
+        """
+    def extend_components(self, /, normalizer: str, pre_tokenizer: str, decoder: str, markers_apart: bool) -> tuple[str, str, str]:
+        """
+        The normalizer, pre-tokenizer and decoder of a file with triads, as JSON.
+        """
+    def find(self, /, text: Any) -> Incomplete:
+        """
+        Numerals as (start, end, integer digits, fraction digits): int64 of shape (4 n,).
+        """
+    def paper(self, /, text: Any) -> Any:
+        """
+        The text with padded triads.
+        """
+    def split(self, /, literal: Any) -> list[tuple[str, int]]:
+        """
+        The triads of a numeral as (digits, power).
+        """
 
 @final
 class PairCounts:
@@ -177,6 +211,10 @@ class Tokenizer:
         """
         The ids of a text and the bytes that each stands for: uint32 (n,) and int64 (n, 2).
         """
+    def first_inadmissible(self, /, ids: Any) -> int | None:
+        """
+        The first position at which the ids are not the start of an encoding any more.
+        """
     def first_noncanonical(self, /, ids: Any) -> tuple[int, str] | None:
         """
         The first position where ids are not canonical, and the name of the reason.
@@ -195,9 +233,17 @@ class Tokenizer:
         """
         What the tokenizer is made of.
         """
+    def is_admissible(self, /, ids: Any) -> bool:
+        """
+        Whether the ids are the start of the encoding of some text.
+        """
     def is_canonical(self, /, ids: Any) -> bool:
         """
         Whether encoding what the ids decode to gives them back.
+        """
+    def largest_state(self, /, ids: Any) -> tuple[int, int]:
+        """
+        The most branches and the most bytes of a state behind any of the ids.
         """
     @property
     def special_tokens(self, /) -> dict:
@@ -207,6 +253,11 @@ class Tokenizer:
     def stream_decoder(self, /) -> StreamDecoder:
         """
         A decoder that takes one id at a time.
+        """
+    def successors(self, /, ids: Any) -> tuple[Incomplete, Incomplete] | None:
+        """
+        Which ids may follow admissible ids, and with which a text may end: bool of shape
+        (`vocab_size`,) each; `None` if the ids are not admissible.
         """
     def to_json(self, /) -> str:
         """
@@ -234,6 +285,11 @@ class Tokenizer:
         The highest id + 1.
         """
 
+def digit_groups(group_size: int) -> list[bytes]:
+    """
+    All strings of one to `group_size` digits.
+    """
+
 def extend(runs: RunCounts, constraints: tuple[int | None, Sequence[Sequence[int]], bool, bool, bool, bool], vocab_size: int, min_frequency: int, max_token_length: int | None, progress: Any) -> tuple[tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete], str, int, int, int]:
     """
     The second stage.
@@ -244,14 +300,34 @@ def extended_json(tokenizer: Tokenizer, left: Incomplete, right: Incomplete, res
     The text of a `tokenizer.json` with more merges.
     """
 
+def join(triads: Sequence[tuple[str, int]]) -> str:
+    """
+    The numeral of triads.
+    """
+
 def learn(counts: PretokenCounts, special_tokens: Sequence[str], alphabet: Sequence[int], vocab_size: int, min_frequency: int, max_token_length: int | None, progress: Any) -> tuple[tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete], str, int, int, int]:
     """
     The first stage.
     """
 
+def marked_triads(group_size: int) -> list[tuple[bytes, bytes]]:
+    """
+    All triads with a marker, as digits and marker.
+    """
+
 def plain_json(special_tokens: Sequence[str], alphabet: Sequence[int], left: Incomplete, right: Incomplete, result: Incomplete, pre_tokenizer: str) -> str:
     """
     The text of a new `tokenizer.json`.
+    """
+
+def regroup_digits(ids: Any, tokenizer: Tokenizer, from_right: bool) -> Incomplete:
+    """
+    The ids of the same text with groups of digits counted from the right, or from the left.
+    """
+
+def restore(text: Any) -> Any:
+    """
+    The text without the markers and escapes that annotating puts in.
     """
 
 def scheme(name: str) -> tuple[str, str] | None:
@@ -262,4 +338,9 @@ def scheme(name: str) -> tuple[str, str] | None:
 def split_component(regex: str) -> str:
     """
     A pre-tokenizer that isolates the matches of a regex, as JSON.
+    """
+
+def token_values(ids: Any, tokenizer: Tokenizer) -> tuple[Incomplete, Incomplete]:
+    """
+    The digits and the power of each token: int32 of shape (n,), twice.
     """
