@@ -22,7 +22,19 @@ from sources import corpora, ours
 
 from tokseam import VocabError
 
-VOCABULARIES = ("cl100k", "o200k", "llama3", "gpt2", "qwen2", "deepseek3", "tekken", "falcon", "mpt", "mistral3", "superbpe")
+VOCABULARIES = (
+    "cl100k",
+    "o200k",
+    "llama3",
+    "gpt2",
+    "qwen2",
+    "deepseek3",
+    "tekken",
+    "falcon",
+    "mpt",
+    "mistral3",
+    "superbpe",
+)
 
 
 def measure(name: str, documents: list[str], calls: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from texts import adversarial
 from tokseam import Tokenizer, UnknownTokenError, UnsupportedTokenizerError, VocabError, _bundled
 
 # One or more of every class that some pattern tells apart.
-CHARACTERS = tuple("aeslvmtdrxATVñʰ中ア一٣17.,'\"/_-+ \n\r\t") + ("\u0301", "\u3000", "\u00a0", "€", "😀", "ò", "ǅ", "²")
+CHARACTERS = tuple("aeslvmtdrxATVñʰ中ア一٣17.,'\"/_-+€😀òǅ² \n\r\t\u0301\u3000\u00a0")
 ENDS = (
     "",
     *CHARACTERS,
@@ -64,7 +64,7 @@ def continuations(data: bytes) -> Iterator[bytes]:
 
 def is_admissible_slowly(tokenizer: Tokenizer, ids: list[int]) -> bool:
     texts = continuations(tokenizer.decode_bytes(ids))
-    if not tokenizer.info()["lossless"] == "yes":
+    if tokenizer.info()["lossless"] != "yes":
         # Decoding may have taken a blank away.
         texts = itertools.chain(texts, (b" " + text for text in continuations(tokenizer.decode_bytes(ids))))
     for text in texts:
@@ -89,8 +89,8 @@ def check(name: str, ids: list[int]) -> None:
 def short_tokens(name: str) -> list[int]:
     """Return tokens of a few characters at which borders move."""
     tokenizer = ours(name)
-    texts = [*CHARACTERS, "  ", "   ", "\n\n", " \n", "\n ", "11", "111", "'s", "'r", "re", "ve", "'re", " a", "..", " ."]
-    texts += ["AA", "Aa", "中a", ".\n", "\r\n", "\t ", " '", "é", "ñ", "'t", "don", " 1", "1 ", "a ", ", ", ". ", "a."]
+    texts = [*CHARACTERS, "  ", "   ", "\n\n", " \n", "\n ", "11", "111", "'s", "'r", "re", "ve", "'re", " a", ".."]
+    texts += ["AA", "Aa", "中a", ".\n", "\r\n", "\t ", " '", "é", "ñ", "'t", "don", " 1", "1 ", "a ", ", ", ". ", " ."]
     found = {tokenizer.token_id(text.encode()) for text in texts}
     for text in texts:
         try:
@@ -111,7 +111,9 @@ def test_every_start_of_an_encoding_is_admissible(name: str) -> None:
                 assert tokenizer.info()["missing_bytes"]
                 continue
             place = tokenizer._native.first_inadmissible(ids)
-            assert place is None, (name, kind, [tokenizer.token_bytes(int(id)) for id in ids[max(place - 5, 0) : place + 1]])
+            if place is not None:
+                tokens = [tokenizer.token_bytes(id) for id in ids[max(place - 5, 0) : place + 1].tolist()]
+                raise AssertionError(f"{name}, {kind}: {tokens} is not the start of an encoding")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -156,7 +158,7 @@ def test_a_token_behind_a_start_of_an_encoding(name: str) -> None:
 @pytest.mark.parametrize("name", ["bundled", "cl100k", "llama3", "mistral1", "superbpe"])
 def test_successors_of_every_id(name: str) -> None:
     tokenizer, rng = ours(name), random.Random(SEED)
-    for text in ("", "don'", "a  ", "x\n ", "beta\",  1),"):
+    for text in ("", "don'", "a  ", "x\n ", 'beta",  1),'):
         try:
             ids = tokenizer.encode(text).tolist()
         except VocabError:

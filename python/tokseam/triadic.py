@@ -1,9 +1,9 @@
-"""Triadic suffix tokenization: numbers cut into triads that name their order of magnitude, without losing a digit.
+r"""Triadic suffix tokenization: numbers cut into triads that name their order of magnitude, without losing a digit.
 
 `1234567.89` becomes `1{m}234{k}567.89{p}`: integer triads are counted from the point to the left and marked k, m, b, t,
 q; those of the fraction to the right, p to ppppp. The markers are control characters, U+0001 to U+0005 and U+000E to
-U+0012; where the text has such a character behind a digit, U+001A stands between the two, so `restore(annotate(x)) == x`
-for every text. Nothing visible is added or taken away, and no number ever becomes a float.
+U+0012; where the text has such a character behind a digit, U+001A stands between the two, so `restore(annotate(x))`
+is `x` for every text. Nothing visible is added or taken away, and no number ever becomes a float.
 
 `extend_tokenizer` puts the scheme into a byte-level tokenizer. The result saves to a plain `tokenizer.json` that gives
 the same ids in stock software.
@@ -22,7 +22,7 @@ digits more; with no letter, number, `_`, `.` or `,` before it, and behind it no
 Examples:
     >>> from tokseam import triadic
     >>> triadic.annotate("pi is 3.14159")
-    'pi is 3.141\\x0e59\\x0f'
+    'pi is 3.141\x0e59\x0f'
     >>> triadic.restore(_)
     'pi is 3.14159'
     >>> triadic.split("1234.5")
@@ -33,6 +33,7 @@ Examples:
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
@@ -208,10 +209,6 @@ def is_lossy(style: Style) -> bool:
     return style != "lossless"
 
 
-@overload
-def annotate(text: str, **options: Any) -> str: ...
-@overload
-def annotate(text: bytes, **options: Any) -> bytes: ...
 def annotate(
     text: Text,
     *,
@@ -222,8 +219,8 @@ def annotate(
     min_digits: int = 1,
     grouped: bool = False,
     extend: bool = False,
-) -> Text:
-    """Mark the triads of the numbers in a text.
+) -> Any:
+    r"""Mark the triads of the numbers in a text.
 
     Args:
         text: Text, or bytes that need not be UTF-8.
@@ -247,7 +244,7 @@ def annotate(
 
     Examples:
         >>> annotate("1234567.89")
-        '1\\x02234\\x01567.89\\x0e'
+        '1\x02234\x01567.89\x0e'
         >>> annotate("1234567.89", style="author")
         '1m 234k 567 . 890p'
     """
@@ -324,9 +321,9 @@ def values(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.void]:
 def right_to_left(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.uint32]:
     """Regroup the digits of an unmodified tokenizer so that groups of three are counted from the right.
 
-    Every longest run of tokens that are ASCII digits is regrouped, except one that follows a digit and a point. The text
-    is the same. Models with a token for every string of one to three digits (those of cl100k and Llama 3) compute
-    better on such ids, without training; other models do not have the tokens.
+    Every longest run of tokens that are ASCII digits is regrouped, except one that follows a digit and a point.
+    The text is the same. Models with a token for every string of one to three digits (those of cl100k and Llama 3)
+    compute better on such ids, without training; other models do not have the tokens.
 
     Args:
         ids: Ids of the tokenizer.
@@ -391,7 +388,8 @@ def extend_tokenizer(
                 "numbers beside it; rename it first"
             )
     parts = ("normalizer", "pre_tokenizer", "decoder")
-    extended = grammar.extend_components(*(json.dumps(tree[part]) for part in parts), apart)
+    normalizer, pre_tokenizer, decoder = (json.dumps(tree[part]) for part in parts)
+    extended = grammar.extend_components(normalizer, pre_tokenizer, decoder, apart)
     tree.update(zip(parts, map(json.loads, extended), strict=True))
 
     # Stock software takes the id of an added token from the vocabulary.
@@ -447,7 +445,7 @@ class _Pieces:
             return [piece]
         parts = list(piece)
         while len(parts) > 1:
-            pairs = [(self.ranks.get(pair, -1), place) for place, pair in enumerate(zip(parts, parts[1:], strict=False))]
+            pairs = [(self.ranks.get(pair, -1), place) for place, pair in enumerate(pairwise(parts))]
             known = [pair for pair in pairs if pair[0] >= 0]
             if not known:
                 break

@@ -1,4 +1,4 @@
-"""Triads from the definition: what a number is, what its groups are, what stands behind each. Slow, and nothing else."""
+"""Triads from the definition: what a number is, what its groups are, what stands behind each. Slow."""
 
 import unicodedata
 from collections.abc import Iterator

@@ -19,6 +19,8 @@ fn is_letter_or_number(character: char) -> bool {
 }
 
 /// Annotates from the definition: at every place where a numeral may start, every end is tried.
+// One reading from top to bottom, like the definition.
+#[allow(clippy::too_many_lines)]
 fn annotated_slowly(text: &str, grammar: &Grammar) -> String {
     let text: Vec<char> = text.chars().collect();
     let digit = |place: usize| text.get(place).is_some_and(char::is_ascii_digit);
@@ -72,7 +74,7 @@ fn annotated_slowly(text: &str, grammar: &Grammar) -> String {
         let mut out = String::new();
         for (place, character) in bare.chars().enumerate() {
             let left = bare.len() - place;
-            if place > 0 && left % size == 0 {
+            if place > 0 && left.is_multiple_of(size) {
                 out.extend(
                     marker::integer_bytes(left / size)
                         .into_iter()

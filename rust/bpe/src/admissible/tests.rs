@@ -656,7 +656,18 @@ fn refused() {
     ));
 }
 
+/// Each case looks at some ten thousand texts.
+fn few_cases() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig {
+        cases: usual.cases.div_ceil(16),
+        ..usual
+    }
+}
+
 proptest! {
+    #![proptest_config(few_cases())]
+
     #[test]
     fn random_merges(
         pairs in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..12),
