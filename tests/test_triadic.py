@@ -236,15 +236,15 @@ def test_time_is_linear() -> None:
             best = min(best, time.thread_time() - start)
         return best
 
-    assert seconds("-" + " " * 4000 + "x") < 0.001
+    # Far from any noise, and far from what a second pass over the text for each of its places would take.
+    assert seconds("-" + " " * 4000 + "x") < 0.5
     for unit in ("1", "1.", "1,", " ", "123,", "1.1", "1\x01", "٣1"):
         half = unit * (1_000_000 // len(unit.encode()))
         both: tuple[Any, ...] = ({}, {"grouped": True, "extend": True})
         for more in both:
             assert triadic.restore(triadic.annotate(half, **more)) == half
-        once, twice = seconds(half), seconds(half * 2)
-        assert once < 0.02, unit
-        assert twice < 2.3 * once + 0.002, unit
+        once, ten = seconds(half[: len(half) // 10]), seconds(half)
+        assert ten < 40 * once + 0.05, unit
 
 
 def test_hostile_containers() -> None:
