@@ -50,6 +50,7 @@ bench: $(STAMP)/bench  ## measure against the installed peers and write benches/
 	$(TEST)/python benches/encode.py
 	$(TEST)/python benches/train.py
 	$(TEST)/python benches/admissible.py
+	$(TEST)/python benches/triadic.py
 
 wheel: $(STAMP)/wheel  ## build the wheel into dist
 	@ls dist/*.whl

@@ -107,3 +107,14 @@ def test_training_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tmp_path / "smaller.json").exists()
     exec(second, names)
     assert str(names["second"]).startswith("Training(vocab_size=27")
+
+
+def test_numbers_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examples of docs/numbers.md run, in a folder that holds a tokenizer.json."""
+    from tokseam import _bundled
+
+    monkeypatch.chdir(tmp_path)
+    _bundled.tokenizer().save("tokenizer.json")
+    done = doctest.testfile(str(ROOT / "docs" / "numbers.md"), module_relative=False)
+    assert done.attempted > 5
+    assert done.failed == 0

@@ -1,0 +1,180 @@
+"""Measure triads: the text kernel, encoding with an extended tokenizer, and how many tokens each scheme takes.
+
+The kernel's figures are taken in Rust (`cargo bench -p tokseam-triadic`), with those through Python beside them; times
+through Python are of this thread's processor. The converter published with the scheme does 3.6 MB/s on mixed prose and
+2.7 MB/s on dense numbers (published figures, another machine). --docs fills the table of docs/numbers.md.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+import vocabularies  # noqa: E402
+
+from tokseam import Tokenizer, _bundled, triadic  # noqa: E402
+
+Row = dict[str, Any]
+
+
+def texts() -> dict[str, str]:
+    """Return prose and numbers: the corpora of ../shared where they lie, or else the bundled text."""
+    folder = vocabularies.SHARED / "corpora"
+    found = {name: folder / f"{name}.txt" for name in ("english", "numeric")}
+    there = {name: path.read_text(encoding="utf-8") for name, path in found.items() if path.exists()}
+    return there or {"bundled": _bundled.text()}
+
+
+def best(call: Callable[[], object], repetitions: int = 9) -> float:
+    """Return the processor time of the fastest of some calls, in seconds."""
+    times = []
+    for _ in range(repetitions):
+        start = time.thread_time()
+        call()
+        times.append(time.thread_time() - start)
+    return min(times)
+
+
+def in_rust() -> dict[str, float]:
+    """Return MB/s of annotating by the name of the text, from the Rust bench."""
+    if shutil.which("cargo") is None:
+        print("skipped the figures in Rust: there is no cargo", file=sys.stderr)
+        return {}
+    subprocess.run(["cargo", "bench", "--quiet", "-p", "tokseam-triadic"], cwd=ROOT, check=True, capture_output=True)
+    target = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
+    found = {}
+    for folder in sorted((target / "criterion").glob("*/annotate/new")):
+        facts = json.loads((folder / "benchmark.json").read_text())
+        nanoseconds = json.loads((folder / "estimates.json").read_text())["median"]["point_estimate"]
+        found[facts["group_id"]] = facts["throughput"]["Bytes"] / nanoseconds * 1000
+    return found
+
+
+def kernel(found: dict[str, str]) -> Iterator[Row]:
+    rust = in_rust()
+    size = 1_000_000
+    cases = found | {"ones": "1" * size, "1.": "1." * (size // 2), "1,": "1," * (size // 2), "spaces": " " * size}
+    for name, text in cases.items():
+        marked = triadic.annotate(text)
+        assert triadic.restore(marked) == text
+        length = len(text.encode())
+        yield {
+            "text": name,
+            "annotate, Rust": rust.get(name),
+            "annotate": length / best(partial(triadic.annotate, text)) / 1e6,
+            "restore": length / best(partial(triadic.restore, marked)) / 1e6,
+        }
+    if "dense numbers" in rust:
+        yield {"text": "dense numbers", "annotate, Rust": rust["dense numbers"]}
+
+
+def cut(text: str, size: int = 5000) -> list[str]:
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+def encode_all(tokenizer: Tokenizer, documents: list[str]) -> None:
+    for document in documents:
+        tokenizer.encode(document)
+
+
+def encoding(base: Tokenizer, found: dict[str, str]) -> Iterator[Row]:
+    """Yield the rate of the base and the time of the extended tokenizers as a multiple of the base's."""
+    tokenizers = {"base": base} | {
+        variant: triadic.extend_tokenizer(base, variant=variant).tokenizer for variant in ("vocabulary", "marker")
+    }
+    for name, text in found.items():
+        documents = cut(text)
+        seconds: dict[str, float] = {}
+        # In turns, so that what else the machine does meets all alike.
+        for _ in range(9):
+            for kind, tokenizer in tokenizers.items():
+                passed = best(partial(encode_all, tokenizer, documents), 1)
+                seconds[kind] = min(seconds.get(kind, passed), passed)
+        row: Row = {"text": name, "base, MB/s": len(text.encode()) / seconds["base"] / 1e6}
+        yield row | {f"{kind}, times": seconds[kind] / seconds["base"] for kind in ("vocabulary", "marker")}
+
+
+def single_digits(base: Tokenizer) -> Tokenizer:
+    """Return the base with each digit a pretoken."""
+    text = base.to_json()
+    assert r"\\p{N}{1,3}" in text
+    return Tokenizer.from_json(text.replace(r"\\p{N}{1,3}", r"\\p{N}"))
+
+
+def counts(base: Tokenizer, found: dict[str, str]) -> Iterator[Row]:
+    """Yield how many tokens each scheme takes, for whole texts and for their numbers alone."""
+    single = single_digits(base)
+    vocabulary, marker = (triadic.extend_tokenizer(base, variant=v).tokenizer for v in ("vocabulary", "marker"))
+    for name, text in found.items():
+        data = text.encode()
+        numbers = [data[start:end] for start, end, _, _ in triadic.find_numbers(data).tolist()]
+        for kind, rows in ((f"{name}, whole", [data]), (f"{name}, {len(numbers):,} numbers alone", numbers)):
+            left = base.encode_batch(rows)
+            assert all(base.decode_bytes(ids) == row for ids, row in zip(left.tolists(), rows, strict=True))
+            yield {
+                "text": kind,
+                "single digits": int(single.count_batch(rows).sum()),
+                "left to right": len(left.ids),
+                "right to left": sum(len(triadic.right_to_left(ids, base)) for ids in left.tolists()),
+                "triads, vocabulary": int(vocabulary.count_batch(rows).sum()),
+                "triads, marker": int(marker.count_batch(rows).sum()),
+            }
+
+
+def table(rows: list[Row]) -> str:
+    names = list(rows[0])
+    out = ["| " + " | ".join(names) + " |", "|---|" + "---:|" * (len(names) - 1)]
+    for row in rows:
+        cells = [row.get(name) for name in names]
+        shown = [cell if isinstance(cell, str) else figure(cell) for cell in cells]
+        out.append("| " + " | ".join(shown) + " |")
+    return "\n".join(out)
+
+
+def figure(value: float | int | None) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--counts", action="store_true", help="only the numbers of tokens")
+    parser.add_argument("--docs", action="store_true", help="fill the table of docs/numbers.md")
+    options = parser.parse_args()
+    found = texts()
+    try:
+        base = Tokenizer.from_json(vocabularies.load("cl100k"))
+    except vocabularies.Missing as error:
+        print(f"cl100k: {error}", file=sys.stderr)
+        return
+    if not options.counts:
+        print("Annotating and restoring, MB/s\n")
+        print(table(list(kernel(found))), "\n")
+        print("Encoding documents of 5 kB with cl100k and its extensions, through Python\n")
+        print(table(list(encoding(base, found))), "\n")
+    counted = table(list(counts(base, found)))
+    print("Tokens by scheme, all on cl100k\n")
+    print(counted)
+    if options.docs:
+        page = ROOT / "docs" / "numbers.md"
+        place = re.compile(r"(?<=<!-- counts -->\n).*?(?=<!-- /counts -->)", re.DOTALL)
+        page.write_text(place.sub(lambda _: counted + "\n", page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
