@@ -270,8 +270,10 @@ impl Admissibility<'_> {
                     self.bar(branch, &mut row);
                 }
                 if branch.spot.form != Form::NEUTRAL {
-                    // The row was made as if nothing stood before.
-                    self.retry(branch, start, &self.tables.dependent, &mut row);
+                    // The row was made as if nothing stood before, which forbids no more.
+                    let dependent = self.tables.dependent.iter().copied();
+                    let open: Vec<u32> = dependent.filter(|&id| has(&row.open, id)).collect();
+                    self.retry(branch, start, &open, &mut row);
                 }
                 successors.add(&row);
             }
