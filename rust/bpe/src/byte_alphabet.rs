@@ -49,6 +49,12 @@ pub fn byte_of(character: char) -> Option<u8> {
     u8::try_from(*BYTES.get(character as usize)?).ok()
 }
 
+/// A token as files spell it.
+#[must_use]
+pub fn spelling(token: &[u8]) -> String {
+    token.iter().map(|&byte| char_of(byte)).collect()
+}
+
 /// Appends the bytes that a token spells. False, with a part appended, if it has a character that
 /// is not of the alphabet.
 pub fn spell(token: &str, out: &mut Vec<u8>) -> bool {

@@ -888,10 +888,7 @@ mod tests {
         }
         let tokens = tokens.iter().map(|&token| {
             if byte_level {
-                token
-                    .iter()
-                    .map(|&byte| byte_alphabet::char_of(byte))
-                    .collect()
+                byte_alphabet::spelling(token)
             } else {
                 String::from_utf8(token.to_vec()).unwrap()
             }

@@ -467,12 +467,9 @@ pub fn write(parts: &Parts, model: &Model) -> Result<String, Error> {
 fn spelling(model: &Model, id: u32) -> Cow<'_, str> {
     let token = model.token(id);
     match model.kind {
-        Kind::Bytes if model.vocab.id(token) == Some(id) => Cow::Owned(
-            token
-                .iter()
-                .map(|&byte| byte_alphabet::char_of(byte))
-                .collect(),
-        ),
+        Kind::Bytes if model.vocab.id(token) == Some(id) => {
+            Cow::Owned(byte_alphabet::spelling(token))
+        }
         // What is not of the alphabet, or of characters, came as UTF-8.
         _ => String::from_utf8_lossy(token),
     }

@@ -1433,7 +1433,7 @@ mod tests {
             let spell = |range: &Range<usize>| -> String {
                 let piece = &text.as_bytes()[range.clone()];
                 if pretokenizer.is_byte_level() {
-                    return piece.iter().map(|&byte| byte_alphabet::char_of(byte)).collect();
+                    return byte_alphabet::spelling(piece);
                 }
                 String::from_utf8(piece.to_vec()).unwrap()
             };

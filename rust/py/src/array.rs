@@ -6,6 +6,7 @@ use numpy::{
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
+use serde_json::Value;
 
 use crate::error::raise;
 
@@ -21,6 +22,15 @@ pub fn text<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
             object.get_type().name()?
         )))
     }
+}
+
+/// A component of a file, from its JSON.
+///
+/// # Errors
+/// `VocabError` for text that is no JSON.
+pub fn component(py: Python<'_>, json: &str) -> PyResult<Value> {
+    serde_json::from_str(json)
+        .map_err(|error| raise(py, "VocabError", format!("a component is no JSON: {error}")))
 }
 
 /// Ids, read from the array where it is one of unsigned 32-bit integers without gaps.

@@ -15,13 +15,13 @@ use tokseam_triadic::recipe::Scheme;
 
 use crate::array::{self, Ids, Ragged, Spans};
 use crate::error::{OrRaise, exception};
-use crate::signal::Signals;
+use crate::signal::interruptible;
 use crate::triadic;
 
 /// A tokenizer.
 #[pyclass(frozen, module = "tokseam._native")]
 pub struct Tokenizer {
-    pub(crate) inner: Arc<tokenizer::Tokenizer>,
+    inner: Arc<tokenizer::Tokenizer>,
     /// The triads of a file that has them.
     scheme: Option<Scheme>,
 }
@@ -73,20 +73,6 @@ type Masks<'py> = (Bound<'py, PyArray1<bool>>, Bound<'py, PyArray1<bool>>);
 
 /// A token and its id.
 type Rank<'py> = (Bound<'py, PyBytes>, Bound<'py, PyAny>);
-
-/// Runs `work` without the interpreter; `work` gets a tick that looks for signals, and returns
-/// `None` when the tick stopped it.
-fn interruptible<T: Send, E: Send>(
-    py: Python<'_>,
-    work: impl FnOnce(&mut dyn FnMut() -> bool) -> Result<Option<T>, E> + Send,
-) -> PyResult<Result<T, E>> {
-    let mut signals = Signals::new();
-    match py.detach(|| work(&mut || signals.tick())) {
-        Ok(Some(value)) => Ok(Ok(value)),
-        Ok(None) => Err(signals.into_error()),
-        Err(error) => Ok(Err(error)),
-    }
-}
 
 #[pymethods]
 impl Tokenizer {
@@ -401,7 +387,7 @@ impl Tokenizer {
 
 impl Tokenizer {
     /// The tokenizer itself.
-    pub fn inner(&self) -> &tokenizer::Tokenizer {
+    pub fn inner(&self) -> &Arc<tokenizer::Tokenizer> {
         &self.inner
     }
 

@@ -9,27 +9,23 @@ use pyo3::prelude::*;
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Looks for signals now and then; keeps the exception that one raised.
-pub struct Signals {
+struct Signals {
     last: Instant,
     raised: Option<PyErr>,
 }
 
 impl Signals {
     /// Starts the clock.
-    pub fn new() -> Self {
+    fn new() -> Self {
         Self {
             last: Instant::now(),
             raised: None,
         }
     }
 
-    /// False once a signal handler has raised. May be called without the interpreter.
-    pub fn tick(&mut self) -> bool {
-        self.tick_with(|_| Ok(()))
-    }
-
-    /// [`Signals::tick`], with a call into Python each time that signals are looked for.
-    pub fn tick_with(&mut self, call: impl FnOnce(Python<'_>) -> PyResult<()>) -> bool {
+    /// False once a signal handler, or `call`, has raised; `call` is made each time that signals
+    /// are looked for. May be called without the interpreter.
+    fn tick(&mut self, call: impl FnOnce(Python<'_>) -> PyResult<()>) -> bool {
         if self.raised.is_none() && self.last.elapsed() >= INTERVAL {
             let checked = Python::attach(|py| py.check_signals().and_then(|()| call(py)));
             self.raised = checked.err();
@@ -39,8 +35,31 @@ impl Signals {
     }
 
     /// The exception of work that was stopped.
-    pub fn into_error(self) -> PyErr {
+    fn into_error(self) -> PyErr {
         self.raised
             .unwrap_or_else(|| PyKeyboardInterrupt::new_err(()))
+    }
+}
+
+/// Runs `work` without the interpreter; `work` gets a tick that looks for signals, and returns
+/// `None` when the tick stopped it.
+pub fn interruptible<T: Send, E: Send>(
+    py: Python<'_>,
+    work: impl FnOnce(&mut dyn FnMut() -> bool) -> Result<Option<T>, E> + Send,
+) -> PyResult<Result<T, E>> {
+    interruptible_with(py, |_, ()| Ok(()), |tick| work(&mut || tick(())))
+}
+
+/// [`interruptible`], where each tick has a value, and `show` gets the latest one now and then.
+pub fn interruptible_with<V, T: Send, E: Send>(
+    py: Python<'_>,
+    show: impl Fn(Python<'_>, V) -> PyResult<()> + Sync,
+    work: impl FnOnce(&mut dyn FnMut(V) -> bool) -> Result<Option<T>, E> + Send,
+) -> PyResult<Result<T, E>> {
+    let mut signals = Signals::new();
+    match py.detach(|| work(&mut |value| signals.tick(|py| show(py, value)))) {
+        Ok(Some(value)) => Ok(Ok(value)),
+        Ok(None) => Err(signals.into_error()),
+        Err(error) => Ok(Err(error)),
     }
 }

@@ -5,24 +5,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use serde_json::Value;
 use tokseam_superbpe::constraints::Constraints;
 use tokseam_superbpe::file::{self, MergeIds};
 use tokseam_superbpe::pairs::{self, Start};
-use tokseam_superbpe::pretokens::{self, Spill, Spilled};
+use tokseam_superbpe::pretokens;
 use tokseam_superbpe::scheme::{Scheme, isolated};
 use tokseam_superbpe::stage::{self, Learned, Settings, Stop};
 use tokseam_superbpe::tally::Tally;
-use tokseam_superbpe::{Error, runs};
+use tokseam_superbpe::{Error, Spill, Spilled, Totals, runs};
 
 use crate::array;
 use crate::bpe::Tokenizer;
 use crate::error::OrRaise;
-use crate::signal::Signals;
-
-fn component(text: &str) -> PyResult<Value> {
-    serde_json::from_str(text).map_err(|error| PyValueError::new_err(error.to_string()))
-}
+use crate::signal::{interruptible, interruptible_with};
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -46,13 +41,10 @@ fn update<C: Send>(
         .iter()
         .map(array::text)
         .collect::<PyResult<Vec<_>>>()?;
-    let mut signals = Signals::new();
-    let done = py.detach(|| count(&mut lock(counts), &texts, &mut || signals.tick()));
-    if done.or_raise(py)? {
-        Ok(())
-    } else {
-        Err(signals.into_error())
-    }
+    interruptible(py, |tick| {
+        count(&mut lock(counts), &texts, tick).map(|done| done.then_some(()))
+    })?
+    .or_raise(py)
 }
 
 /// Items, ends and counts of a tally.
@@ -110,7 +102,8 @@ pub struct PretokenCounts {
 impl PretokenCounts {
     #[new]
     fn new(py: Python<'_>, pre_tokenizer: &str, limits: Option<(u64, usize)>) -> PyResult<Self> {
-        let inner = pretokens::PretokenCounts::new(&component(pre_tokenizer)?, spill(limits));
+        let inner =
+            pretokens::PretokenCounts::new(&array::component(py, pre_tokenizer)?, spill(limits));
         Ok(Self {
             inner: Mutex::new(inner.or_raise(py)?),
         })
@@ -155,15 +148,20 @@ impl PretokenCounts {
             Ok(())
         })?;
         let (texts, bytes, entries, count) = totals;
-        inner.add_totals(texts, bytes, Spilled { entries, count });
+        let totals = Totals {
+            texts,
+            bytes,
+            tokens: 0,
+        };
+        inner.add_totals(totals, Spilled { entries, count });
         Ok(())
     }
 
     /// Texts, bytes, entries dropped, their count.
     fn totals(&self) -> (u64, u64, u64, u64) {
         let inner = lock(&self.inner);
-        let spilled = inner.spilled();
-        (inner.texts(), inner.bytes(), spilled.entries, spilled.count)
+        let (totals, spilled) = (inner.totals(), inner.spilled());
+        (totals.texts, totals.bytes, spilled.entries, spilled.count)
     }
 
     /// The bytes that came.
@@ -198,8 +196,8 @@ impl PairCounts {
         pre_tokenizer: &str,
         limits: Option<(u64, usize)>,
     ) -> PyResult<Self> {
-        let component = component(pre_tokenizer)?;
-        let base = tokenizer.inner.clone();
+        let component = array::component(py, pre_tokenizer)?;
+        let base = tokenizer.inner().clone();
         let start = py.detach(|| Start::new(base, &component)).or_raise(py)?;
         Ok(Self {
             inner: Mutex::new(pairs::PairCounts::new(start, spill(limits))),
@@ -255,21 +253,26 @@ impl PairCounts {
         }
         let mut inner = lock(&self.inner);
         for ((&left, &right), &count) in left.iter().zip(right).zip(counts) {
-            inner.add_pair(left, right, count);
+            inner.add(left, right, count);
         }
         let (texts, bytes, tokens, entries, count) = totals;
-        inner.add_totals(texts, bytes, tokens, Spilled { entries, count });
+        let totals = Totals {
+            texts,
+            bytes,
+            tokens,
+        };
+        inner.add_totals(totals, Spilled { entries, count });
         Ok(())
     }
 
     /// Texts, bytes, tokens, entries dropped, their count.
     fn totals(&self) -> (u64, u64, u64, u64, u64) {
         let inner = lock(&self.inner);
-        let spilled = inner.spilled();
+        let (totals, spilled) = (inner.totals(), inner.spilled());
         (
-            inner.texts(),
-            inner.bytes(),
-            inner.tokens(),
+            totals.texts,
+            totals.bytes,
+            totals.tokens,
             spilled.entries,
             spilled.count,
         )
@@ -318,8 +321,8 @@ impl RunCounts {
         pre_tokenizer: &str,
         barrier: u64,
     ) -> PyResult<Self> {
-        let component = component(pre_tokenizer)?;
-        let base = tokenizer.inner.clone();
+        let component = array::component(py, pre_tokenizer)?;
+        let base = tokenizer.inner().clone();
         let start = py.detach(|| Start::new(base, &component)).or_raise(py)?;
         Ok(Self {
             inner: Mutex::new(runs::RunCounts::gathered(start, barrier)),
@@ -364,14 +367,18 @@ impl RunCounts {
             inner.add(run, count)
         })?;
         let (texts, bytes, tokens) = totals;
-        inner.add_totals(texts, bytes, tokens);
+        inner.add_totals(Totals {
+            texts,
+            bytes,
+            tokens,
+        });
         Ok(())
     }
 
     /// Texts, bytes, tokens.
     fn totals(&self) -> (u64, u64, u64) {
-        let inner = lock(&self.inner);
-        (inner.texts(), inner.bytes(), inner.tokens())
+        let totals = lock(&self.inner).totals();
+        (totals.texts, totals.bytes, totals.tokens)
     }
 
     /// Pairs below this count were cut.
@@ -433,19 +440,12 @@ fn run<'py>(
     work: impl FnOnce(&mut dyn FnMut(usize) -> bool) -> Result<Option<Learned>, Error> + Send,
 ) -> PyResult<Stage<'py>> {
     let progress = (!progress.is_none()).then(|| progress.clone().unbind());
-    let mut signals = Signals::new();
-    let learned = py.detach(|| {
-        work(&mut |size| {
-            signals.tick_with(|py| match &progress {
-                Some(call) => call.call1(py, (size,)).map(drop),
-                None => Ok(()),
-            })
-        })
-    });
-    match learned.or_raise(py)? {
-        Some(learned) => Ok(arrays(py, &learned)),
-        None => Err(signals.into_error()),
-    }
+    let show = |py: Python<'_>, size| match &progress {
+        Some(call) => call.call1(py, (size,)).map(drop),
+        None => Ok(()),
+    };
+    let learned = interruptible_with(py, show, work)?.or_raise(py)?;
+    Ok(arrays(py, &learned))
 }
 
 /// The first stage.
@@ -531,7 +531,7 @@ pub fn plain_json(
     result: PyReadonlyArray1<'_, u32>,
     pre_tokenizer: &str,
 ) -> PyResult<String> {
-    let component = component(pre_tokenizer)?;
+    let component = array::component(py, pre_tokenizer)?;
     let merges = merges(&left, &right, &result)?;
     py.detach(|| file::plain(&special_tokens, &alphabet, &merges, &component))
         .or_raise(py)
@@ -547,9 +547,9 @@ pub fn extended_json(
     result: PyReadonlyArray1<'_, u32>,
     pre_tokenizer: &str,
 ) -> PyResult<String> {
-    let component = component(pre_tokenizer)?;
+    let component = array::component(py, pre_tokenizer)?;
     let merges = merges(&left, &right, &result)?;
-    py.detach(|| file::extended(&tokenizer.inner, &merges, &component))
+    py.detach(|| file::extended(tokenizer.inner(), &merges, &component))
         .or_raise(py)
 }
 

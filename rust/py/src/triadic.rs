@@ -201,11 +201,7 @@ impl Rules {
         decoder: &str,
         markers_apart: bool,
     ) -> PyResult<(String, String, String)> {
-        let parse = |json: &str| {
-            serde_json::from_str(json).map_err(|error| {
-                raise(py, "VocabError", format!("a component is no JSON: {error}"))
-            })
-        };
+        let parse = |json| array::component(py, json);
         let base = Components {
             normalizer: parse(normalizer)?,
             pre_tokenizer: parse(pre_tokenizer)?,

@@ -6,17 +6,13 @@
 
 use serde_json::{Map, Value, json};
 use tokseam_bpe::Tokenizer;
-use tokseam_bpe::byte_alphabet::char_of;
+use tokseam_bpe::byte_alphabet::spelling;
 
 use crate::Error;
 use crate::tokens::Tokens;
 
 /// A merge by ids: left, right, result.
 pub type MergeIds = (u32, u32, u32);
-
-fn spelled(token: &[u8]) -> String {
-    token.iter().map(|&byte| char_of(byte)).collect()
-}
 
 fn added(content: &str, id: u32) -> Value {
     json!({
@@ -41,16 +37,14 @@ pub fn plain(
     component: &Value,
 ) -> Result<String, Error> {
     let mut tokens = Tokens::new(specials, alphabet)?;
-    let first = tokens.len();
-    let (rows, _) = apply(&mut tokens, merges)?;
+    let rows = apply(&mut tokens, merges)?;
     let mut vocab = Map::new();
     for (id, special) in specials.iter().enumerate() {
         vocab.insert(special.clone(), id.into());
     }
     for id in specials.len()..tokens.len() {
-        vocab.insert(spelled(tokens.get(id as u32)), id.into());
+        vocab.insert(spelling(tokens.get(id as u32)), id.into());
     }
-    debug_assert!(tokens.len() <= first + merges.len());
     let file = json!({
         "version": "1.0",
         "truncation": null,
@@ -84,7 +78,7 @@ pub fn plain(
 pub fn extended(base: &Tokenizer, merges: &[MergeIds], component: &Value) -> Result<String, Error> {
     let mut tokens = Tokens::of(base)?;
     let first = tokens.len();
-    let (rows, _) = apply(&mut tokens, merges)?;
+    let rows = apply(&mut tokens, merges)?;
     let mut file: Value = serde_json::from_str(&base.to_json()?)
         .map_err(|error| Error::Train(format!("the tokenizer cannot be read back: {error}")))?;
     file["pre_tokenizer"] = component.clone();
@@ -96,7 +90,7 @@ pub fn extended(base: &Tokenizer, merges: &[MergeIds], component: &Value) -> Res
                 .or_insert(token.id.into());
         }
         for id in first..tokens.len() {
-            vocab.insert(spelled(tokens.get(id as u32)), id.into());
+            vocab.insert(spelling(tokens.get(id as u32)), id.into());
         }
     }
     if let Some(list) = file["model"]["merges"].as_array_mut() {
@@ -105,10 +99,9 @@ pub fn extended(base: &Tokenizer, merges: &[MergeIds], component: &Value) -> Res
     Ok(file.to_string())
 }
 
-/// Adds the results of merges to the tokens; returns the rows of the file and the new ids.
-fn apply(tokens: &mut Tokens, merges: &[MergeIds]) -> Result<(Vec<Value>, Vec<u32>), Error> {
+/// Adds the results of merges to the tokens; returns the rows of the file.
+fn apply(tokens: &mut Tokens, merges: &[MergeIds]) -> Result<Vec<Value>, Error> {
     let mut rows = Vec::with_capacity(merges.len());
-    let mut ids = Vec::new();
     for &(left, right, result) in merges {
         let [one, two] = [left, right].map(|id| tokens.get(id).to_vec());
         if one.is_empty() || two.is_empty() || result as usize > tokens.len() {
@@ -116,10 +109,10 @@ fn apply(tokens: &mut Tokens, merges: &[MergeIds]) -> Result<(Vec<Value>, Vec<u3
                 "the merge ({left}, {right}) -> {result} is of tokens that are not there yet"
             )));
         }
-        rows.push(json!([spelled(&one), spelled(&two)]));
+        rows.push(json!([spelling(&one), spelling(&two)]));
         if result as usize == tokens.len() {
-            ids.push(tokens.push([one, two].concat()));
+            tokens.push([one, two].concat());
         }
     }
-    Ok((rows, ids))
+    Ok(rows)
 }

@@ -34,3 +34,4 @@ mod workers;
 mod tests;
 
 pub use error::Error;
+pub use workers::{Spill, Spilled, Totals};

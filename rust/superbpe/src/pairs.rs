@@ -11,17 +11,15 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 use tokseam_bpe::Tokenizer;
 
-use crate::Error;
-use crate::pretokens::{Spill, Spilled, byte_level};
-use crate::tokens::Tokens;
-use crate::workers::{self, Text};
+use crate::pretokens::byte_level;
+use crate::workers::{Count, Spill, Spilled, Totals, Workers};
+use crate::{Error, file};
 
 /// What a text is encoded with before the second stage.
 #[derive(Clone)]
 pub struct Start {
     tokenizer: Arc<Tokenizer>,
     base: Arc<Tokenizer>,
-    component: Value,
     fingerprint: u64,
 }
 
@@ -33,12 +31,7 @@ impl Start {
     /// for a component that is not supported.
     pub fn new(base: Arc<Tokenizer>, component: &Value) -> Result<Self, Error> {
         byte_level(component)?;
-        Tokens::of(&base)?;
-        let mut file: Value = serde_json::from_str(&base.to_json()?)
-            .map_err(|error| Error::Train(format!("the tokenizer cannot be read back: {error}")))?;
-        file["pre_tokenizer"] = component.clone();
-        file["model"]["ignore_merges"] = Value::Bool(false);
-        let json = file.to_string();
+        let json = file::extended(&base, &[], component)?;
         // FNV-1a: it only has to tell runs apart.
         let fingerprint = json.bytes().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
@@ -46,7 +39,6 @@ impl Start {
         Ok(Self {
             tokenizer: Arc::new(Tokenizer::from_json(json.as_bytes())?),
             base,
-            component: component.clone(),
             fingerprint,
         })
     }
@@ -63,12 +55,6 @@ impl Start {
         &self.tokenizer
     }
 
-    /// The pre-tokenizer of the second stage.
-    #[must_use]
-    pub fn component(&self) -> &Value {
-        &self.component
-    }
-
     /// The same for the same tokenizer and pre-tokenizer.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
@@ -79,13 +65,13 @@ impl Start {
     ///
     /// # Errors
     /// [`Error::Train`] if not.
-    pub(crate) fn check(&self, fingerprint: u64) -> Result<(), Error> {
-        if self.fingerprint == fingerprint {
+    pub(crate) fn check(&self, other: &Self) -> Result<(), Error> {
+        if self.fingerprint == other.fingerprint {
             return Ok(());
         }
         Err(Error::Train(format!(
-            "these counts ({fingerprint:016x}) are of another tokenizer or scheme than this one ({:016x}); count the text again",
-            self.fingerprint
+            "these counts ({:016x}) are of another tokenizer or scheme than this one ({:016x}); count the text again",
+            other.fingerprint, self.fingerprint
         )))
     }
 }
@@ -93,20 +79,19 @@ impl Start {
 /// A buffer of one encoded text.
 #[derive(Default)]
 pub(crate) struct Encoded {
-    pub ids: Vec<u32>,
-    pub starts: Vec<usize>,
+    ids: Vec<u32>,
+    starts: Vec<usize>,
 }
 
 impl Encoded {
-    /// Encodes a text.
-    pub fn encode(&mut self, start: &Start, text: Text) -> Result<(), Error> {
-        workers::check(text)?;
+    /// Encodes a text; returns its number of tokens.
+    pub fn encode(&mut self, start: &Start, text: &[u8]) -> Result<u64, Error> {
         self.ids.clear();
         self.starts.clear();
         start
             .tokenizer
-            .encode_pretokens(text.1, &mut self.ids, &mut self.starts, &mut || true)?;
-        Ok(())
+            .encode_pretokens(text, &mut self.ids, &mut self.starts, &mut || true)?;
+        Ok(self.ids.len() as u64)
     }
 
     /// The tokens of each segment.
@@ -122,23 +107,16 @@ impl Encoded {
 /// Counted pairs. See the module.
 pub struct PairCounts {
     start: Start,
-    workers: Vec<Worker>,
-    spill: Option<Spill>,
-    spilled: Spilled,
-    texts: u64,
-    bytes: u64,
-    tokens: u64,
+    workers: Workers<Pairs>,
 }
 
+/// The pairs of one thread.
 #[derive(Default)]
-struct Worker {
-    pairs: FxHashMap<u64, u64>,
+struct Pairs {
+    counts: FxHashMap<u64, u64>,
     /// Which ids came at all.
     seen: Vec<bool>,
     encoded: Encoded,
-    texts: u64,
-    bytes: u64,
-    tokens: u64,
 }
 
 /// A pair as one number.
@@ -153,12 +131,7 @@ impl PairCounts {
     pub fn new(start: Start, spill: Option<Spill>) -> Self {
         Self {
             start,
-            workers: vec![Worker::default()],
-            spill,
-            spilled: Spilled::default(),
-            texts: 0,
-            bytes: 0,
-            tokens: 0,
+            workers: Workers::new(spill),
         }
     }
 
@@ -174,37 +147,9 @@ impl PairCounts {
         threads: usize,
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Error> {
-        while self.workers.len() < threads.max(1) {
-            self.workers.push(Worker::default());
-        }
-        let Self { start, workers, .. } = self;
-        let count = |worker: &mut Worker, text: Text| worker.count(start, text);
-        let done = workers::share(&mut workers[..threads.max(1)], texts, lines, count, tick)?;
-        for worker in &mut self.workers {
-            self.texts += std::mem::take(&mut worker.texts);
-            self.bytes += std::mem::take(&mut worker.bytes);
-            self.tokens += std::mem::take(&mut worker.tokens);
-        }
-        if let Some(spill) = self.spill
-            && self
-                .workers
-                .iter()
-                .map(|worker| worker.pairs.len())
-                .sum::<usize>()
-                > spill.max_entries
-        {
-            self.gather();
-            let spilled = &mut self.spilled;
-            self.workers[0].pairs.retain(|_, &mut count| {
-                let is_kept = count >= spill.min_count;
-                if !is_kept {
-                    spilled.entries += 1;
-                    spilled.count += count;
-                }
-                is_kept
-            });
-        }
-        Ok(done)
+        let start = &self.start;
+        let count = |pairs: &mut Pairs, text: &[u8]| pairs.count(start, text);
+        self.workers.update(texts, lines, threads, count, tick)
     }
 
     /// Adds other counts to these.
@@ -212,55 +157,25 @@ impl PairCounts {
     /// # Errors
     /// [`Error::Train`] if they are of another tokenizer or scheme.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
-        self.start.check(other.start.fingerprint)?;
-        for worker in &other.workers {
-            for (&pair, &count) in &worker.pairs {
-                self.add(pair, count);
-            }
-        }
-        self.add_totals(other.texts, other.bytes, other.tokens, other.spilled);
+        self.start.check(&other.start)?;
+        self.workers.merge(&other.workers);
         Ok(())
     }
 
-    fn add(&mut self, pair: u64, count: u64) {
-        let slot = self.workers[0].pairs.entry(pair).or_default();
-        *slot = slot.saturating_add(count);
-    }
-
     /// Adds a pair, as counted elsewhere.
-    pub fn add_pair(&mut self, left: u32, right: u32, count: u64) {
-        self.add(key(left, right), count);
+    pub fn add(&mut self, left: u32, right: u32, count: u64) {
+        self.workers.gather().add(key(left, right), count);
     }
 
     /// Adds to the totals, as counted elsewhere.
-    pub fn add_totals(&mut self, texts: u64, bytes: u64, tokens: u64, spilled: Spilled) {
-        self.texts += texts;
-        self.bytes += bytes;
-        self.tokens += tokens;
-        self.spilled.entries += spilled.entries;
-        self.spilled.count += spilled.count;
-    }
-
-    fn gather(&mut self) -> &FxHashMap<u64, u64> {
-        for worker in self.workers.split_off(1) {
-            for (pair, count) in worker.pairs {
-                self.add(pair, count);
-            }
-            self.workers[0].see(
-                worker
-                    .seen
-                    .iter()
-                    .zip(0..)
-                    .filter_map(|(&is_seen, id)| is_seen.then_some(id)),
-            );
-        }
-        &self.workers[0].pairs
+    pub fn add_totals(&mut self, totals: Totals, spilled: Spilled) {
+        self.workers.add_totals(totals, spilled);
     }
 
     /// The pairs with their counts, in the order of ids.
     pub fn sorted(&mut self) -> Vec<(u32, u32, u64)> {
-        let mut pairs: Vec<_> = self
-            .gather()
+        let counts = &self.workers.gather().counts;
+        let mut pairs: Vec<_> = counts
             .iter()
             .map(|(&pair, &count)| ((pair >> 32) as u32, pair as u32, count))
             .collect();
@@ -269,25 +184,22 @@ impl PairCounts {
     }
 
     /// The ids that came, alone in a segment too; only of texts that were counted here.
-    #[must_use]
-    pub fn seen(&self) -> Vec<u32> {
-        let size = self.start.tokenizer.vocab_size() as u32;
-        let is_seen = |id: u32| {
-            let has = |worker: &Worker| worker.seen.get(id as usize).copied().unwrap_or(false);
-            self.workers.iter().any(has)
-        };
-        (0..size).filter(|&id| is_seen(id)).collect()
+    pub fn seen(&mut self) -> Vec<u32> {
+        let seen = &self.workers.gather().seen;
+        let ids = seen.iter().zip(0..);
+        ids.filter_map(|(&is_seen, id)| is_seen.then_some(id))
+            .collect()
     }
 
     /// The number of distinct pairs.
     pub fn count_distinct(&mut self) -> usize {
-        self.gather().len()
+        self.workers.gather().entries()
     }
 
     /// The pairs that came at least `barrier` times.
     pub fn frequent(&mut self, barrier: u64) -> FxHashSet<u64> {
-        self.gather()
-            .iter()
+        let counts = self.workers.gather().counts.iter();
+        counts
             .filter(|&(_, &count)| count >= barrier)
             .map(|(&pair, _)| pair)
             .collect()
@@ -296,7 +208,7 @@ impl PairCounts {
     /// A guess of the count of the last of `merges` merges: a share of the count of the pair of
     /// that rank. A guess too high costs another pass, one too low memory; neither an error.
     pub fn guess_barrier(&mut self, merges: usize) -> u64 {
-        let mut counts: Vec<u64> = self.gather().values().copied().collect();
+        let mut counts: Vec<u64> = self.workers.gather().counts.values().copied().collect();
         if merges == 0 || merges >= counts.len() {
             return 1;
         }
@@ -310,58 +222,77 @@ impl PairCounts {
         &self.start
     }
 
-    /// Texts counted.
+    /// How much was counted.
     #[must_use]
-    pub fn texts(&self) -> u64 {
-        self.texts
-    }
-
-    /// Bytes of text counted.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Tokens of the text.
-    #[must_use]
-    pub fn tokens(&self) -> u64 {
-        self.tokens
+    pub fn totals(&self) -> Totals {
+        self.workers.totals()
     }
 
     /// What was dropped.
     #[must_use]
     pub fn spilled(&self) -> Spilled {
-        self.spilled
+        self.workers.spilled()
     }
 }
 
 /// The count of the n-th pair of the start over that of the n-th merge, and some room.
 const GUESS: u64 = 2;
 
-impl Worker {
-    fn see(&mut self, ids: impl Iterator<Item = u32>) {
-        for id in ids {
-            let id = id as usize;
-            if id >= self.seen.len() {
-                self.seen.resize(id + 1, false);
-            }
-            self.seen[id] = true;
+impl Count for Pairs {
+    fn absorb(&mut self, other: &Self) {
+        for (&pair, &count) in &other.counts {
+            self.add(pair, count);
+        }
+        for (id, _) in other
+            .seen
+            .iter()
+            .enumerate()
+            .filter(|(_, is_seen)| **is_seen)
+        {
+            see(&mut self.seen, id);
         }
     }
 
-    fn count(&mut self, start: &Start, text: Text) -> Result<(), Error> {
-        self.encoded.encode(start, text)?;
-        let ids = std::mem::take(&mut self.encoded.ids);
-        self.see(ids.iter().copied());
-        self.encoded.ids = ids;
+    fn entries(&self) -> usize {
+        self.counts.len()
+    }
+
+    fn drop_below(&mut self, least: u64) -> Spilled {
+        let mut spilled = Spilled::default();
+        self.counts.retain(|_, &mut count| {
+            let is_kept = count >= least;
+            if !is_kept {
+                spilled += Spilled { entries: 1, count };
+            }
+            is_kept
+        });
+        spilled
+    }
+}
+
+impl Pairs {
+    fn add(&mut self, pair: u64, count: u64) {
+        let slot = self.counts.entry(pair).or_default();
+        *slot = slot.saturating_add(count);
+    }
+
+    fn count(&mut self, start: &Start, text: &[u8]) -> Result<u64, Error> {
+        let tokens = self.encoded.encode(start, text)?;
+        for &id in &self.encoded.ids {
+            see(&mut self.seen, id as usize);
+        }
         for segment in self.encoded.segments() {
             for pair in segment.windows(2) {
-                *self.pairs.entry(key(pair[0], pair[1])).or_default() += 1;
+                *self.counts.entry(key(pair[0], pair[1])).or_default() += 1;
             }
         }
-        self.texts += 1;
-        self.bytes += text.1.len() as u64;
-        self.tokens += self.encoded.ids.len() as u64;
-        Ok(())
+        Ok(tokens)
     }
+}
+
+fn see(seen: &mut Vec<bool>, id: usize) {
+    if id >= seen.len() {
+        seen.resize(id + 1, false);
+    }
+    seen[id] = true;
 }

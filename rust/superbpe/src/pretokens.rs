@@ -9,43 +9,20 @@ use tokseam_bpe::pretokenizer::Pretokenizer;
 
 use crate::Error;
 use crate::tally::Tally;
-use crate::workers::{self, Text};
-
-/// What was left out on purpose, to save memory.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Spilled {
-    /// Entries dropped.
-    pub entries: u64,
-    /// The sum of their counts.
-    pub count: u64,
-}
-
-/// When entries are dropped to save memory. Then a count is no longer exact, and says so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spill {
-    /// Entries that came less often than this are dropped ...
-    pub min_count: u64,
-    /// ... whenever there are more entries than this.
-    pub max_entries: usize,
-}
+use crate::workers::{Count, Spill, Spilled, Totals, Workers};
 
 /// Counted words. See the module.
 pub struct PretokenCounts {
     pretokenizer: Pretokenizer,
     component: Value,
-    workers: Vec<Worker>,
-    spill: Option<Spill>,
-    spilled: Spilled,
-    texts: u64,
-    bytes: u64,
+    workers: Workers<Words>,
 }
 
+/// The words of one thread.
 #[derive(Default)]
-struct Worker {
+struct Words {
     tally: Tally<u8>,
     cuts: Vec<u64>,
-    texts: u64,
-    bytes: u64,
 }
 
 impl PretokenCounts {
@@ -58,11 +35,7 @@ impl PretokenCounts {
         Ok(Self {
             pretokenizer: byte_level(component)?,
             component: component.clone(),
-            workers: vec![Worker::default()],
-            spill,
-            spilled: Spilled::default(),
-            texts: 0,
-            bytes: 0,
+            workers: Workers::new(spill),
         })
     }
 
@@ -78,34 +51,9 @@ impl PretokenCounts {
         threads: usize,
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Error> {
-        while self.workers.len() < threads.max(1) {
-            self.workers.push(Worker::default());
-        }
-        let Self {
-            pretokenizer,
-            workers,
-            ..
-        } = self;
-        let count = |worker: &mut Worker, text: Text| worker.count(pretokenizer, text);
-        let done = workers::share(&mut workers[..threads.max(1)], texts, lines, count, tick)?;
-        for worker in &mut self.workers {
-            self.texts += std::mem::take(&mut worker.texts);
-            self.bytes += std::mem::take(&mut worker.bytes);
-        }
-        if let Some(spill) = self.spill
-            && self
-                .workers
-                .iter()
-                .map(|worker| worker.tally.len())
-                .sum::<usize>()
-                > spill.max_entries
-        {
-            self.gather();
-            let (entries, count) = self.workers[0].tally.drop_below(spill.min_count);
-            self.spilled.entries += entries;
-            self.spilled.count += count;
-        }
-        Ok(done)
+        let pretokenizer = &self.pretokenizer;
+        let count = |words: &mut Words, text: &[u8]| words.count(pretokenizer, text);
+        self.workers.update(texts, lines, threads, count, tick)
     }
 
     /// Adds other counts to these.
@@ -118,67 +66,55 @@ impl PretokenCounts {
                 "these pretokens were cut by another pre-tokenizer; counts merge only within one scheme".into(),
             ));
         }
-        for worker in &other.workers {
-            self.workers[0].tally.merge(&worker.tally);
-        }
-        self.texts += other.texts;
-        self.bytes += other.bytes;
-        self.spilled.entries += other.spilled.entries;
-        self.spilled.count += other.spilled.count;
+        self.workers.merge(&other.workers);
         Ok(())
     }
 
     /// Adds a word, as counted elsewhere.
     pub fn add(&mut self, word: &[u8], count: u64) {
-        self.workers[0].tally.add(word, count);
+        self.workers.gather().tally.add(word, count);
     }
 
-    /// Adds to the numbers of texts and bytes, and to what was dropped, as counted elsewhere.
-    pub fn add_totals(&mut self, texts: u64, bytes: u64, spilled: Spilled) {
-        self.texts += texts;
-        self.bytes += bytes;
-        self.spilled.entries += spilled.entries;
-        self.spilled.count += spilled.count;
+    /// Adds to the totals, as counted elsewhere.
+    pub fn add_totals(&mut self, totals: Totals, spilled: Spilled) {
+        self.workers.add_totals(totals, spilled);
     }
 
     /// The words with their counts.
     pub fn gather(&mut self) -> &Tally<u8> {
-        let mut rest = self.workers.split_off(1).into_iter();
-        for worker in &mut rest {
-            self.workers[0].tally.merge(&worker.tally);
-        }
-        &self.workers[0].tally
+        &self.workers.gather().tally
     }
 
-    /// Texts counted.
+    /// How much was counted.
     #[must_use]
-    pub fn texts(&self) -> u64 {
-        self.texts
-    }
-
-    /// Bytes of text counted.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
+    pub fn totals(&self) -> Totals {
+        self.workers.totals()
     }
 
     /// What was dropped.
     #[must_use]
     pub fn spilled(&self) -> Spilled {
-        self.spilled
-    }
-
-    /// The pre-tokenizer.
-    #[must_use]
-    pub fn component(&self) -> &Value {
-        &self.component
+        self.workers.spilled()
     }
 }
 
-impl Worker {
-    fn count(&mut self, pretokenizer: &Pretokenizer, text: Text) -> Result<(), Error> {
-        workers::check(text)?;
-        let (_, text) = text;
+impl Count for Words {
+    fn absorb(&mut self, other: &Self) {
+        self.tally.merge(&other.tally);
+    }
+
+    fn entries(&self) -> usize {
+        self.tally.len()
+    }
+
+    fn drop_below(&mut self, least: u64) -> Spilled {
+        self.tally.drop_below(least)
+    }
+}
+
+impl Words {
+    /// Counts the words of a text. It has no tokens.
+    fn count(&mut self, pretokenizer: &Pretokenizer, text: &[u8]) -> Result<u64, Error> {
         if pretokenizer.cuts_only() {
             self.cuts.clear();
             self.cuts.resize(text.len() / 64 + 1, 0);
@@ -206,9 +142,7 @@ impl Worker {
                 }
             }
         }
-        self.texts += 1;
-        self.bytes += text.len() as u64;
-        Ok(())
+        Ok(0)
     }
 }
 

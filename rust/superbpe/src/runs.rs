@@ -17,7 +17,7 @@ use rustc_hash::FxHashSet;
 use crate::Error;
 use crate::pairs::{Encoded, PairCounts, Start, key};
 use crate::tally::Tally;
-use crate::workers::{self, Text};
+use crate::workers::{Count, Spilled, Totals, Workers};
 
 /// Counted runs. See the module.
 pub struct RunCounts {
@@ -25,19 +25,14 @@ pub struct RunCounts {
     barrier: u64,
     /// Pairs that are not cut; all if the barrier is one.
     frequent: FxHashSet<u64>,
-    workers: Vec<Worker>,
-    texts: u64,
-    bytes: u64,
-    tokens: u64,
+    workers: Workers<Runs>,
 }
 
+/// The runs of one thread.
 #[derive(Default)]
-struct Worker {
+struct Runs {
     tally: Tally<u32>,
     encoded: Encoded,
-    texts: u64,
-    bytes: u64,
-    tokens: u64,
 }
 
 impl RunCounts {
@@ -63,10 +58,7 @@ impl RunCounts {
             start,
             barrier: barrier.max(1),
             frequent,
-            workers: vec![Worker::default()],
-            texts: 0,
-            bytes: 0,
-            tokens: 0,
+            workers: Workers::new(None),
         }
     }
 
@@ -82,25 +74,15 @@ impl RunCounts {
         threads: usize,
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Error> {
-        while self.workers.len() < threads.max(1) {
-            self.workers.push(Worker::default());
-        }
         let Self {
             start,
             barrier,
             frequent,
             workers,
-            ..
         } = self;
         let joins = |left: u32, right: u32| *barrier <= 1 || frequent.contains(&key(left, right));
-        let count = |worker: &mut Worker, text: Text| worker.count(start, &joins, text);
-        let done = workers::share(&mut workers[..threads.max(1)], texts, lines, count, tick)?;
-        for worker in &mut self.workers {
-            self.texts += std::mem::take(&mut worker.texts);
-            self.bytes += std::mem::take(&mut worker.bytes);
-            self.tokens += std::mem::take(&mut worker.tokens);
-        }
-        Ok(done)
+        let count = |runs: &mut Runs, text: &[u8]| runs.count(start, &joins, text);
+        workers.update(texts, lines, threads, count, tick)
     }
 
     /// Adds other counts to these.
@@ -108,17 +90,14 @@ impl RunCounts {
     /// # Errors
     /// [`Error::Train`] if they are of another tokenizer, scheme or barrier.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
-        self.start.check(other.start.fingerprint())?;
+        self.start.check(&other.start)?;
         if self.barrier != other.barrier {
             return Err(Error::Train(format!(
                 "these runs were cut at barrier {}, those at {}; runs merge only at one barrier",
                 other.barrier, self.barrier
             )));
         }
-        for worker in &other.workers {
-            self.workers[0].tally.merge(&worker.tally);
-        }
-        self.add_totals(other.texts, other.bytes, other.tokens);
+        self.workers.merge(&other.workers);
         Ok(())
     }
 
@@ -134,23 +113,18 @@ impl RunCounts {
                 size.saturating_sub(1)
             )));
         }
-        self.workers[0].tally.add(run, count);
+        self.workers.gather().tally.add(run, count);
         Ok(())
     }
 
     /// Adds to the totals, as counted elsewhere.
-    pub fn add_totals(&mut self, texts: u64, bytes: u64, tokens: u64) {
-        self.texts += texts;
-        self.bytes += bytes;
-        self.tokens += tokens;
+    pub fn add_totals(&mut self, totals: Totals) {
+        self.workers.add_totals(totals, Spilled::default());
     }
 
     /// The runs with their counts.
     pub fn gather(&mut self) -> &Tally<u32> {
-        for worker in self.workers.split_off(1) {
-            self.workers[0].tally.merge(&worker.tally);
-        }
-        &self.workers[0].tally
+        &self.workers.gather().tally
     }
 
     /// Pairs below this count are cut.
@@ -165,33 +139,35 @@ impl RunCounts {
         &self.start
     }
 
-    /// Texts counted.
+    /// How much was counted; tokens of runs of one token are among them.
     #[must_use]
-    pub fn texts(&self) -> u64 {
-        self.texts
-    }
-
-    /// Bytes of text counted.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Tokens of the text, runs of one token included.
-    #[must_use]
-    pub fn tokens(&self) -> u64 {
-        self.tokens
+    pub fn totals(&self) -> Totals {
+        self.workers.totals()
     }
 }
 
-impl Worker {
+impl Count for Runs {
+    fn absorb(&mut self, other: &Self) {
+        self.tally.merge(&other.tally);
+    }
+
+    fn entries(&self) -> usize {
+        self.tally.len()
+    }
+
+    fn drop_below(&mut self, least: u64) -> Spilled {
+        self.tally.drop_below(least)
+    }
+}
+
+impl Runs {
     fn count(
         &mut self,
         start: &Start,
         joins: &impl Fn(u32, u32) -> bool,
-        text: Text,
-    ) -> Result<(), Error> {
-        self.encoded.encode(start, text)?;
+        text: &[u8],
+    ) -> Result<u64, Error> {
+        let tokens = self.encoded.encode(start, text)?;
         for segment in self.encoded.segments() {
             let mut from = 0;
             for to in 1..segment.len() {
@@ -206,9 +182,6 @@ impl Worker {
                 self.tally.add(&segment[from..], 1);
             }
         }
-        self.texts += 1;
-        self.bytes += text.1.len() as u64;
-        self.tokens += self.encoded.ids.len() as u64;
-        Ok(())
+        Ok(tokens)
     }
 }

@@ -153,13 +153,13 @@ pub fn extend(
 ) -> Result<Option<Learned>, Error> {
     let mut tokens = Tokens::of(runs.start().base())?;
     settings.check(tokens.len(), "those of the tokenizer")?;
-    if runs.tokens() == 0 {
+    if runs.totals().tokens == 0 {
         return Err(Error::Train(
             "there is no text to train on: the corpus is empty".into(),
         ));
     }
     let bar = runs.barrier();
-    let start = runs.tokens();
+    let start = runs.totals().tokens;
     let mut sequences = Sequences::default();
     for (run, count) in runs.gather().iter() {
         sequences.push(run.iter().copied(), count)?;

@@ -9,6 +9,8 @@ use std::hash::{BuildHasher, Hash};
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
+use crate::workers::Spilled;
+
 /// Counted sequences.
 #[derive(Clone, Debug)]
 pub struct Tally<T> {
@@ -76,21 +78,19 @@ impl<T: Copy + Eq + Hash> Tally<T> {
             .map(|((start, &end), &count)| (&self.items[start..end], count))
     }
 
-    /// Drops the sequences that came less often than `least`; returns how many there were and the
-    /// sum of their counts.
-    pub fn drop_below(&mut self, least: u64) -> (u64, u64) {
-        let (mut dropped, mut sum) = (0, 0);
+    /// Drops the sequences that came less often than `least`.
+    pub fn drop_below(&mut self, least: u64) -> Spilled {
+        let mut spilled = Spilled::default();
         let mut kept = Self::default();
         for (sequence, count) in self.iter() {
             if count < least {
-                dropped += 1;
-                sum += count;
+                spilled += Spilled { entries: 1, count };
             } else {
                 kept.add(sequence, count);
             }
         }
         *self = kept;
-        (dropped, sum)
+        spilled
     }
 
     /// The number of distinct sequences.

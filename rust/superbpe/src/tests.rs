@@ -64,7 +64,7 @@ fn runs(start: &Start, texts: &[&[u8]], barrier: u64, threads: usize) -> RunCoun
     assert!(pairs.update(texts, false, threads, &mut || true).unwrap());
     let mut runs = RunCounts::new(&mut pairs, barrier);
     assert!(runs.update(texts, false, threads, &mut || true).unwrap());
-    assert_eq!(runs.tokens(), pairs.tokens());
+    assert_eq!(runs.totals(), pairs.totals());
     runs
 }
 
@@ -188,7 +188,7 @@ proptest! {
         let sorted = |counts: &mut PretokenCounts| {
             let mut words: Vec<_> = counts.gather().iter().map(|(word, count)| (word.to_vec(), count)).collect();
             words.sort();
-            (words, counts.texts(), counts.bytes())
+            (words, counts.totals())
         };
         let mut whole = count(&scheme, &texts, 2);
         let mut parts = count(&scheme, two, 1);

@@ -1,6 +1,6 @@
 //! Texts handed out to threads that each count for themselves.
 //!
-//! Threads live as long as the call; the calling thread waits and ticks. A part of the work is
+//! All three counts are made so; they differ in what they do with a text. Threads live as long as the call; the calling thread waits and ticks. A part of the work is
 //! some hundred kilobytes: whole texts, or whole lines of a long one where lines are wanted.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ const PART: usize = 256 << 10;
 const TICK: Duration = Duration::from_millis(50);
 
 /// A text, and its index among those of the call.
-pub type Text<'t> = (usize, &'t [u8]);
+type Text<'t> = (usize, &'t [u8]);
 
 /// The texts, each line of them with its line end by itself where `lines` is set.
 fn cut<'t>(texts: &[&'t [u8]], lines: bool) -> Vec<Vec<Text<'t>>> {
@@ -55,7 +55,7 @@ fn cut<'t>(texts: &[&'t [u8]], lines: bool) -> Vec<Vec<Text<'t>>> {
 ///
 /// # Errors
 /// The first error, in the order of texts.
-pub fn share<W: Send>(
+fn share<W: Send>(
     workers: &mut [W],
     texts: &[&[u8]],
     lines: bool,
@@ -116,11 +116,167 @@ pub fn share<W: Send>(
     }
 }
 
+/// What one thread counts for itself.
+pub trait Count: Default + Send {
+    /// Adds the counts of another.
+    fn absorb(&mut self, other: &Self);
+
+    /// The number of distinct entries.
+    fn entries(&self) -> usize;
+
+    /// Drops the entries that came less often than `least`.
+    fn drop_below(&mut self, least: u64) -> Spilled;
+}
+
+/// How much was counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Texts.
+    pub texts: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Their tokens; 0 where texts are not encoded.
+    pub tokens: u64,
+}
+
+/// What was left out on purpose, to save memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spilled {
+    /// Entries dropped.
+    pub entries: u64,
+    /// The sum of their counts.
+    pub count: u64,
+}
+
+/// When entries are dropped to save memory. Then a count is no longer exact, and says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spill {
+    /// Entries that came less often than this are dropped ...
+    pub min_count: u64,
+    /// ... whenever there are more entries than this.
+    pub max_entries: usize,
+}
+
+impl std::ops::AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.texts += other.texts;
+        self.bytes += other.bytes;
+        self.tokens += other.tokens;
+    }
+}
+
+impl std::ops::AddAssign for Spilled {
+    fn add_assign(&mut self, other: Self) {
+        self.entries += other.entries;
+        self.count += other.count;
+    }
+}
+
+/// Counts, one part a thread, and what all of them have read.
+pub struct Workers<C> {
+    /// At least one.
+    parts: Vec<(C, Totals)>,
+    totals: Totals,
+    spill: Option<Spill>,
+    spilled: Spilled,
+}
+
+impl<C: Count> Workers<C> {
+    /// Nothing counted yet.
+    pub fn new(spill: Option<Spill>) -> Self {
+        Self {
+            parts: vec![Default::default()],
+            totals: Totals::default(),
+            spill,
+            spilled: Spilled::default(),
+        }
+    }
+
+    /// Counts some texts on `threads` threads; `count` returns the tokens of its text. Returns
+    /// false if `tick` stopped the work.
+    ///
+    /// # Errors
+    /// [`Error::Train`] for a text that is not UTF-8, else the error of `count`.
+    pub fn update(
+        &mut self,
+        texts: &[&[u8]],
+        lines: bool,
+        threads: usize,
+        count: impl Fn(&mut C, &[u8]) -> Result<u64, Error> + Sync,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
+        let threads = threads.max(1);
+        while self.parts.len() < threads {
+            self.parts.push(Default::default());
+        }
+        let read = |(part, totals): &mut (C, Totals), text: Text| {
+            check(text)?;
+            let tokens = count(part, text.1)?;
+            *totals += Totals {
+                texts: 1,
+                bytes: text.1.len() as u64,
+                tokens,
+            };
+            Ok(())
+        };
+        let done = share(&mut self.parts[..threads], texts, lines, read, tick)?;
+        for (_, totals) in &mut self.parts {
+            self.totals += std::mem::take(totals);
+        }
+        if let Some(spill) = self.spill
+            && self
+                .parts
+                .iter()
+                .map(|(part, _)| part.entries())
+                .sum::<usize>()
+                > spill.max_entries
+        {
+            let spilled = self.gather().drop_below(spill.min_count);
+            self.spilled += spilled;
+        }
+        Ok(done)
+    }
+
+    /// All counts, in one part.
+    pub fn gather(&mut self) -> &mut C {
+        let rest = self.parts.split_off(1);
+        let whole = &mut self.parts[0].0;
+        for (part, _) in rest {
+            whole.absorb(&part);
+        }
+        whole
+    }
+
+    /// Adds other counts.
+    pub fn merge(&mut self, other: &Self) {
+        for (part, _) in &other.parts {
+            self.parts[0].0.absorb(part);
+        }
+        self.add_totals(other.totals, other.spilled);
+    }
+
+    /// Adds to the totals, as counted elsewhere.
+    pub fn add_totals(&mut self, totals: Totals, spilled: Spilled) {
+        self.totals += totals;
+        self.spilled += spilled;
+    }
+
+    /// How much was counted.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// What was dropped.
+    pub fn spilled(&self) -> Spilled {
+        self.spilled
+    }
+}
+
 /// A text as UTF-8.
 ///
 /// # Errors
 /// [`Error::Train`] that names the place of the first bad byte.
-pub fn check((index, text): Text) -> Result<(), Error> {
+fn check((index, text): Text) -> Result<(), Error> {
     match std::str::from_utf8(text) {
         Ok(_) => Ok(()),
         Err(error) => {

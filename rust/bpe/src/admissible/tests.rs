@@ -341,12 +341,7 @@ fn marks_behind_blanks() {
 
 #[test]
 fn cut_characters() {
-    let latin1 = |bytes: &[u8]| -> String {
-        bytes
-            .iter()
-            .map(|&byte| byte_alphabet::char_of(byte))
-            .collect()
-    };
+    let latin1 = byte_alphabet::spelling;
     // The bytes of each set spell no other characters.
     let two = ["é", "è", "a", " "];
     let three = ["丸", "a", " "];
