@@ -10,14 +10,12 @@ vocabulary. Time is `time.thread_time`.
 """
 
 import argparse
-import csv
-import datetime
 import random
 import statistics
 import time
 from typing import Any
 
-from encode import ROOT, cpu
+from encode import record
 from sources import corpora, ours
 
 from tokseam import VocabError
@@ -93,13 +91,7 @@ def main() -> None:
             print("  ".join(rows[0]))
         print("  ".join(f"{value:>{len(key)}}" for key, value in rows[-1].items()), flush=True)
     if not quick:
-        file = ROOT / "benches" / "results" / f"{datetime.date.today()}-{cpu()}-admissible.csv"
-        file.parent.mkdir(exist_ok=True)
-        with file.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, rows[0])
-            writer.writeheader()
-            writer.writerows(rows)
-        print(file.relative_to(ROOT))
+        record(rows, list(rows[0]), "admissible")
 
 
 if __name__ == "__main__":

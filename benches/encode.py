@@ -313,6 +313,18 @@ def cpu() -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
+def record(rows: list[dict[str, Any]], fields: Sequence[str], kind: str = "") -> None:
+    """Write rows to benches/results/<date>-<cpu>[-<kind>].csv."""
+    name = "-".join(part for part in (str(datetime.date.today()), cpu(), kind) if part)
+    file = ROOT / "benches" / "results" / f"{name}.csv"
+    file.parent.mkdir(exist_ok=True)
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, fields, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    print(file.relative_to(ROOT))
+
+
 FIELDS = (
     "what",
     "vocabulary",
@@ -400,12 +412,7 @@ def main() -> None:
                 rows.append(row)
                 print(line(row), flush=True)
     if not options.quick:
-        results = ROOT / "benches" / "results"
-        results.mkdir(exist_ok=True)
-        with (results / f"{datetime.date.today()}-{cpu()}.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, FIELDS, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
+        record(rows, FIELDS)
     if options.readme:
         readme = ROOT / "README.md"
         place = re.compile(r"(?<=<!-- figures -->\n).*?(?=<!-- /figures -->)", re.DOTALL)

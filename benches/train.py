@@ -10,8 +10,6 @@ benches/results/<date>-<cpu>-train.csv.
 """
 
 import argparse
-import csv
-import datetime
 import json
 import subprocess
 import sys
@@ -20,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from encode import cpu
+from encode import record
 
 TRANSITION, VOCAB_SIZE = 16_000, 32_000
 
@@ -35,7 +33,7 @@ def done(start, before, merges):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     text = "\\n".join(" ".join(merge) if not isinstance(merge, str) else merge for merge in merges)
     print(json.dumps([seconds, peak - before, hashlib.sha256(text.encode()).hexdigest(), len(merges)]))
-path, base, transition, size = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+path, size, base = sys.argv[1], int(sys.argv[2]), sys.stdin.read()
 """
 STOCK_SPLIT = """
 import tokenizers
@@ -126,11 +124,9 @@ def measure(code: str, path: Path, base: str, repetitions: int) -> tuple[float, 
     """Return the best of the repetitions of one trainer, each in a new process."""
     best: list[Any] = []
     for _ in range(repetitions):
-        command = [sys.executable, "-c", PROLOGUE + code, str(path), base, str(TRANSITION), str(VOCAB_SIZE)]
         # The tokenizer is longer than an argument may be.
-        command[4] = ""
-        program = command[2].replace("sys.argv[2]", "sys.stdin.read()")
-        done = subprocess.run([command[0], "-c", program, *command[3:]], input=base, capture_output=True, text=True)
+        command = [sys.executable, "-c", PROLOGUE + code, str(path), str(VOCAB_SIZE)]
+        done = subprocess.run(command, input=base, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "failed")
         found = json.loads(done.stdout.splitlines()[-1])
@@ -144,16 +140,15 @@ def table(path: Path, repetitions: int) -> list[dict[str, Any]]:
     from tokseam import superbpe
 
     size = path.stat().st_size
-    words = json.dumps({"pre_tokenizer": BYTE_LEVEL})
     start = superbpe.train(superbpe.files(path), vocab_size=TRANSITION, transition=TRANSITION).tokenizer.to_json()
     template = superbpe.train(["a"], vocab_size=257, transition=257).tokenizer.to_json()
-    words = json.dumps(json.loads(template) | json.loads(words))
+    words = json.dumps(json.loads(template) | {"pre_tokenizer": BYTE_LEVEL})
     rows: list[dict[str, Any]] = []
     ours: dict[str, tuple[float, str]] = {}
     for (what, peer), code in RUNS.items():
         row: dict[str, Any] = {"what": what, "peer": peer, "bytes": size}
         try:
-            seconds, peak, digest, merges = measure(code, path, words if "1" in what[:7] else start, repetitions)
+            seconds, peak, digest, merges = measure(code, path, words if what.startswith("stage 1") else start, repetitions)
         except Exception as error:  # A peer that does not run is a row too.
             rows.append(row | {"note": str(error)[:120]})
             continue
@@ -232,13 +227,7 @@ def main() -> None:
                 f"{point['fewer_tokens']:6.1%} fewer tokens than BPE"
             )
     if not options.quick:
-        date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-        out = Path(__file__).parent / "results" / f"{date}-{cpu()}-train.csv"
-        out.parent.mkdir(exist_ok=True)
-        with out.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, FIELDS)
-            writer.writeheader()
-            writer.writerows(rows)
+        record(rows, FIELDS, "train")
 
 
 if __name__ == "__main__":

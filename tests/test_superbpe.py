@@ -438,6 +438,23 @@ def test_a_checkpoint_is_of_one_run(tmp_path: Any) -> None:
         superbpe.train(["a b"], vocab_size=260, transition=258, checkpoint=state)
 
 
+def test_a_resumed_report_has_what_was_skipped(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_bytes(b"a b a b c\n\xff\n")
+
+    def run(progress: Any) -> Any:
+        found = superbpe.files(tmp_path / "text.txt", on_error="skip")
+        state = tmp_path / "state"
+        return superbpe.train(found, vocab_size=260, transition=258, checkpoint=state, progress=progress)
+
+    def stop(name: str, _done: int, _total: int | None) -> None:
+        if name == "count pairs":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(stop)
+    assert run(False).report["skipped"] == {"texts": 1}
+
+
 def test_progress_names_the_stages() -> None:
     seen = []
     superbpe.train(["ab ab ab"], vocab_size=258, transition=257, progress=lambda *call: seen.append(call))

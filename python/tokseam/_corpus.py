@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, final
 
+from tokseam import _extras
 from tokseam.errors import TrainError
 
 if TYPE_CHECKING:
@@ -120,8 +121,7 @@ class Files:
 
     def describe(self) -> list[Any]:
         """Return what tells this corpus from another: files with their sizes, and how they are read."""
-        import fsspec
-
+        fsspec = _extras.load("fsspec", "train", "reading files")
         sizes = []
         for paths in self.paths:
             for path in paths:
@@ -175,8 +175,7 @@ class Files:
     def _read(self, path: str) -> Iterator[Batch]:
         plain = path.removesuffix(".gz").removesuffix(".zst")
         try:
-            import fsspec
-
+            fsspec = _extras.load("fsspec", "train", "reading files")
             with fsspec.open(path, "rb", compression="infer") as file:
                 if plain.endswith(".parquet"):
                     yield from self._tables(path, file)
@@ -238,11 +237,7 @@ class Files:
         yield from _batched(texts())
 
     def _tables(self, path: str, file: IO[bytes]) -> Iterator[Batch]:
-        try:
-            import pyarrow.parquet
-        except ImportError as error:
-            raise ImportError("reading parquet needs pyarrow: pip install 'tokseam[train]'") from error
-        table = pyarrow.parquet.ParquetFile(file)
+        table = _extras.load("pyarrow.parquet", "train", "reading parquet").ParquetFile(file)
         if self._text not in table.schema_arrow.names:
             self._fail("files", f"{path} has no column {self._text!r}, only {', '.join(table.schema_arrow.names)}")
             return
@@ -257,10 +252,7 @@ class Files:
 
 
 def _match(source: str) -> list[str]:
-    try:
-        import fsspec
-    except ImportError as error:
-        raise ImportError("reading files needs fsspec: pip install 'tokseam[train]'") from error
+    fsspec = _extras.load("fsspec", "train", "reading files")
     system, inner = fsspec.core.url_to_fs(source)
     if system.exists(inner) and not system.isdir(inner):
         return [source]

@@ -16,13 +16,11 @@ many machines, merged in any order, and trained on with `train_from_counts` and 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import operator
 import os
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -31,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
 
 import numpy as np
 
-from tokseam import _native
+from tokseam import _atomic, _extras, _native
 from tokseam._corpus import Batch, Files, Texts, files
 from tokseam.errors import TrainError
 from tokseam.tokenizer import Tokenizer
@@ -155,11 +153,7 @@ def _limits(min_count: int, max_entries: int) -> tuple[int, int] | None:
 
 
 def _arrow() -> Any:
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise ImportError("counts as Arrow tables need pyarrow: pip install 'tokseam[train]'") from error
-    return pyarrow
+    return _extras.load("pyarrow", "train", "a count as an Arrow table")
 
 
 def _metadata(table: pa.Table, kind: str) -> dict[str, Any]:
@@ -387,14 +381,7 @@ class RunCounts(_Counts):
         """Return the columns `run` (large_list of uint32) and `count` (uint64), with what else belongs to them."""
         pa = _arrow()
         items, ends, counts = self._counts.table()
-        meta = {
-            "kind": "runs",
-            "fingerprint": self._counts.fingerprint(),
-            "pre_tokenizer": self._component,
-            "barrier": self.barrier,
-            "spilled": self._spilled,
-            "totals": list(self._counts.totals()),
-        }
+        meta = {"kind": "runs", **self._meta()}
         columns = {"run": _rows(pa, items, ends, pa.large_list(pa.uint32())), "count": pa.array(counts)}
         return pa.table(columns).replace_schema_metadata({"tokseam": json.dumps(meta)})
 
@@ -416,6 +403,16 @@ class RunCounts(_Counts):
             _column(table, "count", np.uint64),
         )
         return cls._from_table(tokenizer, meta, state)
+
+    def _meta(self) -> dict[str, Any]:
+        """Return what belongs to the table of the native object."""
+        return {
+            "fingerprint": self._counts.fingerprint(),
+            "pre_tokenizer": self._component,
+            "barrier": self.barrier,
+            "spilled": self._spilled,
+            "totals": list(self._counts.totals()),
+        }
 
     @classmethod
     def _from_table(cls, tokenizer: Tokenizer, meta: Mapping[str, Any], state: tuple[Any, Any, Any]) -> RunCounts:
@@ -456,13 +453,15 @@ class _Steps(NamedTuple):
             applied=self.applied[:merges],
         )
 
-    def ids(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]:
-        return self.left, self.right, self.result
+    def ids(self, *more: _Steps) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]:
+        """Return the left, right and result ids of these merges and then of others."""
+        parts = (self, *more)
+        left = np.concatenate([part.left for part in parts])
+        right = np.concatenate([part.right for part in parts])
+        return left, right, np.concatenate([part.result for part in parts])
 
 
-def _no_steps(start: int) -> _Steps:
-    ids, counts = np.zeros(0, np.uint32), np.zeros(0, np.uint64)
-    return _Steps(ids, ids, ids, counts, counts, "full", 0, 0, start)
+_NO_STEPS = _Steps.of((([np.zeros(0, np.uint32)] * 3 + [np.zeros(0, np.uint64)] * 2), "full", 0, 0, 0))
 
 
 @dataclass(frozen=True)
@@ -512,14 +511,19 @@ class _Recipe:
             if size is not None:
                 across = across.cut(int(np.searchsorted(_sizes(across, self.first), size, side="right")))
             return _native.extended_json(self.base._native, *across.ids(), self.pre_tokenizers[1])
-        names, alphabet = list(self.special_tokens), list(self.alphabet)
         if across is None or (size is not None and size <= self.transition):
-            words = self.words if size is None else self.words.cut(size - self.first)
-            return _native.plain_json(names, alphabet, *words.ids(), self.pre_tokenizers[0])
+            return self._plain(0, self.words if size is None else self.words.cut(size - self.first))
         if size is not None:
             across = across.cut(size - self.first - len(self.kept.left))
-        left, right, result = (np.concatenate(pair) for pair in zip(self.kept.ids(), across.ids(), strict=True))
-        return _native.plain_json(names, alphabet, left, right, result, self.pre_tokenizers[1])
+        return self._plain(1, self.kept, across)
+
+    def inherited(self) -> Tokenizer:
+        """Return the tokenizer that the second stage starts from."""
+        return Tokenizer.from_json(self._plain(0, self.kept))
+
+    def _plain(self, stage: int, steps: _Steps, *more: _Steps) -> str:
+        names, alphabet = list(self.special_tokens), list(self.alphabet)
+        return _native.plain_json(names, alphabet, *steps.ids(*more), self.pre_tokenizers[stage])
 
 
 def _sizes(steps: _Steps, first: int) -> NDArray[np.int64]:
@@ -548,7 +552,7 @@ class Training:
         ]
         # Lengths before the bytes make the spelling unambiguous.
         digest = hashlib.sha256(b"".join(b"%d:%s%d:%s" % (len(a), a, len(b), b) for a, b in self.merges))
-        unmade = [self.tokenizer.token_bytes(int(id)) for id in self.tokenizer._native.unmade()]
+        unmade = [_shown(self.tokenizer, id) for id in self.tokenizer._native.unmade().tolist()]
         results = np.concatenate([part.result for part in recipe.parts])
         self.report: dict[str, Any] = report | {
             "size": recipe.size,
@@ -556,7 +560,7 @@ class Training:
             "merges_sha256": digest.hexdigest(),
             "tie_rule": TIE_RULE,
             "every_token_reencodes": not unmade,
-            "tokens_that_do_not_reencode": [token.decode(errors="backslashreplace") for token in unmade],
+            "tokens_that_do_not_reencode": unmade,
             "one_merge_per_token": len(np.unique(results)) == len(results),
         }
 
@@ -612,34 +616,28 @@ class _Watch:
 
     def __init__(self, progress: Progress) -> None:
         self._call = progress if callable(progress) else None
-        self._bars = False
+        self._tqdm: Any = None
         if self._call is None and (progress or (progress is None and sys.stderr.isatty())):
             try:
-                import tqdm  # noqa: F401
+                self._tqdm = _extras.load("tqdm", "cli", "a progress bar").tqdm
             except ImportError:
                 if progress:
-                    raise ImportError("a progress bar needs tqdm: pip install 'tokseam[cli]'") from None
-            else:
-                self._bars = True
+                    raise
 
     def stage(self, name: str, total: int | None, unit: str) -> _Stage:
-        return _Stage(self._call, self._bars, name, total, unit)
+        bar = self._tqdm and self._tqdm(total=total, desc=name, unit=unit, unit_scale=True, file=sys.stderr)
+        return _Stage(self._call, bar, name, total)
 
 
 class _Stage:
     """One stage of the work."""
 
-    def __init__(self, call: Any, bars: bool, name: str, total: int | None, unit: str) -> None:
-        self._call, self._bars = call, bars
-        self._name, self._total, self._unit = name, total, unit
-        self._bar: Any = None
+    def __init__(self, call: Any, bar: Any, name: str, total: int | None) -> None:
+        self._call, self._bar = call, bar
+        self._name, self._total = name, total
         self._done = 0
 
     def __enter__(self) -> _Stage:
-        if self._bars:
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=self._total, desc=self._name, unit=self._unit, unit_scale=True, file=sys.stderr)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -686,17 +684,8 @@ class _Checkpoint:
         if self._path is None:
             return
         meta = json.dumps({"settings": self._settings, "meta": self._meta}).encode()
-        folder = self._path.parent
-        handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=folder)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                parts: dict[str, Any] = {"meta": np.frombuffer(meta, np.uint8), **self._state}
-                np.savez(file, **parts)
-            os.replace(name, self._path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
+        parts: dict[str, Any] = {"meta": np.frombuffer(meta, np.uint8), **self._state}
+        _atomic.write(self._path, lambda file: np.savez(file, **parts))
 
     def put(self, name: str, table: Callable[[], Sequence[NDArray[Any]]], meta: Any) -> None:
         """Store a part of the result."""
@@ -842,15 +831,7 @@ def _second_stage(
             passes += 1
             settings.read(texts, "count runs", total, [runs[index] for index in missing])
             for index in missing:
-                counts = runs[index]._counts
-                meta = {
-                    "fingerprint": counts.fingerprint(),
-                    "pre_tokenizer": runs[index]._component,
-                    "barrier": barriers[index],
-                    "spilled": 0,
-                    "totals": list(counts.totals()),
-                }
-                saved.put(f"runs{index}", counts.table, meta)
+                saved.put(f"runs{index}", runs[index]._counts.table, runs[index]._meta())
         for index in [index for index in runs if index not in done]:
             counts = runs.pop(index)
             steps = settings.extend(counts, starts[index][1])
@@ -943,48 +924,63 @@ def train(
         | settings.report(),
     )
     if (stored := saved.get("pretokens")) is not None:
-        arrays, totals = stored
+        arrays, (totals, skipped) = stored
         counts._counts.add(*arrays, tuple(totals))
     else:
         settings.read(texts, "count words", None, [counts])
-        saved.put("pretokens", counts._counts.table, counts._counts.totals())
-    skipped = texts.skipped
+        skipped = texts.skipped
+        saved.put("pretokens", counts._counts.table, [counts._counts.totals(), skipped])
     trainings = _from_pretokens(counts, transitions, settings, special_tokens, alphabet, stages)
     across = [index for index, point in enumerate(transitions) if point < vocab_size]
-    dropped: dict[int, list[int]] = {}
+    dropped: dict[int, list[list[str]]] = {}
     if inherit == "drop":
         for index in across:
             trainings[index], dropped[index] = _drop(texts, trainings[index], settings, scheme)
-    starts = [(Tokenizer.from_json(_kept(trainings[index])), vocab_size) for index in across]
+    starts = [(trainings[index].inherited(), vocab_size) for index in across]
     seconds = dict(zip(across, _second_stage(texts, starts, scheme, settings, saved), strict=True)) if across else {}
+    named = scheme if isinstance(scheme, str) else {"stage1": stages[0], "stage2": stages[1]}
     results = []
     for index, recipe in enumerate(trainings):
-        report = settings.report() | {
-            "kind": "train",
-            "vocab_size": vocab_size,
-            "transition": transitions[index],
-            "scheme": scheme if isinstance(scheme, str) else {"stage1": stages[0], "stage2": stages[1]},
-            "special_tokens": list(special_tokens),
-            "texts": counts.totals["texts"],
-            "bytes": counts.totals["bytes"],
-            "skipped": skipped,
-            "spilled": counts.totals["spilled_entries"],
-            "inherited": len(recipe.kept.left),
-            "dropped": [
-                [_show(recipe, int(recipe.words.left[merge])), _show(recipe, int(recipe.words.right[merge]))]
-                for merge in dropped.get(index, [])
-            ],
-            "special_vetoes": recipe.words.special_vetoes,
-            "stop": {"full": "vocab_size", "rare": "min_frequency"}[recipe.words.stop],
-        }
-        second = seconds.get(index)
-        results.append(_training(recipe, report, second))
+        report = _first_report(settings, recipe, counts, vocab_size, transitions[index], named)
+        report |= {"skipped": skipped, "dropped": dropped.get(index, [])}
+        results.append(_training(recipe, report, seconds.get(index)))
     saved.remove()
     return results if several else results[0]
 
 
+_STOPS = {"full": "vocab_size", "rare": "min_frequency"}
+
+
+def _first_report(
+    settings: _Settings,
+    recipe: _Recipe,
+    counts: PretokenCounts,
+    vocab_size: int,
+    transition: int,
+    scheme: Any,
+) -> dict[str, Any]:
+    """Return what there is to say of a first stage."""
+    totals = counts.totals
+    return settings.report() | {
+        "kind": "train",
+        "vocab_size": vocab_size,
+        "transition": transition,
+        "scheme": scheme,
+        "special_tokens": list(recipe.special_tokens),
+        "texts": totals["texts"],
+        "bytes": totals["bytes"],
+        "skipped": {},
+        "spilled": totals["spilled_entries"],
+        "inherited": len(recipe.kept.left),
+        "dropped": [],
+        "special_vetoes": recipe.words.special_vetoes,
+        "stop": _STOPS[recipe.words.stop],
+    }
+
+
 def _training(recipe: _Recipe, report: dict[str, Any], second: _Second | None) -> Training:
-    report |= {"vetoed": 0, "barrier": 0, "certified": True}
+    """Put the second stage, if there was one, to the first."""
+    report |= {"vetoed": 0, "barrier": 0}
     if second is not None:
         steps = second.steps
         recipe = _Recipe(**(vars(recipe) | {"across": steps}))
@@ -994,11 +990,11 @@ def _training(recipe: _Recipe, report: dict[str, Any], second: _Second | None) -
             "barrier": second.barrier,
             "last_count": int(steps.counts[-1]) if len(steps.counts) else 0,
             "passes": second.passes,
-            "spilled": report.get("spilled", 0) + second.spilled,
+            "spilled": report["spilled"] + second.spilled,
             "tokens_before": steps.start,
-            "stop": {"full": "vocab_size", "rare": "min_frequency"}[steps.stop],
+            "stop": _STOPS[steps.stop],
         }
-    report["certified"] = not report.get("spilled")
+    report["certified"] = not report["spilled"]
     return Training(recipe, report)
 
 
@@ -1041,24 +1037,8 @@ def _from_pretokens(
     return recipes
 
 
-def _kept(recipe: _Recipe) -> str:
-    """Return the tokenizer that the second stage inherits."""
-    names, alphabet = list(recipe.special_tokens), list(recipe.alphabet)
-    return _native.plain_json(names, alphabet, *recipe.kept.ids(), recipe.pre_tokenizers[0])
-
-
-def _spellings(recipe: _Recipe) -> list[bytes]:
-    """Return the bytes of every token of the first stage."""
-    tokenizer = Tokenizer.from_json(recipe.write(recipe.transition))
-    return [tokenizer.token_bytes(id) for id in range(tokenizer.vocab_size)]
-
-
-def _show(recipe: _Recipe, id: int) -> str:
-    return Tokenizer.from_json(recipe.write(recipe.transition)).token_bytes(id).decode(errors="backslashreplace")
-
-
-def _drop(texts: Texts, recipe: _Recipe, settings: _Settings, scheme: str | Scheme) -> tuple[_Recipe, list[int]]:
-    """Leave out the merges that the reference drops; return them too.
+def _drop(texts: Texts, recipe: _Recipe, settings: _Settings, scheme: str | Scheme) -> tuple[_Recipe, list[list[str]]]:
+    """Leave out the merges that the reference drops; return their two sides too.
 
     A merge is dropped if one of its sides was, or if its pair does not stand anywhere in the second stage's text right
     after the step that made its younger side. Whatever came in the text, or is part of what came, was made by its
@@ -1093,12 +1073,12 @@ def _drop(texts: Texts, recipe: _Recipe, settings: _Settings, scheme: str | Sche
                 if ((one == left[merge]) & (two == right[merge])).any():
                     found.add(merge)
     new: dict[int, int] = {id: id for id in range(recipe.first)}
-    dropped: list[int] = []
+    dropped: list[list[str]] = []
     kept: list[int] = []
     for merge, id in enumerate(result):
         is_lost = merge in spelled and merge not in found
         if is_lost or left[merge] not in new or right[merge] not in new:
-            dropped.append(merge)
+            dropped.append([_shown(tokenizer, side) for side in (left[merge], right[merge])])
         else:
             new[id] = recipe.first + len(kept)
             kept.append(merge)
@@ -1113,6 +1093,10 @@ def _drop(texts: Texts, recipe: _Recipe, settings: _Settings, scheme: str | Sche
         applied=words.applied[at],
     )
     return _Recipe(**(vars(recipe) | {"kept": steps})), dropped
+
+
+def _shown(tokenizer: Tokenizer, id: int) -> str:
+    return tokenizer.token_bytes(id).decode(errors="backslashreplace")
 
 
 def _bytes(text: Text) -> bytes:
@@ -1163,7 +1147,7 @@ def extend(
     asked = {
         "vocab_size": operator.index(vocab_size),
         "scheme": stages,
-        "tokenizer": hashlib.sha256(tokenizer.to_json().encode()).hexdigest(),
+        "tokenizer": hashlib.sha256(tokenizer.to_json().encode()).hexdigest() if checkpoint is not None else None,
         "corpus": texts.describe() if checkpoint is not None else None,
     }
     saved = _Checkpoint(checkpoint, asked | settings.report())
@@ -1190,10 +1174,9 @@ def _extended(
     skipped: dict[str, int],
 ) -> Training:
     first = tokenizer.vocab_size
-    none = _no_steps(0)
-    recipe = _Recipe(tokenizer, (), b"", stages, first, first, none, none, None, second.totals["bytes"])
+    recipe = _Recipe(tokenizer, (), b"", stages, first, first, _NO_STEPS, _NO_STEPS, None, second.totals["bytes"])
     looked_up = json.loads(tokenizer.to_json())["model"].get("ignore_merges", False)
-    lost = [tokenizer.token_bytes(int(id)) for id in tokenizer._native.unmade()] if looked_up else []
+    lost = tokenizer._native.unmade().tolist() if looked_up else []
     report = settings.report() | {
         "kind": "extend",
         "vocab_size": vocab_size,
@@ -1202,10 +1185,11 @@ def _extended(
         "texts": second.totals["texts"],
         "bytes": second.totals["bytes"],
         "skipped": skipped,
+        "spilled": 0,
         "inherited": tokenizer.info()["merges"],
         "dropped": [],
         "special_vetoes": 0,
-        "lost_tokens": [token.decode(errors="backslashreplace") for token in lost],
+        "lost_tokens": [_shown(tokenizer, id) for id in lost],
     }
     return _training(recipe, report, second)
 
@@ -1241,21 +1225,7 @@ def train_from_counts(
     (recipe,) = _from_pretokens(
         pretokens, [operator.index(vocab_size)], settings, special_tokens, alphabet, (stage, stage)
     )
-    totals = pretokens.totals
-    report = settings.report() | {
-        "kind": "train",
-        "vocab_size": vocab_size,
-        "transition": vocab_size,
-        "scheme": {"stage1": stage},
-        "special_tokens": list(special_tokens),
-        "texts": totals["texts"],
-        "bytes": totals["bytes"],
-        "spilled": totals["spilled_entries"],
-        "inherited": len(recipe.kept.left),
-        "dropped": [],
-        "special_vetoes": recipe.words.special_vetoes,
-        "stop": {"full": "vocab_size", "rare": "min_frequency"}[recipe.words.stop],
-    }
+    report = _first_report(settings, recipe, pretokens, vocab_size, vocab_size, {"stage1": stage})
     return _training(recipe, report, None)
 
 

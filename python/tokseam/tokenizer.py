@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import os
 import sys
-import tempfile
 from base64 import b64decode
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
 
 import numpy as np
 
-from tokseam import _native
+from tokseam import _atomic, _extras, _native
 from tokseam.errors import UnsupportedTokenizerError, VocabError
 from tokseam.segmentation import Segmentation
 
@@ -61,10 +60,7 @@ class Ragged(NamedTuple):
         Raises:
             ImportError: pyarrow is not installed.
         """
-        try:
-            import pyarrow as pa
-        except ImportError as error:
-            raise ImportError("to_arrow needs pyarrow: pip install 'tokseam[train]'") from error
+        pa = _extras.load("pyarrow", "train", "to_arrow")
         return pa.LargeListArray.from_arrays(pa.array(self.offsets), pa.array(self.ids))
 
 
@@ -442,7 +438,9 @@ class Tokenizer:
         if file.is_dir():
             file = file / "tokenizer.json"
         data = self.to_json().encode()
-        _replace(file, gzip.compress(data, mtime=0) if file.suffix == ".gz" else data)
+        if file.suffix == ".gz":
+            data = gzip.compress(data, mtime=0)
+        _atomic.write(file, lambda place: place.write(data))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Tokenizer.from_json, (self.to_json(),)
@@ -520,24 +518,3 @@ def _parse_ranks(path: Path) -> list[tuple[bytes, int]]:
         except ValueError as error:
             raise VocabError(f"{path}, line {number}: expected a token in base64 and its rank ({error})") from error
     return ranks
-
-
-def _replace(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp hides its file from others; a saved tokenizer has the old file's mode, or the usual one.
-        try:
-            mode = path.stat().st_mode & 0o777
-        except FileNotFoundError:
-            mask = os.umask(0)
-            os.umask(mask)
-            mode = 0o666 & ~mask
-        os.chmod(name, mode)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

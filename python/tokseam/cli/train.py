@@ -1,15 +1,13 @@
 """The verbs `train` and `extend`."""
 
 import json
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tokseam import superbpe
+from tokseam import _atomic, superbpe
 from tokseam.cli import source
 
 Paths = Annotated[
@@ -93,7 +91,7 @@ def train(
         tokseam train corpus.txt -o bpe.json -v 32000 -t 32000 --checkpoint run.ckpt
     """
     training = superbpe.train(
-        superbpe.files(*paths, text=text, weights=weight, seed=seed, on_error="skip" if skip_errors else "raise"),
+        corpus(paths, text, weight, seed, skip_errors),
         vocab_size=vocab_size,
         transition=vocab_size * 4 // 5 if transition is None else transition,
         scheme=scheme,
@@ -142,7 +140,7 @@ def extend(
     """
     training = superbpe.extend(
         source.load(tokenizer, pattern),
-        superbpe.files(*paths, text=text, weights=weight, seed=seed, on_error="skip" if skip_errors else "raise"),
+        corpus(paths, text, weight, seed, skip_errors),
         vocab_size=vocab_size,
         scheme=scheme,
         constraints=constraints(
@@ -154,6 +152,11 @@ def extend(
         checkpoint=checkpoint,
     )
     finish(training, output, report, as_json)
+
+
+def corpus(paths: list[str], text: str, weight: list[float] | None, seed: int, skip_errors: bool) -> superbpe.Files:
+    """Return the corpus of the command line."""
+    return superbpe.files(*paths, text=text, weights=weight, seed=seed, on_error="skip" if skip_errors else "raise")
 
 
 def constraints(
@@ -181,7 +184,8 @@ def finish(training: superbpe.Training, output: Path, report: Path | None, as_js
     """Write the tokenizer and the report, and say what came out."""
     training.tokenizer.save(output)
     if report is not None:
-        write(report, json.dumps(training.report, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(training.report, indent=2, ensure_ascii=False) + "\n"
+        _atomic.write(report, lambda file: file.write(text.encode()))
     if as_json:
         typer.echo(json.dumps(training.report, ensure_ascii=False))
         return
@@ -194,15 +198,3 @@ def finish(training: superbpe.Training, output: Path, report: Path | None, as_js
         print(f"note: no pair left that came {found['min_frequency']} times or more", file=sys.stderr)
     if found["skipped"]:
         print(f"note: left out {found['skipped']}", file=sys.stderr)
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file beside and rename it."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

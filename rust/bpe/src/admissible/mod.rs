@@ -20,8 +20,8 @@
 //! Invariant: a state has a branch for exactly those choices of borders, and of the step that made
 //! them, under which its ids begin an encoding. States are equal only if the same ids may follow.
 //!
-//! Cost: a token is one step a byte for each branch, of which there are at most three on known
-//! families. [`Admissibility::successors`] makes two bit sets for each node once, and then a state
+//! Cost: a token is one step a byte for each branch, of which there are one to three on most
+//! families, and up to five on a chain of six steps. [`Admissibility::successors`] makes two bit sets for each node once, and then a state
 //! costs as much as the merges that cross its border ([`neighbours`]).
 
 mod form;
