@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::Error;
 use crate::added::Allowed;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{Tokenizer, Worker};
 
 /// Bytes of text in a chunk.
 const CHUNK: usize = 256 << 10;
@@ -54,7 +54,8 @@ impl Tokenizer {
         let threads = threads.min(chunks.len());
         if threads <= 1 {
             let mut batch = Batch::empty(texts.len());
-            let done = self.encode_chunk(texts, 0..texts.len(), allowed, &mut batch, tick)?;
+            let worker = &mut self.worker();
+            let done = encode_chunk(worker, texts, 0..texts.len(), allowed, &mut batch, tick)?;
             return Ok(done.then_some(batch));
         }
         let next = AtomicUsize::new(0);
@@ -66,6 +67,7 @@ impl Tokenizer {
                 let sender = sender.clone();
                 let (next, cancelled, chunks) = (&next, &cancelled, &chunks);
                 scope.spawn(move || {
+                    let worker = &mut self.worker();
                     loop {
                         let index = next.fetch_add(1, Ordering::Relaxed);
                         let Some(range) = chunks.get(index) else {
@@ -73,8 +75,14 @@ impl Tokenizer {
                         };
                         let mut batch = Batch::empty(range.len());
                         let mut tick = || !cancelled.load(Ordering::Relaxed);
-                        let done =
-                            self.encode_chunk(texts, range.clone(), allowed, &mut batch, &mut tick);
+                        let done = encode_chunk(
+                            worker,
+                            texts,
+                            range.clone(),
+                            allowed,
+                            &mut batch,
+                            &mut tick,
+                        );
                         let part = match done {
                             Ok(true) => Ok(batch),
                             Ok(false) => return,
@@ -107,26 +115,26 @@ impl Tokenizer {
         }
         Ok(Some(batch))
     }
+}
 
-    fn encode_chunk(
-        &self,
-        texts: &[&[u8]],
-        range: Range<usize>,
-        allowed: &Allowed,
-        batch: &mut Batch,
-        tick: &mut dyn FnMut() -> bool,
-    ) -> Result<bool, Failed> {
-        for index in range {
-            let done = self
-                .encode(texts[index], allowed, &mut batch.ids, tick)
-                .map_err(|error| Failed { index, error })?;
-            if !done || !tick() {
-                return Ok(false);
-            }
-            batch.offsets.push(batch.ids.len() as i64);
+fn encode_chunk(
+    worker: &mut Worker,
+    texts: &[&[u8]],
+    range: Range<usize>,
+    allowed: &Allowed,
+    batch: &mut Batch,
+    tick: &mut dyn FnMut() -> bool,
+) -> Result<bool, Failed> {
+    for index in range {
+        let done = worker
+            .encode(texts[index], allowed, &mut batch.ids, tick)
+            .map_err(|error| Failed { index, error })?;
+        if !done || !tick() {
+            return Ok(false);
         }
-        Ok(true)
+        batch.offsets.push(batch.ids.len() as i64);
     }
+    Ok(true)
 }
 
 impl Batch {

@@ -5,13 +5,13 @@
 //! encoder reads the text in place. Else the text is rewritten once, with or without the spans
 //! that offsets need.
 //!
-//! A tokenizer never changes. Buffers are kept in a pool that is only ever tried, never waited
+//! A tokenizer never changes. Buffers are kept in a pool that is tried some times, never waited
 //! for: threads do not block each other, and a child process after `fork` does not hang on a lock
 //! that nobody holds any more.
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, TryLockError};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Value, json};
@@ -55,6 +55,14 @@ struct Work {
     scratch: Scratch,
     cuts: Vec<u64>,
     sections: Vec<Section>,
+}
+
+/// The hold of one caller on buffers of a tokenizer. Whoever encodes many texts takes it once: the
+/// buffers know what they have encoded before, and new ones cost some milliseconds.
+pub struct Worker<'t> {
+    tokenizer: &'t Tokenizer,
+    /// There until the hold ends.
+    work: Option<Work>,
 }
 
 /// Where ids and, if wanted, their byte ranges go.
@@ -573,32 +581,7 @@ impl Tokenizer {
         ids: &mut Vec<u32>,
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Error> {
-        let mut output = Output {
-            ids,
-            offsets: None,
-            starts: None,
-        };
-        self.encode_to(text, allowed, &mut output, tick)
-    }
-
-    /// [`Tokenizer::encode`], with the index of the first id of each pretoken. No special token is
-    /// allowed; an added token that always matches counts as a pretoken.
-    ///
-    /// # Errors
-    /// As [`Tokenizer::encode`].
-    pub fn encode_pretokens(
-        &self,
-        text: &[u8],
-        ids: &mut Vec<u32>,
-        starts: &mut Vec<usize>,
-        tick: &mut dyn FnMut() -> bool,
-    ) -> Result<bool, Error> {
-        let mut output = Output {
-            ids,
-            offsets: None,
-            starts: Some(starts),
-        };
-        self.encode_to(text, &Allowed::None, &mut output, tick)
+        self.worker().encode(text, allowed, ids, tick)
     }
 
     /// [`Tokenizer::encode`] with the byte range of the text that each id stands for.
@@ -618,43 +601,34 @@ impl Tokenizer {
             offsets: Some(offsets),
             starts: None,
         };
-        self.encode_to(text, allowed, &mut output, tick)
+        self.worker().encode_to(text, allowed, &mut output, tick)
     }
 
-    fn encode_to(
-        &self,
-        text: &[u8],
-        allowed: &Allowed,
-        output: &mut Output,
-        tick: &mut dyn FnMut() -> bool,
-    ) -> Result<bool, Error> {
-        let mut work = self.take_work();
-        let result = self.encode_with(text, allowed, output, &mut work, tick);
-        self.put_work(work);
-        match result {
-            Ok(()) => Ok(true),
-            Err(Failure::Cancelled) => Ok(false),
-            Err(Failure::Error(error)) => Err(error),
-        }
-    }
-
-    fn take_work(&self) -> Work {
-        let pooled = self.pool.try_lock().ok().and_then(|mut pool| pool.pop());
-        pooled.unwrap_or_else(|| Work {
+    /// Buffers for one thread, for as long as it encodes.
+    #[must_use]
+    pub fn worker(&self) -> Worker<'_> {
+        let pooled = self.with_pool(Vec::pop).flatten();
+        let work = pooled.unwrap_or_else(|| Work {
             scratch: self.encoder.scratch(&self.model),
             cuts: Vec::new(),
             sections: Vec::new(),
-        })
+        });
+        Worker {
+            tokenizer: self,
+            work: Some(work),
+        }
     }
 
-    fn put_work(&self, mut work: Work) {
-        // A huge text should not keep its buffers alive.
-        work.cuts.truncate(KEPT);
-        work.cuts.shrink_to(KEPT);
-        work.scratch.shrink_to(KEPT);
-        if let Ok(mut pool) = self.pool.try_lock() {
-            pool.push(work);
+    /// Works on the pool, if that is not held by another thread for long.
+    fn with_pool<T>(&self, mut change: impl FnMut(&mut Vec<Work>) -> T) -> Option<T> {
+        for _ in 0..TRIES {
+            match self.pool.try_lock() {
+                Ok(mut pool) => return Some(change(&mut pool)),
+                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+                Err(TryLockError::Poisoned(_)) => return None,
+            }
         }
+        None
     }
 
     fn encode_with(
@@ -892,6 +866,9 @@ impl Tokenizer {
     }
 }
 
+/// How often the pool is tried. Others hold it for nanoseconds; nobody gives it back after `fork`.
+const TRIES: usize = 100;
+
 /// Words of 64 bits, or tokens, that a pooled buffer may keep.
 const KEPT: usize = 1 << 16;
 
@@ -903,6 +880,81 @@ enum Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Error(error)
+    }
+}
+
+impl Worker<'_> {
+    /// [`Tokenizer::encode`] with these buffers.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode(
+        &mut self,
+        text: &[u8],
+        allowed: &Allowed,
+        ids: &mut Vec<u32>,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
+        let mut output = Output {
+            ids,
+            offsets: None,
+            starts: None,
+        };
+        self.encode_to(text, allowed, &mut output, tick)
+    }
+
+    /// [`Worker::encode`], with the index of the first id of each pretoken. No special token is
+    /// allowed; an added token that always matches counts as a pretoken.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_pretokens(
+        &mut self,
+        text: &[u8],
+        ids: &mut Vec<u32>,
+        starts: &mut Vec<usize>,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
+        let mut output = Output {
+            ids,
+            offsets: None,
+            starts: Some(starts),
+        };
+        self.encode_to(text, &Allowed::None, &mut output, tick)
+    }
+
+    fn encode_to(
+        &mut self,
+        text: &[u8],
+        allowed: &Allowed,
+        output: &mut Output,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
+        let Some(work) = &mut self.work else {
+            return Ok(false);
+        };
+        let result = self
+            .tokenizer
+            .encode_with(text, allowed, output, work, tick);
+        match result {
+            Ok(()) => Ok(true),
+            Err(Failure::Cancelled) => Ok(false),
+            Err(Failure::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl Drop for Worker<'_> {
+    fn drop(&mut self) {
+        let Some(mut work) = self.work.take() else {
+            return;
+        };
+        // A huge text should not keep its buffers alive.
+        work.cuts.truncate(KEPT);
+        work.cuts.shrink_to(KEPT);
+        work.scratch.shrink_to(KEPT);
+        let mut work = Some(work);
+        self.tokenizer.with_pool(|pool| pool.extend(work.take()));
     }
 }
 

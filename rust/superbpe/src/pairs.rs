@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 use tokseam_bpe::Tokenizer;
+use tokseam_bpe::tokenizer::Worker;
 
 use crate::pretokens::byte_level;
 use crate::workers::{Count, Spill, Spilled, Totals, Workers};
@@ -85,12 +86,10 @@ pub(crate) struct Encoded {
 
 impl Encoded {
     /// Encodes a text; returns its number of tokens.
-    pub fn encode(&mut self, start: &Start, text: &[u8]) -> Result<u64, Error> {
+    pub fn encode(&mut self, worker: &mut Worker, text: &[u8]) -> Result<u64, Error> {
         self.ids.clear();
         self.starts.clear();
-        start
-            .tokenizer
-            .encode_pretokens(text, &mut self.ids, &mut self.starts, &mut || true)?;
+        worker.encode_pretokens(text, &mut self.ids, &mut self.starts, &mut || true)?;
         Ok(self.ids.len() as u64)
     }
 
@@ -147,9 +146,9 @@ impl PairCounts {
         threads: usize,
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Error> {
-        let start = &self.start;
-        let count = |pairs: &mut Pairs, text: &[u8]| pairs.count(start, text);
-        self.workers.update(texts, lines, threads, count, tick)
+        let hold = || self.start.tokenizer.worker();
+        self.workers
+            .update(texts, lines, threads, hold, Pairs::count, tick)
     }
 
     /// Adds other counts to these.
@@ -276,8 +275,8 @@ impl Pairs {
         *slot = slot.saturating_add(count);
     }
 
-    fn count(&mut self, start: &Start, text: &[u8]) -> Result<u64, Error> {
-        let tokens = self.encoded.encode(start, text)?;
+    fn count(&mut self, worker: &mut Worker, text: &[u8]) -> Result<u64, Error> {
+        let tokens = self.encoded.encode(worker, text)?;
         for &id in &self.encoded.ids {
             see(&mut self.seen, id as usize);
         }

@@ -52,8 +52,9 @@ impl PretokenCounts {
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Error> {
         let pretokenizer = &self.pretokenizer;
-        let count = |words: &mut Words, text: &[u8]| words.count(pretokenizer, text);
-        self.workers.update(texts, lines, threads, count, tick)
+        let count = |words: &mut Words, (): &mut (), text: &[u8]| words.count(pretokenizer, text);
+        self.workers
+            .update(texts, lines, threads, || (), count, tick)
     }
 
     /// Adds other counts to these.

@@ -13,6 +13,7 @@
 //! guess proves it right, and else the text is cut again with a lower one.
 
 use rustc_hash::FxHashSet;
+use tokseam_bpe::tokenizer::Worker;
 
 use crate::Error;
 use crate::pairs::{Encoded, PairCounts, Start, key};
@@ -81,8 +82,10 @@ impl RunCounts {
             workers,
         } = self;
         let joins = |left: u32, right: u32| *barrier <= 1 || frequent.contains(&key(left, right));
-        let count = |runs: &mut Runs, text: &[u8]| runs.count(start, &joins, text);
-        workers.update(texts, lines, threads, count, tick)
+        let hold = || start.tokenizer().worker();
+        let count =
+            |runs: &mut Runs, worker: &mut Worker, text: &[u8]| runs.count(worker, &joins, text);
+        workers.update(texts, lines, threads, hold, count, tick)
     }
 
     /// Adds other counts to these.
@@ -163,11 +166,11 @@ impl Count for Runs {
 impl Runs {
     fn count(
         &mut self,
-        start: &Start,
+        worker: &mut Worker,
         joins: &impl Fn(u32, u32) -> bool,
         text: &[u8],
     ) -> Result<u64, Error> {
-        let tokens = self.encoded.encode(start, text)?;
+        let tokens = self.encoded.encode(worker, text)?;
         for segment in self.encoded.segments() {
             let mut from = 0;
             for to in 1..segment.len() {

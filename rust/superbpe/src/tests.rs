@@ -139,7 +139,7 @@ proptest! {
         let mut slow = Vec::new();
         for text in &texts {
             let (mut ids, mut starts) = (Vec::new(), Vec::new());
-            start.tokenizer().encode_pretokens(text, &mut ids, &mut starts, &mut || true).unwrap();
+            start.tokenizer().worker().encode_pretokens(text, &mut ids, &mut starts, &mut || true).unwrap();
             starts.push(ids.len());
             slow.extend(starts.windows(2).map(|pair| (ids[pair[0]..pair[1]].to_vec(), 1)));
         }

@@ -51,24 +51,28 @@ fn cut<'t>(texts: &[&'t [u8]], lines: bool) -> Vec<Vec<Text<'t>>> {
     parts
 }
 
-/// Gives every text to one of the workers. Returns false if `tick` stopped the work.
+/// Gives every text to one of the workers; `hold` is what a thread holds while it works. Returns
+/// false if `tick` stopped the work.
 ///
 /// # Errors
 /// The first error, in the order of texts.
-fn share<W: Send>(
+fn share<W: Send, H>(
     workers: &mut [W],
     texts: &[&[u8]],
     lines: bool,
-    count: impl Fn(&mut W, Text) -> Result<(), Error> + Sync,
+    hold: impl Fn() -> H + Sync,
+    count: impl Fn(&mut W, &mut H, Text) -> Result<(), Error> + Sync,
     tick: &mut dyn FnMut() -> bool,
 ) -> Result<bool, Error> {
     let parts = cut(texts, lines);
-    let all = |worker: &mut W, part: &[Text]| part.iter().try_for_each(|&text| count(worker, text));
+    let all = |worker: &mut W, held: &mut H, part: &[Text]| {
+        part.iter().try_for_each(|&text| count(worker, held, text))
+    };
     if let [worker, ..] = &mut *workers
         && parts.len() <= 1
     {
         for part in &parts {
-            all(worker, part)?;
+            all(worker, &mut hold(), part)?;
         }
         return Ok(tick());
     }
@@ -79,14 +83,15 @@ fn share<W: Send>(
         let (sender, receiver) = mpsc::channel();
         for worker in workers {
             let sender = sender.clone();
-            let (next, cancelled, parts, all) = (&next, &cancelled, &parts, &all);
+            let (next, cancelled, parts, hold, all) = (&next, &cancelled, &parts, &hold, &all);
             scope.spawn(move || {
+                let held = &mut hold();
                 while !cancelled.load(Ordering::Relaxed) {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(part) = parts.get(index) else {
                         return;
                     };
-                    if let Err(error) = all(worker, part) {
+                    if let Err(error) = all(worker, held, part) {
                         // Parts before this one may hold the first error yet; they are all taken.
                         let _ = sender.send((index, error));
                         return;
@@ -192,26 +197,27 @@ impl<C: Count> Workers<C> {
         }
     }
 
-    /// Counts some texts on `threads` threads; `count` returns the tokens of its text. Returns
-    /// false if `tick` stopped the work.
+    /// Counts some texts on `threads` threads, each of which holds a `hold` meanwhile; `count`
+    /// returns the tokens of its text. Returns false if `tick` stopped the work.
     ///
     /// # Errors
     /// [`Error::Train`] for a text that is not UTF-8, else the error of `count`.
-    pub fn update(
+    pub fn update<H>(
         &mut self,
         texts: &[&[u8]],
         lines: bool,
         threads: usize,
-        count: impl Fn(&mut C, &[u8]) -> Result<u64, Error> + Sync,
+        hold: impl Fn() -> H + Sync,
+        count: impl Fn(&mut C, &mut H, &[u8]) -> Result<u64, Error> + Sync,
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Error> {
         let threads = threads.max(1);
         while self.parts.len() < threads {
             self.parts.push(Default::default());
         }
-        let read = |(part, totals): &mut (C, Totals), text: Text| {
+        let read = |(part, totals): &mut (C, Totals), held: &mut H, text: Text| {
             check(text)?;
-            let tokens = count(part, text.1)?;
+            let tokens = count(part, held, text.1)?;
             *totals += Totals {
                 texts: 1,
                 bytes: text.1.len() as u64,
@@ -219,7 +225,7 @@ impl<C: Count> Workers<C> {
             };
             Ok(())
         };
-        let done = share(&mut self.parts[..threads], texts, lines, read, tick)?;
+        let done = share(&mut self.parts[..threads], texts, lines, hold, read, tick)?;
         for (_, totals) in &mut self.parts {
             self.totals += std::mem::take(totals);
         }
