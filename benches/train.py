@@ -148,7 +148,9 @@ def table(path: Path, repetitions: int) -> list[dict[str, Any]]:
     for (what, peer), code in RUNS.items():
         row: dict[str, Any] = {"what": what, "peer": peer, "bytes": size}
         try:
-            seconds, peak, digest, merges = measure(code, path, words if what.startswith("stage 1") else start, repetitions)
+            seconds, peak, digest, merges = measure(
+                code, path, words if what.startswith("stage 1") else start, repetitions
+            )
         except Exception as error:  # A peer that does not run is a row too.
             rows.append(row | {"note": str(error)[:120]})
             continue
