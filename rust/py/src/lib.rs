@@ -5,6 +5,7 @@
 
 mod array;
 mod bpe;
+mod bytetoken;
 mod error;
 mod signal;
 mod superbpe;
@@ -17,6 +18,8 @@ use pyo3::prelude::pymodule;
 mod _native {
     #[pymodule_export]
     use crate::bpe::{StreamDecoder, Tokenizer};
+    #[pymodule_export]
+    use crate::bytetoken::{ByteKernel, Heads, Plan, Stem};
     #[pymodule_export]
     use crate::superbpe::{
         PairCounts, PretokenCounts, RunCounts, extend, extended_json, learn, plain_json, scheme,

@@ -47,8 +47,8 @@ use crate::tokenizer::Tokenizer;
 use form::Form;
 use matcher::{Matchers, TailPair};
 use neighbours::Neighbours;
-pub use rows::Successors;
-use rows::{Row, Sorted};
+pub use rows::{Following, Row, Successors};
+use rows::{Rows, Sorted};
 
 /// No token of the piece yet.
 const NONE: u32 = u32::MAX;
@@ -150,7 +150,7 @@ pub(crate) struct Tables {
     /// Tokens whose first character is dependent, or not whole.
     dependent: Vec<u32>,
     matchers: Option<Matchers>,
-    rows: Mutex<FxHashMap<(Spot, u8), Arc<Row>>>,
+    rows: Mutex<Rows>,
     known: Mutex<FxHashMap<Branch, bool>>,
     /// For symbols that end in a character and that no single byte follows, the tokens that do.
     followers: Mutex<FxHashMap<u32, Arc<[u32]>>>,

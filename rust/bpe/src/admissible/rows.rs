@@ -9,6 +9,8 @@
 //! Inside a character only tokens that start with its next byte can follow. They are few, and each
 //! is tried.
 
+use rustc_hash::FxHashMap;
+use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
 use super::matcher::Matchers;
@@ -27,9 +29,29 @@ pub(super) struct Sorted {
 }
 
 /// What the automaton says of each id, behind a node and a choice.
-pub(super) struct Row {
+pub struct Row {
     open: Vec<u64>,
     done: Vec<u64>,
+}
+
+/// The rows that were made so far, each with a number that stays.
+#[derive(Default)]
+pub(super) struct Rows {
+    numbers: FxHashMap<(Spot, u8), u32>,
+    rows: Vec<Arc<Row>>,
+}
+
+/// What may follow a state, as the parts that it is made of.
+///
+/// An id may follow if it is in `also`, or if a row of `rows` has it that does not bar it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Following {
+    /// The numbers of rows, and the range of `barred` that each has.
+    pub rows: Vec<(u32, Range<usize>)>,
+    /// Ids that a row has and that merges over the border forbid; some more than once.
+    pub barred: Vec<u32>,
+    /// Ids that no row has.
+    pub also: Vec<u32>,
 }
 
 /// The ids that may follow, one bit each.
@@ -74,6 +96,22 @@ impl Successors {
     /// The ids that may not follow.
     pub fn inadmissible(&self) -> impl Iterator<Item = u32> + '_ {
         (0..self.len as u32).filter(|&id| !self.contains(id))
+    }
+}
+
+impl Row {
+    /// One bit for each id, 64 ids a word, the lowest first: whether a text goes on behind it.
+    #[must_use]
+    pub fn words(&self) -> &[u64] {
+        &self.open
+    }
+}
+
+impl Following {
+    fn clear(&mut self) {
+        self.rows.clear();
+        self.barred.clear();
+        self.also.clear();
     }
 }
 
@@ -263,7 +301,7 @@ impl Admissibility<'_> {
                 continue;
             }
             for start in self.starts(branch) {
-                let known = self.row(branch.spot, start);
+                let (_, known) = self.row(branch.spot, start);
                 row.open.clone_from(&known.open);
                 row.done.clone_from(&known.done);
                 if !start.fresh {
@@ -295,6 +333,56 @@ impl Admissibility<'_> {
         successors
     }
 
+    /// Puts into `following` what may follow a state, special ids left out: the same answer as
+    /// [`Admissibility::successors`], without a pass over the vocabulary wherever a row is known.
+    pub fn following(&self, state: &State, following: &mut Following) {
+        following.clear();
+        for branch in &state.branches {
+            if branch.spot.len > 0 {
+                let sorted = &self.tables.sorted;
+                for id in sorted
+                    .starting_inside()
+                    .chain(sorted.fallbacks.iter().copied())
+                {
+                    self.extend(branch, id, &mut |_| following.also.push(id));
+                }
+                continue;
+            }
+            if branch.trap != 0 || branch.spot.form != Form::NEUTRAL {
+                // Some ids of the rows have to be judged anew.
+                let alone = State {
+                    branches: vec![*branch],
+                };
+                let found = self.successors(&alone);
+                let specials = self.tokenizer.special_ids();
+                let ids = (0..found.len as u32).filter(|id| found.contains(*id));
+                following
+                    .also
+                    .extend(ids.filter(|id| !specials.contains(id)));
+                continue;
+            }
+            for start in self.starts(branch) {
+                let (number, _) = self.row(branch.spot, start);
+                let from = following.barred.len();
+                if !start.fresh {
+                    self.for_each_barred(branch, &mut |id| following.barred.push(id));
+                }
+                following.rows.push((number, from..following.barred.len()));
+            }
+            for (id, _) in self.tables.matchers.iter().flat_map(Matchers::tokens) {
+                self.claim(branch, *id, &mut |_| following.also.push(*id));
+            }
+        }
+    }
+
+    /// The row with a number of [`Following::rows`].
+    #[must_use]
+    pub fn numbered_row(&self, number: u32) -> Option<Arc<Row>> {
+        let rows = &self.tables.rows;
+        let rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.rows.get(number as usize).map(Arc::clone)
+    }
+
     /// Tries every token that may stand inside a character.
     fn try_each(&self, branch: &Branch, successors: &mut Successors) {
         let sorted = &self.tables.sorted;
@@ -311,18 +399,24 @@ impl Admissibility<'_> {
         }
     }
 
-    /// Takes out of a row what cannot stand behind the last token of a branch.
-    fn bar(&self, branch: &Branch, row: &mut Row) {
+    /// Calls `visit` for the ids that cannot stand behind the last token of a branch.
+    fn for_each_barred(&self, branch: &Branch, visit: &mut dyn FnMut(u32)) {
         let (model, encoder) = (self.tokenizer.model(), self.tokenizer.encoder());
         let symbols = encoder.symbols();
         if branch.last != NONE && branch.last != WHOLE {
             let neighbours = &self.tables.neighbours;
             neighbours.for_each_barred(encoder, model, branch.last, &mut |symbol| {
-                let id = symbols.id(symbol);
-                set(&mut row.open, id, false);
-                set(&mut row.done, id, false);
+                visit(symbols.id(symbol));
             });
         }
+    }
+
+    /// Takes out of a row what cannot stand behind the last token of a branch.
+    fn bar(&self, branch: &Branch, row: &mut Row) {
+        self.for_each_barred(branch, &mut |id| {
+            set(&mut row.open, id, false);
+            set(&mut row.done, id, false);
+        });
         if branch.trap != 0 {
             // The row does not know that these tokens go on along a trap.
             let traps = self.tables.traps.keys();
@@ -348,21 +442,22 @@ impl Admissibility<'_> {
         }
     }
 
-    /// The row of a node and a way to start.
-    fn row(&self, spot: Spot, start: Start) -> Arc<Row> {
+    /// The row of a node and a way to start, and its number.
+    fn row(&self, spot: Spot, start: Start) -> (u32, Arc<Row>) {
         let spot = Spot {
             form: Form::NEUTRAL,
             ..spot
         };
         let key = (spot, 2 * start.choice + u8::from(start.fresh));
-        let known = |rows: &rustc_hash::FxHashMap<_, _>| rows.get(&key).map(Arc::clone);
-        let rows = &self.tables.rows;
-        if let Some(row) = known(&rows.lock().unwrap_or_else(PoisonError::into_inner)) {
-            return row;
+        let rows = || {
+            let rows = &self.tables.rows;
+            rows.lock().unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(known) = rows().get(key) {
+            return known;
         }
-        let row = Arc::new(self.make_row(spot, start));
-        let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(rows.entry(key).or_insert(row))
+        let row = self.make_row(spot, start);
+        rows().insert(key, row)
     }
 
     fn make_row(&self, spot: Spot, start: Start) -> Row {
@@ -407,6 +502,24 @@ impl Admissibility<'_> {
                 }
             }
         }
+    }
+}
+
+impl Rows {
+    fn get(&self, key: (Spot, u8)) -> Option<(u32, Arc<Row>)> {
+        let number = *self.numbers.get(&key)?;
+        Some((number, Arc::clone(self.rows.get(number as usize)?)))
+    }
+
+    /// Keeps a row, unless another thread was faster.
+    fn insert(&mut self, key: (Spot, u8), row: Row) -> (u32, Arc<Row>) {
+        if let Some(known) = self.get(key) {
+            return known;
+        }
+        let (number, row) = (self.rows.len() as u32, Arc::new(row));
+        self.numbers.insert(key, number);
+        self.rows.push(Arc::clone(&row));
+        (number, row)
     }
 }
 

@@ -112,6 +112,21 @@ fn texts(characters: &[&str], length: usize) -> Vec<String> {
 /// Characters of a text behind a sequence that is judged.
 const AHEAD: usize = 3;
 
+/// The ids of [`Admissibility::following`].
+fn followers(admissibility: &Admissibility, state: &State) -> FxHashSet<u32> {
+    let mut following = Following::default();
+    admissibility.following(state, &mut following);
+    let mut ids = FxHashSet::from_iter(following.also.iter().copied());
+    for (number, barred) in &following.rows {
+        let row = admissibility.numbered_row(*number).unwrap();
+        let barred = &following.barred[barred.clone()];
+        let has = |id: u32| row.words()[id as usize / 64] >> (id % 64) & 1 != 0;
+        let all = 0..64 * row.words().len() as u32;
+        ids.extend(all.filter(|id| has(*id) && !barred.contains(id)));
+    }
+    ids
+}
+
 /// Compares every sequence of up to `tokens` ids with all starts of encodings of texts of up to
 /// `length` characters; and the sets of successors with the test itself.
 fn check(tokenizer: &Tokenizer, characters: &[&str], length: usize, tokens: usize) {
@@ -159,6 +174,7 @@ fn check(tokenizer: &Tokenizer, characters: &[&str], length: usize, tokens: usiz
             name(&sequence)
         );
         let successors = admissibility.successors(&state);
+        let followers = followers(&admissibility, &state);
         if sequence.len() == tokens {
             continue;
         }
@@ -190,6 +206,14 @@ fn check(tokenizer: &Tokenizer, characters: &[&str], length: usize, tokens: usiz
                 "{:?} by successors",
                 name(&longer)
             );
+            if !tokenizer.special_ids().contains(&id) {
+                assert_eq!(
+                    next.is_some(),
+                    followers.contains(&id),
+                    "{:?} by following",
+                    name(&longer)
+                );
+            }
             let ends = next
                 .as_ref()
                 .is_some_and(|next| admissibility.can_end(next));

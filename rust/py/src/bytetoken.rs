@@ -1,0 +1,234 @@
+//! The byte kernel: heads of byte prefixes, and plans.
+
+use std::sync::Arc;
+
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
+use pyo3::exceptions::{PyIndexError, PyUnicodeError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use tokseam_bytetoken::{Covers, Error, heads, kernel, plan};
+
+use crate::array;
+use crate::bpe::Tokenizer;
+use crate::error::{OrRaise, exception, raise};
+use crate::signal::interruptible;
+
+impl<T> OrRaise<T> for Result<T, Error> {
+    fn or_raise(self, py: Python<'_>) -> PyResult<T> {
+        self.map_err(|error| match error {
+            Error::Bpe(error) => exception(py, &error),
+            Error::NotUtf8 { .. } => PyUnicodeError::new_err(error.to_string()),
+            Error::TooMany { .. } => raise(py, "ModelError", error.to_string()),
+            error => raise(py, "PretokenizeError", error.to_string()),
+        })
+    }
+}
+
+/// What the heads of all texts share.
+#[pyclass(frozen, module = "tokseam._native")]
+pub struct ByteKernel {
+    inner: kernel::Kernel,
+}
+
+/// The heads of some bytes; they do not change.
+#[pyclass(frozen, module = "tokseam._native")]
+pub struct Heads {
+    inner: heads::Heads,
+}
+
+/// The contexts and ranges of some heads.
+#[pyclass(frozen, module = "tokseam._native")]
+pub struct Plan {
+    inner: plan::Plan,
+}
+
+/// Some tokens, one behind the other.
+#[pyclass(frozen, module = "tokseam._native")]
+pub struct Stem {
+    inner: Arc<heads::Node>,
+}
+
+#[pymethods]
+impl ByteKernel {
+    /// Makes the kernel of a tokenizer: of the starts of its encodings, or of all sequences.
+    #[new]
+    fn new(py: Python<'_>, tokenizer: &Tokenizer, admissible: bool, utf8: bool) -> PyResult<Self> {
+        let covers = if admissible {
+            Covers::Admissible
+        } else {
+            Covers::All { utf8 }
+        };
+        let tokenizer = Arc::clone(tokenizer.inner());
+        let inner = py
+            .detach(|| kernel::Kernel::new(tokenizer, covers))
+            .or_raise(py)?;
+        Ok(Self { inner })
+    }
+
+    /// The ids of all tokens with bytes in the order of these: uint32 of shape (n,). A place is an
+    /// index here.
+    fn order<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u32>> {
+        self.inner.vocabulary().ids().to_vec().into_pyarray(py)
+    }
+
+    /// The trie: for each node the first place, the first place of a longer token and the end, of
+    /// shape (m, 3); its first child, of shape (m + 1,); its byte, of shape (m,).
+    #[allow(clippy::type_complexity)]
+    fn trie<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(
+        Bound<'py, PyArray2<u32>>,
+        Bound<'py, PyArray1<u32>>,
+        Bound<'py, PyArray1<u8>>,
+    )> {
+        let vocabulary = self.inner.vocabulary();
+        let ranges = vocabulary.ranges().iter();
+        let ranges: Vec<u32> = ranges
+            .flat_map(|range| [range.low, range.exact, range.high])
+            .collect();
+        let count = vocabulary.bytes().len();
+        Ok((
+            ranges.into_pyarray(py).reshape([count, 3])?,
+            vocabulary.children().to_vec().into_pyarray(py),
+            vocabulary.bytes().to_vec().into_pyarray(py),
+        ))
+    }
+
+    /// What the tokenizer writes before every text.
+    fn prefix<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.inner.prefix())
+    }
+
+    /// The heads of the empty text.
+    fn start(&self, py: Python<'_>) -> PyResult<Heads> {
+        let inner = self.inner.start().or_raise(py)?;
+        Ok(Heads { inner })
+    }
+
+    /// For some stems and all places whether the token may follow: bool of shape (stems, n).
+    fn allowed<'py>(
+        &self,
+        py: Python<'py>,
+        stems: Vec<Bound<'py, Stem>>,
+    ) -> PyResult<Bound<'py, PyArray2<bool>>> {
+        let places = self.inner.vocabulary().ids().len();
+        let stems: Vec<&Arc<heads::Node>> = stems.iter().map(|stem| &stem.get().inner).collect();
+        let allowed = py.detach(|| self.inner.allowed(&stems)).or_raise(py)?;
+        allowed.into_pyarray(py).reshape([stems.len(), places])
+    }
+}
+
+#[pymethods]
+impl Heads {
+    /// The heads behind more bytes.
+    fn push(&self, py: Python<'_>, kernel: &ByteKernel, bytes: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let bytes = array::text(bytes)?;
+        let pushed = interruptible(py, |tick| self.inner.push(&kernel.inner, bytes, tick))?;
+        Ok(Self {
+            inner: pushed.or_raise(py)?,
+        })
+    }
+
+    /// The heads with the last bytes taken back, `None` if there are not so many.
+    fn pop(&self, bytes: usize) -> Option<Self> {
+        let inner = self.inner.pop(bytes)?;
+        Some(Self { inner })
+    }
+
+    /// The number of bytes.
+    fn __len__(&self) -> usize {
+        self.inner.len()
+    }
+
+    /// Whether the bytes end between two characters.
+    #[getter]
+    fn is_whole(&self) -> bool {
+        self.inner.is_whole()
+    }
+
+    /// The number of heads.
+    #[getter]
+    fn count(&self) -> usize {
+        self.inner.count()
+    }
+
+    /// The contexts and ranges; weights count from the trunk of `since`.
+    #[pyo3(signature = (kernel, since=None))]
+    fn plan(&self, py: Python<'_>, kernel: &ByteKernel, since: Option<&Self>) -> PyResult<Plan> {
+        let since = since.map(|since| &since.inner);
+        let inner = plan::Plan::new(&kernel.inner, &self.inner, since).or_raise(py)?;
+        Ok(Plan { inner })
+    }
+}
+
+#[pymethods]
+impl Plan {
+    /// The nodes, the base first, each behind its parent: int64 of shape (m, 5) with its number,
+    /// the index of its parent, the id and the place of its last token (-1 without one), and its
+    /// number of tokens.
+    fn nodes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i64>>> {
+        let plan = &self.inner;
+        let mut nodes = Vec::with_capacity(5 * plan.len());
+        let places = plan.ids().zip(plan.places()).zip(plan.depths());
+        for ((serial, &parent), ((id, place), depth)) in
+            plan.serials().zip(plan.parents()).zip(places)
+        {
+            let signed = |value: u32| if depth == 0 { -1 } else { i64::from(value) };
+            nodes.extend([
+                serial as i64,
+                i64::from(parent),
+                signed(id),
+                signed(place),
+                i64::from(depth),
+            ]);
+        }
+        nodes.into_pyarray(py).reshape([plan.len(), 5])
+    }
+
+    /// The heads: int64 of shape (h, 5) with the index of the stem's node, the node of the trie,
+    /// and its three places.
+    fn heads<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i64>>> {
+        let heads = self.inner.heads();
+        let values: Vec<i64> = heads
+            .iter()
+            .flat_map(|head| {
+                let range = head.range;
+                [head.node, head.at, range.low, range.exact, range.high].map(i64::from)
+            })
+            .collect();
+        values.into_pyarray(py).reshape([heads.len(), 5])
+    }
+
+    /// The stem of a node.
+    fn stem(&self, node: usize) -> PyResult<Stem> {
+        match self.inner.stem(node) {
+            Some(stem) => Ok(Stem {
+                inner: Arc::clone(stem),
+            }),
+            None => Err(PyIndexError::new_err(format!(
+                "node {node} of {}",
+                self.inner.len()
+            ))),
+        }
+    }
+}
+
+#[pymethods]
+impl Stem {
+    /// The ids: uint32 of shape (tokens,).
+    fn ids<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u32>> {
+        self.inner.ids().into_pyarray(py)
+    }
+
+    /// Whether it may be a finished text.
+    fn can_end(&self, py: Python<'_>, kernel: &ByteKernel) -> PyResult<bool> {
+        kernel.inner.can_end(&self.inner).or_raise(py)
+    }
+
+    /// The stem with one more token, `None` if it may not follow.
+    fn push(&self, py: Python<'_>, kernel: &ByteKernel, id: u32) -> PyResult<Option<Self>> {
+        let inner = kernel.inner.extend(&self.inner, id).or_raise(py)?;
+        Ok(inner.map(|inner| Self { inner }))
+    }
+}
