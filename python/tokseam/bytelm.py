@@ -1,0 +1,1243 @@
+"""Exact next-byte probabilities from any tokenized language model.
+
+A tokenized model gives probabilities of tokens, so a prompt that ends inside a word asks it a question that it never
+learned to answer. The probability that a text starts with bytes `x` is the sum over the *covers* of `x`: the token
+sequences whose bytes start with `x` while those of all but the last token do not (the Byte-Token Representation, Phan
+et al. 2024, arXiv 2410.09303, section 3). `ByteLM` sums over them exactly:
+
+    lm = FunctionLM(fn, vocab_size=..., end_ids=[...])
+    model = ByteLM(lm, tokenizer)
+    row = model.state(b"raise ValueErr").next_byte()   # row.logp: 256 bytes and the end of the text
+    model.generate("raise ValueErr", max_bytes=20).text
+
+Rust plans which contexts to score and which ranges to sum; here the model's rows are summed. All logarithms are
+natural, all weights in nats. This module needs numpy alone.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokseam import _native
+from tokseam.errors import ModelError, PretokenizeError
+from tokseam.tokenizer import Tokenizer
+
+__all__ = [
+    "ByteLM",
+    "ByteState",
+    "Completion",
+    "Cover",
+    "Ensemble",
+    "FunctionLM",
+    "HealPlan",
+    "Healed",
+    "Row",
+]
+
+Text = str | bytes
+Floats = NDArray[np.float64]
+
+# The column of the end of a text.
+END = 256
+
+# The most bytes of model rows that are asked for in one call.
+ROWS_BYTES = 1 << 28
+
+# Bytes between two evaluations of a long text.
+CHUNK = 64
+
+# What the sum of a row may be off one: the rounding of half precision, not logits.
+SLACK = 0.05
+
+# Mass below this is rounding, not a row that lacks something.
+ROUNDING = 1e-6
+
+
+class LM(Protocol):
+    """What `ByteLM` asks of a model."""
+
+    vocab_size: int
+    end_ids: tuple[int, ...]
+
+    def logprobs(self, contexts: Sequence[tuple[int, ...]]) -> NDArray[Any]:
+        """Return natural-log probabilities of shape (contexts, vocab_size)."""
+
+
+class FunctionLM:
+    """Any model, given as a function.
+
+    Args:
+        fn: Gets a list of n contexts, each a tuple of ids (the empty one too), and returns the natural-log
+            probabilities of the next id: float32 or float64 of shape (n, vocab_size). Impossible ids have -inf.
+        vocab_size: The width of a row. It may be larger than the tokenizer's vocabulary: what lies beyond is leak.
+        end_ids: The ids that end a text.
+
+    Raises:
+        ValueError: `vocab_size` is not positive, or an end id lies outside.
+    """
+
+    def __init__(
+        self, fn: Callable[[list[tuple[int, ...]]], Any], *, vocab_size: int, end_ids: Iterable[int] = ()
+    ) -> None:
+        self._fn = fn
+        self.vocab_size = int(vocab_size)
+        self.end_ids = tuple(dict.fromkeys(int(id) for id in end_ids))
+        if self.vocab_size < 1:
+            raise ValueError(f"vocab_size is {vocab_size}: it must be the width of a row")
+        for id in self.end_ids:
+            if not 0 <= id < self.vocab_size:
+                raise ValueError(f"end id {id} is not among the {self.vocab_size} ids of the model")
+
+    def logprobs(self, contexts: Sequence[tuple[int, ...]]) -> NDArray[Any]:
+        """Return what the function returns for some contexts."""
+        return np.asarray(self._fn(list(contexts)))
+
+
+class Row(NamedTuple):
+    """The distribution of the next byte.
+
+    Attributes:
+        logp: float64 of shape (257,): natural-log probabilities of the bytes 0 to 255 and, in column 256, of the end.
+        leak: The share of mass, given the bytes so far, that moves to what no text has: inadmissible tokens, special
+            tokens that do not end, ids beyond the vocabulary. Rows of `normalize="ratio"` sum to `1 - leak`.
+        bound: The total-variation distance to the exact row is at most this; 0 for `tolerance=0`.
+    """
+
+    logp: Floats
+    leak: float
+    bound: float
+
+
+class Cover(NamedTuple):
+    """A cover: its ids, without those of `context_ids`, and its log-probability given the bytes, in nats."""
+
+    ids: tuple[int, ...]
+    logprob: float
+
+
+class Healed(NamedTuple):
+    """A drawn cover of a prompt.
+
+    Attributes:
+        ids: What to go on from: `context_ids` and the cover.
+        cut: The number of bytes of the last id that the prompt already has, 0 if the cover fits the prompt exactly.
+            What that id has behind them is new text.
+        logprob: The log-probability of this cover given the prompt, in nats.
+        bound: The total-variation distance of the distribution that it was drawn from to the exact one is at most
+            this: 0 unless the rows lacked mass.
+    """
+
+    ids: tuple[int, ...]
+    cut: int
+    logprob: float
+    bound: float
+
+
+class Completion:
+    """Generated bytes.
+
+    Attributes:
+        data: The bytes behind the prompt, without a stop string.
+        finish_reason: `"end"` (the model ended the text), `"stop"` (a stop string came) or `"length"`.
+        healed: The number of bytes that were taken back from the prompt.
+    """
+
+    def __init__(self, data: bytes, finish_reason: str, healed: int, score: float | Callable[[], float]) -> None:
+        self.data = data
+        self.finish_reason = finish_reason
+        self.healed = healed
+        self._score = score
+
+    @property
+    def text(self) -> str:
+        """The data as text, with U+FFFD for bytes that are no UTF-8."""
+        return self.data.decode("utf-8", "replace")
+
+    @property
+    def logprob(self) -> float:
+        """The joint log-probability, in nats, of the data behind the prompt, over covers, without temperature.
+
+        After generation by tokens it is computed when it is first asked for.
+        """
+        if callable(self._score):
+            self._score = self._score()
+        return self._score
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Completion, (self.data, self.finish_reason, self.healed, self.logprob)
+
+    def __repr__(self) -> str:
+        return f"Completion({self.data!r}, finish_reason={self.finish_reason!r}, healed={self.healed})"
+
+
+class _Scores:
+    """What a model says behind one context, in the order of bytes: a range of it."""
+
+    __slots__ = ("base", "can_end", "end", "leak", "logs")
+
+    def __init__(self, logs: Floats, end: float, leak: float, can_end: bool, base: int = 0) -> None:
+        self.logs, self.end, self.leak, self.can_end, self.base = logs, end, leak, can_end, base
+
+    def has(self, low: int, high: int) -> bool:
+        return self.base <= low and high <= self.base + len(self.logs)
+
+    def token(self, place: int) -> float:
+        return float(self.logs[place - self.base])
+
+    def slice(self, low: int, high: int) -> Floats:
+        return self.logs[low - self.base : high - self.base]
+
+    def narrowed(self, low: int, high: int) -> _Scores:
+        if high - low == len(self.logs):
+            return self
+        return _Scores(self.slice(low, high).copy(), self.end, self.leak, self.can_end, low)
+
+
+class _Head(NamedTuple):
+    """A head of a plan: the stem's node, the node of the trie, and its places."""
+
+    node: int
+    at: int
+    low: int
+    exact: int
+    high: int
+
+
+class _Node(NamedTuple):
+    """A node of a plan."""
+
+    serial: int
+    parent: int
+    id: int
+    place: int
+    depth: int
+
+
+class _Plan:
+    """A plan with its rows as tuples."""
+
+    def __init__(self, native: _native.Plan) -> None:
+        self.native = native
+        self.nodes = [_Node(*row) for row in native.nodes().tolist()]
+        self.heads = [_Head(*row) for row in native.heads().tolist()]
+
+    def needs(self, edges: dict[int, float], *, ends: bool = True) -> dict[int, tuple[int, int]]:
+        """Return for each node whose row is needed the range of places.
+
+        Edges that are known need no row; nor, without `ends`, do stems that spell all bytes.
+        """
+        needs: dict[int, tuple[int, int]] = {}
+
+        def need(node: int, low: int, high: int) -> None:
+            known = needs.get(node, (low, high))
+            needs[node] = min(low, known[0]), max(high, known[1])
+
+        for head in self.heads:
+            if ends or head.at:
+                need(head.node, head.exact, head.high)
+        for node in self.nodes[1:]:
+            if node.serial not in edges:
+                need(node.parent, node.place, node.place + 1)
+        return needs
+
+
+def _logsumexp(logs: Floats) -> float:
+    top = float(logs.max(initial=-math.inf))
+    if top == -math.inf:
+        return top
+    return top + math.log(float(np.exp(logs - top).sum()))
+
+
+def _segment_logsums(logs: Floats, starts: NDArray[np.int64]) -> Floats:
+    """Return the logarithms of the sums of segments, each with the full precision of its own size."""
+    tops = np.maximum.reduceat(logs, starts)
+    finite = np.where(np.isneginf(tops), 0.0, tops)
+    sizes = np.diff(starts, append=len(logs))
+    sums = np.add.reduceat(np.exp(logs - np.repeat(finite, sizes)), starts)
+    with np.errstate(divide="ignore"):
+        return finite + np.log(sums)
+
+
+def _log_matrix_sum(matrix: Floats) -> Floats:
+    """Return the logarithms of the sums of the columns."""
+    tops = matrix.max(axis=0)
+    finite = np.where(np.isneginf(tops), 0.0, tops)
+    with np.errstate(divide="ignore"):
+        return finite + np.log(np.exp(matrix - finite).sum(axis=0))
+
+
+def _draw(logs: Floats, temperature: float, top_p: float, rng: np.random.Generator) -> int:
+    """Draw an index from log-weights, which need not sum to one."""
+    if temperature == 0:
+        return int(np.argmax(logs))
+    scaled = (logs - logs.max()) / temperature
+    weights = np.exp(scaled)
+    if top_p < 1:
+        order = np.argsort(-weights, kind="stable")
+        before = np.cumsum(weights[order]) - weights[order]
+        weights[order[before >= top_p * weights.sum()]] = 0
+    total = np.cumsum(weights)
+    index = int(np.searchsorted(total, rng.random() * total[-1], side="right"))
+    return min(index, int(np.flatnonzero(weights)[-1]))
+
+
+class _Weights(NamedTuple):
+    """The log-weight of each node that has one, and the most mass that is not resolved."""
+
+    logs: list[float | None]
+    unresolved: float
+
+
+class _Reader:
+    """What Python knows of the kernel, and the rules by which rows of a model become scores."""
+
+    def __init__(self, lm: LM, tokenizer: Tokenizer, *, admissible: bool, local: bool, utf8: bool) -> None:
+        self.lm = lm
+        self.local = local
+        self.kernel = _native.ByteKernel(tokenizer._native, admissible, utf8)
+        self.order = self.kernel.order().astype(np.int64)
+        ranges, children, self.bytes = self.kernel.trie()
+        self.lows = ranges[:, 0].astype(np.int64)
+        self.children = children.astype(np.int64)
+        self.ends = np.array([id for id in lm.end_ids if id < lm.vocab_size], dtype=np.int64)
+        self.ending = np.isin(self.order, self.ends)
+        self.start = self.kernel.start()
+        if len(self.order) and int(self.order.max()) >= lm.vocab_size:
+            raise ModelError(
+                f"the model has {lm.vocab_size} ids, but the tokenizer has a token with id {int(self.order.max())}: "
+                f"they do not belong together"
+            )
+
+    def rows(self, contexts: list[tuple[int, ...]]) -> Floats:
+        """Return checked rows of float64, one behind the other."""
+        width = self.lm.vocab_size
+        size = max(ROWS_BYTES // (8 * width), 1)
+        parts = []
+        for start in range(0, len(contexts), size):
+            part = contexts[start : start + size]
+            rows = np.asarray(self.lm.logprobs(part))
+            if rows.shape != (len(part), width):
+                raise ModelError(
+                    f"the model returned rows of shape {rows.shape} for {len(part)} contexts; expected "
+                    f"{(len(part), width)}: pass the true vocab_size"
+                )
+            if rows.dtype.kind != "f":
+                raise ModelError(f"the model returned {rows.dtype}; expected float32 or float64 log-probabilities")
+            rows = rows.astype(np.float64)
+            self.check(rows, part)
+            parts.append(rows)
+        return np.concatenate(parts) if parts else np.zeros((0, width))
+
+    def check(self, rows: Floats, contexts: list[tuple[int, ...]], *, complete: bool = True) -> None:
+        """Raise for rows that are no log-probabilities; bring the sum of each to one where rounding moved it."""
+        wrong = np.isnan(rows) | np.isposinf(rows)
+        if wrong.any():
+            row, id = (int(index) for index in np.argwhere(wrong)[0])
+            raise ModelError(
+                f"the model returned {rows[row, id]} for id {id} behind a context of {len(contexts[row])} ids: "
+                f"expected natural-log probabilities"
+            )
+        for row, context in zip(rows, contexts, strict=True):
+            total = _logsumexp(row)
+            if total > SLACK or (complete and total < -SLACK):
+                raise ModelError(
+                    f"the probabilities behind a context of {len(context)} ids sum to {math.exp(min(total, 700)):.6g}, "
+                    f"not to 1: return log-probabilities (log_softmax), not logits"
+                )
+            if complete or total > 0:
+                row -= total
+
+    def scores(self, rows: Floats, stems: list[_native.Stem]) -> list[_Scores]:
+        """Return the scores of stems from their rows."""
+        allowed = self.kernel.allowed(stems)
+        allowed[:, self.ending] = False
+        scores = []
+        for row, stem, mask in zip(rows, stems, allowed, strict=True):
+            logs = np.where(mask, row[self.order], -math.inf)
+            end = _logsumexp(row[self.ends])
+            can_end = stem.can_end(self.kernel)
+            mass = np.logaddexp(_logsumexp(logs), end if can_end else -math.inf)
+            if self.local:
+                if mass == -math.inf:
+                    raise ModelError(
+                        f"the model gives no probability to anything that may follow a context of {len(stem.ids())} "
+                        f'ids, so normalize="local" has nothing to normalize'
+                    )
+                logs, end = logs - mass, end - mass
+            leak = 0.0 if self.local else max(-math.expm1(min(mass, 0.0)), 0.0)
+            scores.append(_Scores(logs, end, leak, can_end))
+        return scores
+
+    def weights(
+        self, plan: _Plan, scores: dict[int, _Scores], edges: dict[int, float], *, all_known: bool = True
+    ) -> _Weights:
+        """Return the log-weights of the nodes of a plan; put the edges that are found into `edges`."""
+        logs: list[float | None] = [0.0]
+        unresolved = 0.0 if not plan.nodes or plan.nodes[0].serial in scores or all_known else 1.0
+        for node in plan.nodes[1:]:
+            parent = plan.nodes[node.parent]
+            edge = edges.get(node.serial)
+            known = scores.get(parent.serial)
+            if edge is None and known is not None and known.has(node.place, node.place + 1):
+                edge = edges[node.serial] = known.token(node.place)
+            above = logs[node.parent]
+            if edge is None or above is None:
+                logs.append(None)
+                continue
+            logs.append(above + edge)
+            if not all_known and node.serial not in scores:
+                unresolved += math.exp(above + edge)
+        return _Weights(logs, unresolved)
+
+    def columns(self, plan: _Plan, weights: _Weights, scores: dict[int, _Scores]) -> tuple[Floats, float]:
+        """Return the log-mass of each next byte and the end, of shape (257,), and the log-mass of the leak."""
+        matrix = np.full((max(len(plan.heads), 1), END + 1), -math.inf)
+        leak = 0.0
+        for line, head in zip(matrix, plan.heads, strict=False):
+            weight = weights.logs[head.node]
+            known = scores.get(plan.nodes[head.node].serial)
+            if weight is None or known is None:
+                continue
+            if head.exact < head.high:
+                children = slice(self.children[head.at], self.children[head.at + 1])
+                logs = known.slice(head.exact, head.high)
+                line[self.bytes[children]] = weight + _segment_logsums(logs, self.lows[children] - head.exact)
+            if head.at == 0:
+                leak += math.exp(weight) * known.leak
+                if known.can_end:
+                    line[END] = weight + known.end
+        return _log_matrix_sum(matrix), math.log(leak) if leak > 0 else -math.inf
+
+    def total(self, plan: _Plan, weights: _Weights, scores: dict[int, _Scores]) -> float:
+        """Return the log-mass of the bytes of a plan, all of whose rows are known."""
+        parts = [-math.inf]
+        for head in plan.heads:
+            weight = weights.logs[head.node]
+            if weight is None:
+                continue
+            known = None if head.at == 0 else scores[plan.nodes[head.node].serial]
+            parts.append(weight if known is None else weight + _logsumexp(known.slice(head.exact, head.high)))
+        return _logsumexp(np.array(parts))
+
+
+class _Model:
+    """What `ByteLM` and `Ensemble` share: everything that needs rows of bytes alone."""
+
+    def state(self, prefix: Text = b"", *, context_ids: Sequence[int] = ()) -> Any:
+        raise NotImplementedError
+
+    def next_byte_logprobs(self, prefixes: Iterable[Text]) -> Floats:
+        """Return the rows of some prefixes: float64 of shape (prefixes, 257).
+
+        Natural logarithms; column 256 is the end of the text.
+
+        Raises:
+            UnicodeError: A prefix does not start a UTF-8 text.
+            PretokenizeError: No text starts with a prefix.
+            ModelError: The model returned something else than log-probabilities.
+        """
+        rows = [self.state(prefix).next_byte().logp for prefix in prefixes]
+        return np.stack(rows) if rows else np.zeros((0, END + 1))
+
+    def logprob(self, text: Text, *, prefix: Text = b"", end: bool = False) -> float:
+        """Return the joint log-probability of a text behind a prefix, in nats, over covers.
+
+        Args:
+            text: The bytes behind the prefix; they may end inside a character.
+            prefix: What is given.
+            end: Whether the text must end there.
+
+        Returns:
+            `log P(text | prefix)`, -inf for a text that no tokens spell.
+        """
+        result: float = self.state(prefix).logprob(text, end=end)
+        return result
+
+    def generate_stream(
+        self,
+        prompt: Text,
+        *,
+        max_bytes: int,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        stop: Text | Iterable[Text] = (),
+        seed: int | None = None,
+        context_ids: Sequence[int] = (),
+        **options: Any,
+    ) -> Iterator[bytes]:
+        """Yield the bytes of `generate` as they become certain, whole characters at a time."""
+        source = self._chunks(prompt, _Sampling(temperature, top_p, seed), context_ids=context_ids, **options)
+        return _cut(source, max_bytes, _stops(stop), _Result(), self._is_utf8())
+
+    def generate(
+        self,
+        prompt: Text,
+        *,
+        max_bytes: int,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        stop: Text | Iterable[Text] = (),
+        seed: int | None = None,
+        context_ids: Sequence[int] = (),
+        **options: Any,
+    ) -> Completion:
+        """Go on behind a prompt, which may end anywhere, inside a word or a character.
+
+        Args:
+            prompt: The bytes to go on from.
+            max_bytes: The most bytes to return; never half a character.
+            temperature: 0 takes the most probable, the lowest on ties. It acts on the unit.
+            top_p: Keeps the most probable units that reach this share.
+            stop: Byte strings that end the text; they are not returned.
+            seed: The same seed gives the same bytes.
+            context_ids: Ids before the prompt, fixed: special tokens.
+            **options: For `ByteLM`: `unit="tokens"` draws one cover of the prompt's end from its exact posterior and
+                goes on by tokens, `unit="bytes"` samples rows of bytes; `mask=False` leaves tokens unmasked, which is
+                exact up to the leak.
+
+        Raises:
+            ValueError: An argument is out of its range.
+            ModelError, PretokenizeError, UnicodeError: As `next_byte_logprobs`.
+        """
+        sampling, result = _Sampling(temperature, top_p, seed), _Result()
+        source = self._chunks(prompt, sampling, context_ids=context_ids, **options)
+        data = b"".join(_cut(source, max_bytes, _stops(stop), result, self._is_utf8()))
+
+        def score() -> float:
+            found: float = self.state(prompt, context_ids=context_ids).logprob(data)
+            return found
+
+        return Completion(data, result.reason, result.healed, score)
+
+    def _is_utf8(self) -> bool:
+        raise NotImplementedError
+
+    def _chunks(
+        self, prompt: Text, sampling: _Sampling, *, context_ids: Sequence[int], **options: Any
+    ) -> Iterator[bytes | int | None]:
+        """Yield the number of bytes that are taken back, then new bytes, and None where the model ends the text."""
+        unit = options.pop("unit", "bytes")
+        if unit != "bytes":
+            raise ValueError(f'unit is {unit!r}: the members of an ensemble share bytes alone, so it must be "bytes"')
+        if options:
+            raise TypeError(f"generate of an ensemble has no option {sorted(options)[0]!r}")
+        return self._byte_chunks(prompt, sampling, context_ids)
+
+    def _byte_chunks(
+        self, prompt: Text, sampling: _Sampling, context_ids: Sequence[int]
+    ) -> Iterator[bytes | int | None]:
+        state = self.state(prompt, context_ids=context_ids)
+        yield 0
+        while True:
+            byte = sampling.draw(state.next_byte().logp)
+            if byte == END:
+                yield None
+                return
+            data = bytes([byte])
+            state.push(data)
+            yield data
+
+
+class _Sampling:
+    """How units are drawn."""
+
+    def __init__(self, temperature: float, top_p: float, seed: int | None) -> None:
+        if not (temperature >= 0 and math.isfinite(temperature)):
+            raise ValueError(f"temperature is {temperature}: it must be 0 or more")
+        if not 0 < top_p <= 1:
+            raise ValueError(f"top_p is {top_p}: it must be above 0 and at most 1")
+        self.temperature, self.top_p = float(temperature), float(top_p)
+        self.rng = np.random.default_rng(seed)
+
+    def draw(self, logs: Floats) -> int:
+        return _draw(logs, self.temperature, self.top_p, self.rng)
+
+
+class _Result:
+    """What is known when a stream has ended."""
+
+    def __init__(self) -> None:
+        self.reason = "length"
+        self.healed = 0
+
+
+def _stops(stop: Text | Iterable[Text]) -> list[bytes]:
+    stops = [stop] if isinstance(stop, (str, bytes)) else list(stop)
+    encoded = [one.encode() if isinstance(one, str) else bytes(one) for one in stops]
+    if b"" in encoded:
+        raise ValueError("a stop string is empty: every text has it")
+    return encoded
+
+
+def _whole(data: bytes) -> int:
+    """Return the length without the start of a character at the end."""
+    for back in range(1, min(4, len(data) + 1)):
+        byte = data[-back]
+        if byte & 0xC0 != 0x80:
+            size = 1 if byte < 0x80 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return len(data) - back if size > back and byte >= 0xC0 else len(data)
+    return len(data)
+
+
+def _cut(
+    source: Iterator[bytes | int | None], max_bytes: int, stops: list[bytes], result: _Result, utf8: bool
+) -> Iterator[bytes]:
+    """Yield the bytes of a source up to a stop string, the end or the limit.
+
+    What a stop string or a character may still need is held back.
+    """
+    if max_bytes < 0:
+        raise ValueError(f"max_bytes is {max_bytes}: it must be 0 or more")
+    data, given = b"", 0
+    result.healed = int(next(source) or 0)  # type: ignore[call-overload]
+    while len(data) < max_bytes:
+        chunk = next(source)
+        if chunk is None:
+            result.reason = "end"
+            break
+        # A stop string may have begun in what is there already.
+        before = len(data)
+        data += chunk  # type: ignore[operator]
+        found = [(place, stop) for stop in stops if (place := data.find(stop, max(before - len(stop) + 1, 0))) >= 0]
+        if found and min(found)[0] + len(min(found)[1]) <= max_bytes:
+            data = data[: min(found)[0]]
+            result.reason = "stop"
+            break
+        held = max(
+            (size for stop in stops for size in range(1, len(stop)) if data.endswith(stop[:size])),
+            default=0,
+        )
+        sure = min(len(data) - held, max_bytes)
+        sure = _whole(data[:sure]) if utf8 else sure
+        if sure > given and len(data) < max_bytes:
+            yield data[given:sure]
+            given = sure
+    data = data[:max_bytes]
+    if utf8:
+        data = data[: _whole(data)]
+    if len(data) > given:
+        yield data[given:]
+
+
+class ByteState:
+    """A position in a text: bytes, and what the model said about them.
+
+    Made by `ByteLM.state`. It changes under `push` and `pop`; a failed call leaves it as it was. Calls are locked.
+    """
+
+    def __init__(self, model: ByteLM, heads: _native.Heads, context_ids: tuple[int, ...]) -> None:
+        self._model = model
+        self._heads = heads
+        self._context_ids = context_ids
+        self._scores: dict[int, _Scores] = {}
+        self._edges: dict[int, float] = {}
+        self._row: Row | None = None
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        """Return the number of bytes."""
+        return len(self._heads)
+
+    def push(self, data: Text) -> ByteState:
+        """Put bytes behind the text; returns the state itself.
+
+        Raises:
+            UnicodeError: The bytes are not the start of a UTF-8 text.
+            PretokenizeError: No text of the tokenizer goes on like this.
+        """
+        with self._lock:
+            self._heads = self._heads.push(self._model._reader.kernel, data)
+            if len(data):
+                self._row = None
+        return self
+
+    def pop(self, n: int) -> ByteState:
+        """Take the last n bytes back; returns the state itself.
+
+        Raises:
+            ValueError: There are not so many.
+        """
+        with self._lock:
+            heads = self._heads.pop(n) if n >= 0 else None
+            if heads is None:
+                raise ValueError(f"{n} bytes cannot be taken back from {len(self)}")
+            self._heads = heads
+            if n:
+                self._row = None
+        return self
+
+    def fork(self) -> ByteState:
+        """Return a second state of the same bytes, which shares what is known."""
+        with self._lock:
+            other = ByteState(self._model, self._heads, self._context_ids)
+            other._scores, other._edges, other._row = dict(self._scores), dict(self._edges), self._row
+            return other
+
+    def next_byte(self) -> Row:
+        """Return the distribution of the next byte.
+
+        Raises:
+            ModelError: The model returned something else than log-probabilities, or gives no text a probability.
+        """
+        with self._lock:
+            if self._row is None:
+                self._prepare([self], self._model._tolerance)
+            if self._row is None:
+                raise ModelError("the model gave no row")
+            return self._row
+
+    def logprob(self, text: Text, end: bool = False) -> float:
+        """Return the joint log-probability of more bytes, in nats, over covers; the state stays as it is.
+
+        Args:
+            text: The bytes behind the state.
+            end: Whether the text must end there.
+
+        Returns:
+            -inf for a text that no tokens spell. It is exact whatever the tolerance is.
+        """
+        data = text.encode() if isinstance(text, str) else text
+        with self._lock:
+            state = self.fork()
+        reader, total = self._model._reader, 0.0
+        for start in range(0, len(data), CHUNK):
+            before = state._heads
+            try:
+                state.push(data[start : start + CHUNK])
+            except PretokenizeError:
+                return -math.inf
+            below = _Plan(before.plan(reader.kernel))
+            above = _Plan(state._heads.plan(reader.kernel, before))
+            state._fetch([below, above], ends=False)
+            masses = [
+                reader.total(plan, reader.weights(plan, state._scores, state._edges), state._scores)
+                for plan in (above, below)
+            ]
+            if masses[0] == -math.inf:
+                return -math.inf
+            total += masses[0] - masses[1]
+            state._forget(above)
+        if end:
+            plan = _Plan(state._heads.plan(reader.kernel))
+            state._fetch([plan])
+            weights = reader.weights(plan, state._scores, state._edges)
+            columns, _ = reader.columns(plan, weights, state._scores)
+            total += float(columns[END]) - reader.total(plan, weights, state._scores)
+        return total
+
+    def covers(self, limit: int = 20) -> list[Cover]:
+        """Return the most probable covers of the bytes, at most `limit`, the best first.
+
+        Their log-probabilities are given the bytes; over all covers the probabilities sum to one. The ids leave
+        `context_ids` out.
+        """
+        reader = self._model._reader
+        with self._lock:
+            plan = _Plan(self._heads.plan(reader.kernel))
+            self._fetch([plan])
+            weights = reader.weights(plan, self._scores, self._edges)
+            total = reader.total(plan, weights, self._scores)
+            found: list[tuple[float, tuple[int, ...]]] = []
+            for head in plan.heads:
+                weight = weights.logs[head.node] or 0.0
+                stem = tuple(plan.native.stem(head.node).ids().tolist())
+                if head.at == 0:
+                    found.append((weight - total, stem))
+                    continue
+                logs = self._scores[plan.nodes[head.node].serial].slice(head.exact, head.high)
+                for place in np.argsort(-logs, kind="stable")[:limit].tolist():
+                    if logs[place] > -math.inf:
+                        id = int(reader.order[head.exact + place])
+                        found.append((weight - total + float(logs[place]), (*stem, id)))
+        found.sort(key=lambda cover: (-cover[0], cover[1]))
+        return [Cover(ids, logprob) for logprob, ids in found[:limit] if logprob > -math.inf]
+
+    def _context(self, plan: _Plan, node: int) -> tuple[int, ...]:
+        return (*self._context_ids, *plan.native.stem(node).ids().tolist())
+
+    def _fetch(self, plans: list[_Plan], *, ends: bool = True) -> None:
+        """Get the rows that plans need and that are not there: all, or nothing if the model fails."""
+        wanted: dict[int, tuple[tuple[int, ...], _native.Stem]] = {}
+        for plan in plans:
+            for node, serial in self._missing(plan, ends=ends):
+                wanted[serial] = self._context(plan, node), plan.native.stem(node)
+        if wanted:
+            reader = self._model._reader
+            rows = reader.rows([context for context, _ in wanted.values()])
+            scores = reader.scores(rows, [stem for _, stem in wanted.values()])
+            self._scores.update(zip(wanted, scores, strict=True))
+
+    def _missing(self, plan: _Plan, *, ends: bool = True) -> list[tuple[int, int]]:
+        """Return the nodes whose rows are needed and not there, with their numbers."""
+        return [
+            (node, plan.nodes[node].serial)
+            for node, (low, high) in plan.needs(self._edges, ends=ends).items()
+            if (known := self._scores.get(plan.nodes[node].serial)) is None or not known.has(low, high)
+        ]
+
+    def _forget(self, plan: _Plan) -> None:
+        """Keep what the heads of a plan can still ask for."""
+        scores: dict[int, _Scores] = {}
+        for head in plan.heads:
+            serial = plan.nodes[head.node].serial
+            known = self._scores.get(serial)
+            if known is not None and known.has(head.exact, head.high):
+                scores[serial] = known.narrowed(head.exact, head.high)
+        edges = {node.serial: self._edges[node.serial] for node in plan.nodes if node.serial in self._edges}
+        self._scores, self._edges = scores, edges
+
+    @staticmethod
+    def _prepare(states: list[ByteState], tolerance: float) -> None:
+        """Make the rows of states of one model, those of all in one call of the model where nothing is skipped."""
+        if not states:
+            return
+        reader = states[0]._model._reader
+        plans = [_Plan(state._heads.plan(reader.kernel)) for state in states]
+        if tolerance == 0 and len(states) > 1:
+            wanted: dict[tuple[int, ...], tuple[_native.Stem, list[tuple[ByteState, int]]]] = {}
+            for state, plan in zip(states, plans, strict=True):
+                for node, serial in state._missing(plan):
+                    context = state._context(plan, node)
+                    wanted.setdefault(context, (plan.native.stem(node), []))[1].append((state, serial))
+            rows = reader.rows(list(wanted))
+            scores = reader.scores(rows, [stem for stem, _ in wanted.values()]) if wanted else []
+            for score, (_, users) in zip(scores, wanted.values(), strict=True):
+                for state, serial in users:
+                    state._scores[serial] = score
+        for state, plan in zip(states, plans, strict=True):
+            if tolerance == 0:
+                state._fetch([plan])
+                weights = reader.weights(plan, state._scores, state._edges)
+                columns, leak = reader.columns(plan, weights, state._scores)
+            else:
+                weights, columns, leak = state._fetch_enough(plan, tolerance)
+            state._row = state._model._row(columns, leak, weights.unresolved)
+            state._forget(plan)
+
+    def _fetch_enough(self, plan: _Plan, tolerance: float) -> tuple[_Weights, Floats, float]:
+        """Get rows in the order of their weight until what is not resolved is small enough.
+
+        A node without a row can move at most its own weight: what is not known lies between nothing and that.
+        """
+        reader, needs = self._model._reader, plan.needs(self._edges)
+        # A row that no longer has the range is as good as none.
+        scores = {
+            serial: known
+            for node, (low, high) in needs.items()
+            if (known := self._scores.get(serial := plan.nodes[node].serial)) is not None and known.has(low, high)
+        }
+        edges = dict(self._edges)
+        needless = {node.serial for index, node in enumerate(plan.nodes) if index not in needs}
+        while True:
+            weights = reader.weights(plan, {**scores, **dict.fromkeys(needless, _NOTHING)}, edges, all_known=False)
+            columns, leak = reader.columns(plan, weights, scores)
+            reached = math.exp(_logsumexp(columns))
+            if self._model._normalize == "ratio":
+                reached += math.exp(leak)
+            if reached > 0 and weights.unresolved <= tolerance * (reached + weights.unresolved):
+                break
+            open_nodes = sorted(
+                (-weight, index)
+                for index, (node, weight) in enumerate(zip(plan.nodes, weights.logs, strict=True))
+                if index in needs and node.serial not in scores and weight is not None
+            )
+            if not open_nodes:
+                break
+            # Those together that are certain to be needed, by what is known now.
+            left, chosen = weights.unresolved, []
+            for weight, index in open_nodes:
+                chosen.append(index)
+                left -= math.exp(-weight)
+                if left <= tolerance * reached:
+                    break
+            stems = [plan.native.stem(index) for index in chosen]
+            rows = reader.rows([self._context(plan, index) for index in chosen])
+            found = reader.scores(rows, stems)
+            scores.update((plan.nodes[index].serial, one) for index, one in zip(chosen, found, strict=True))
+        self._scores, self._edges = scores, edges
+        return weights, columns, leak
+
+
+# Stands for the row of a node that needs none.
+_NOTHING = _Scores(np.zeros(0), -math.inf, 0.0, False)
+
+
+class ByteLM(_Model):
+    """A language model over bytes, made of one over tokens: exact, whatever the tokenizer is.
+
+    Args:
+        lm: `FunctionLM`, `tokseam.torch.TransformersLM`, or anything with `vocab_size`, `end_ids` and `logprobs`.
+        tokenizer: The model's tokenizer.
+        covers: `"admissible"` sums over the sequences that encodings of texts start with; `"all"` over every sequence
+            of tokens with the right bytes, which needs no pre-tokenizer and works for every vocabulary, but has very
+            many covers for a long text.
+        normalize: `"ratio"`: rows are `P(xb) / P(x)` and sum to `1 - leak`. `"sum"`: they are divided by that.
+            `"local"`: every row of the model is first masked to the tokens that may follow, and to the end where the
+            text may end, and normalized; nothing leaks.
+        tolerance: Contexts may be skipped as long as the row is certain to stay this close to the exact one, in total
+            variation; 0 skips none.
+        utf8: Whether texts are UTF-8. Without it a text is any bytes; that needs `covers="all"`.
+
+    Raises:
+        UnsupportedTokenizerError: It is not known which sequences are admissible; `covers="all"` works.
+        ModelError: The model has fewer ids than the tokenizer.
+        ValueError: An argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        lm: LM,
+        tokenizer: Tokenizer,
+        *,
+        covers: Literal["admissible", "all"] = "admissible",
+        normalize: Literal["sum", "ratio", "local"] = "sum",
+        tolerance: float = 0.0,
+        utf8: bool = True,
+    ) -> None:
+        if covers not in ("admissible", "all"):
+            raise ValueError(f'covers is {covers!r}: it must be "admissible" or "all"')
+        if normalize not in ("sum", "ratio", "local"):
+            raise ValueError(f'normalize is {normalize!r}: it must be "sum", "ratio" or "local"')
+        if not 0 <= tolerance < 1:
+            raise ValueError(f"tolerance is {tolerance}: it must be at least 0 and below 1")
+        if covers == "admissible" and not utf8:
+            raise ValueError('texts that are not UTF-8 have no admissible covers: pass covers="all" with utf8=False')
+        self.lm, self.tokenizer = lm, tokenizer
+        self._covers, self._normalize, self._tolerance, self._utf8 = covers, normalize, float(tolerance), utf8
+        self._reader = _Reader(lm, tokenizer, admissible=covers == "admissible", local=normalize == "local", utf8=utf8)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        options = {
+            "covers": self._covers,
+            "normalize": self._normalize,
+            "tolerance": self._tolerance,
+            "utf8": self._utf8,
+        }
+        return _make, (self.lm, self.tokenizer, options)
+
+    def state(self, prefix: Text = b"", *, context_ids: Sequence[int] = ()) -> ByteState:
+        """Return the state behind a prefix.
+
+        Args:
+            prefix: Bytes, which may end anywhere, or text.
+            context_ids: Ids before it that are fixed: special tokens. The text behind them is cut by itself.
+
+        Raises:
+            UnicodeError: The prefix does not start a UTF-8 text.
+            PretokenizeError: No text of the tokenizer starts with it.
+            ModelError: An id of `context_ids` is not one of the model.
+        """
+        ids = tuple(int(id) for id in context_ids)
+        for id in ids:
+            if not 0 <= id < self.lm.vocab_size:
+                raise ModelError(f"context id {id} is not among the {self.lm.vocab_size} ids of the model")
+        return ByteState(self, self._reader.start, ids).push(prefix)
+
+    def next_byte_logprobs(self, prefixes: Iterable[Text]) -> Floats:
+        """Return the rows of some prefixes: float64 of shape (prefixes, 257), from one call of the model.
+
+        Natural logarithms; column 256 is the end of the text.
+
+        Raises:
+            UnicodeError: A prefix does not start a UTF-8 text.
+            PretokenizeError: No text starts with a prefix.
+            ModelError: The model returned something else than log-probabilities.
+        """
+        states = [self.state(prefix) for prefix in prefixes]
+        ByteState._prepare(states, self._tolerance)
+        rows = [state.next_byte().logp for state in states]
+        return np.stack(rows) if rows else np.zeros((0, END + 1))
+
+    def heal_plan(self, prompt: Text, *, context_ids: Sequence[int] = ()) -> HealPlan:
+        """Return what an engine has to score to start exactly behind a prompt.
+
+        Args:
+            prompt: Bytes, which may end anywhere.
+            context_ids: Ids before it that are fixed.
+        """
+        return HealPlan(self, self.state(prompt, context_ids=context_ids))
+
+    def _row(self, columns: Floats, leak: float, unresolved: float) -> Row:
+        reached = _logsumexp(columns)
+        total = float(np.logaddexp(reached, leak))
+        if reached == -math.inf:
+            raise ModelError("the model gives no probability to any text that starts with these bytes")
+        scale = total if self._normalize == "ratio" else reached
+        bound = unresolved / (math.exp(scale) + unresolved) if unresolved else 0.0
+        return Row(columns - scale, math.exp(leak - total), bound)
+
+    def _is_utf8(self) -> bool:
+        return self._utf8
+
+    def _chunks(
+        self, prompt: Text, sampling: _Sampling, *, context_ids: Sequence[int], **options: Any
+    ) -> Iterator[bytes | int | None]:
+        unit = options.pop("unit", "tokens")
+        mask = options.pop("mask", True)
+        if options:
+            raise TypeError(f"generate has no option {sorted(options)[0]!r}")
+        if unit == "bytes":
+            return self._byte_chunks(prompt, sampling, context_ids)
+        if unit != "tokens":
+            raise ValueError(f'unit is {unit!r}: it must be "tokens" or "bytes"')
+        return self._token_chunks(prompt, sampling, context_ids, mask)
+
+    def _token_chunks(
+        self, prompt: Text, sampling: _Sampling, context_ids: Sequence[int], mask: bool
+    ) -> Iterator[bytes | int | None]:
+        reader = self._reader
+        plan = self.heal_plan(prompt, context_ids=context_ids)
+        rows = reader.rows(plan.contexts)
+        stem: _native.Stem | None
+        healed, stem, known = plan._draw(rows, sampling)
+        yield healed.cut
+        ids = healed.ids
+        stem = stem if mask else None
+        if healed.cut:
+            yield self.tokenizer.token_bytes(ids[-1])[healed.cut :]
+        while True:
+            row = reader.rows([ids])[0] if known is None else known
+            known = None
+            # What has no bytes and does not end the text is in no text, masked or not.
+            allowed = np.zeros(self.lm.vocab_size, dtype=bool)
+            allowed[reader.order if stem is None else reader.order[reader.kernel.allowed([stem])[0]]] = True
+            allowed[reader.ends] = stem is None or stem.can_end(reader.kernel)
+            row = np.where(allowed, row, -math.inf)
+            if np.isneginf(row).all():
+                raise ModelError("the model gives no probability to any token that may follow")
+            id = sampling.draw(row)
+            if id in reader.lm.end_ids:
+                yield None
+                return
+            stem = None if stem is None else stem.push(reader.kernel, id)
+            ids = (*ids, id)
+            yield self.tokenizer.token_bytes(id)
+
+
+def _make(lm: LM, tokenizer: Tokenizer, options: dict[str, Any]) -> ByteLM:
+    return ByteLM(lm, tokenizer, **options)
+
+
+class HealPlan:
+    """The contexts that an engine has to score to start exactly behind a prompt.
+
+    Attributes:
+        contexts: Tuples of ids, `context_ids` among them; their rows go into `choose`.
+    """
+
+    def __init__(self, model: ByteLM, state: ByteState) -> None:
+        self._model = model
+        self._plan = plan = _Plan(state._heads.plan(model._reader.kernel))
+        inner = {node.parent for node in plan.nodes[1:]} | {head.node for head in plan.heads if head.at}
+        self._asked = sorted(inner)
+        self._fixed = state._context_ids
+        self._stems = [plan.native.stem(node) for node in self._asked]
+        self.contexts: list[tuple[int, ...]] = [state._context(plan, node) for node in self._asked]
+
+    def choose(self, logprobs: Any, seed: int | None = None, *, temperature: float = 1.0) -> Healed:
+        """Draw a cover of the prompt from its posterior.
+
+        Args:
+            logprobs: Natural-log probabilities of the next id behind each of `contexts`: float of shape
+                (contexts, vocab_size). Ids that an engine does not tell have -inf; what a row then lacks is counted
+                in `bound`.
+            seed: The same seed draws the same cover.
+            temperature: Heads are drawn with their weight to the power 1 / temperature; 0 takes the best.
+
+        Raises:
+            ModelError: The rows are no log-probabilities, or of another shape.
+        """
+        rows = np.array(logprobs, dtype=np.float64)
+        expected = (len(self.contexts), self._model.lm.vocab_size)
+        if rows.shape != expected:
+            raise ModelError(f"the rows have the shape {rows.shape}; expected {expected}")
+        self._model._reader.check(rows, self.contexts, complete=False)
+        return self._draw(rows, _Sampling(temperature, 1.0, seed))[0]
+
+    def _draw(self, rows: Floats, sampling: _Sampling) -> tuple[Healed, _native.Stem, Floats | None]:
+        """Return a drawn cover, its stem, and the row behind it if it is there."""
+        plan, reader = self._plan, self._model._reader
+        scores = dict(
+            zip((plan.nodes[node].serial for node in self._asked), reader.scores(rows, self._stems), strict=True)
+        )
+        weights = reader.weights(plan, scores, {})
+        lacking = dict(
+            zip(self._asked, (max(-math.expm1(min(_logsumexp(row), 0.0)), 0.0) for row in rows), strict=True)
+        )
+        logs, missing = [], 0.0
+        for head in plan.heads:
+            weight = weights.logs[head.node]
+            weight = -math.inf if weight is None else weight
+            if head.at:
+                missing += math.exp(weight) * lacking[head.node]
+                known = scores[plan.nodes[head.node].serial]
+                weight += _logsumexp(known.slice(head.exact, head.high))
+            logs.append(weight)
+        # An edge may be among what a row does not tell.
+        for node in {node.parent for node in plan.nodes[1:]}:
+            weight = weights.logs[node]
+            if lacking[node] > ROUNDING and weight is not None and weight > -math.inf:
+                missing += math.exp(weight) * lacking[node]
+        heads = np.array(logs)
+        total = _logsumexp(heads)
+        if total == -math.inf:
+            raise ModelError("the model gives no probability to any text that starts with the prompt")
+        head = plan.heads[choice := _draw(heads, sampling.temperature, 1.0, sampling.rng)]
+        stem, logprob, cut = plan.native.stem(head.node), float(heads[choice]) - total, 0
+        ids = (*self._fixed, *stem.ids().tolist())
+        row = None
+        if head.at:
+            known = scores[plan.nodes[head.node].serial]
+            tokens = known.slice(head.exact, head.high)
+            place = _draw(tokens, sampling.temperature, sampling.top_p, sampling.rng)
+            logprob += float(tokens[place]) - _logsumexp(tokens)
+            id = int(reader.order[head.exact + place])
+            extended = stem.push(reader.kernel, id)
+            stem = stem if extended is None else extended
+            ids = (*ids, id)
+            cut = self._depth(head.at)
+        elif head.node in self._asked:
+            row = rows[self._asked.index(head.node)]
+        bound = missing / (math.exp(total) + missing) if missing > ROUNDING else 0.0
+        return Healed(ids, cut, logprob, bound), stem, row
+
+    def _depth(self, at: int) -> int:
+        """Return the number of bytes of a node of the trie."""
+        children, depth = self._model._reader.children, 0
+        while at:
+            at = int(np.searchsorted(children, at, side="right")) - 1
+            depth += 1
+        return depth
+
+
+class _EnsembleState:
+    """The states of the members, and their weights."""
+
+    def __init__(self, ensemble: Ensemble, states: list[Any], weights: Floats) -> None:
+        self._ensemble, self._states, self._weights = ensemble, states, weights
+        self._history: list[Floats] = []
+
+    def __len__(self) -> int:
+        """Return the number of bytes."""
+        return len(self._states[0])
+
+    def push(self, data: Text) -> _EnsembleState:
+        """Put bytes behind the text of all members, or of none; returns the state itself."""
+        data = data.encode() if isinstance(data, str) else data
+        states, weights, history = [state.fork() for state in self._states], self._weights, list(self._history)
+        for byte in data:
+            history.append(weights)
+            if self._ensemble.mode == "posterior":
+                rows = np.array([state.next_byte().logp[byte] for state in states])
+                weights = weights + rows
+                total = _logsumexp(weights)
+                if total == -math.inf:
+                    raise PretokenizeError(f"no member gives byte 0x{byte:02X} a probability")
+                weights = weights - total
+            for state in states:
+                state.push(bytes([byte]))
+        self._states, self._weights, self._history = states, weights, history
+        return self
+
+    def pop(self, n: int) -> _EnsembleState:
+        """Take the last n bytes back; returns the state itself."""
+        if not 0 <= n <= len(self._history):
+            raise ValueError(f"{n} bytes cannot be taken back from {len(self._history)}")
+        for state in self._states:
+            state.pop(n)
+        if n:
+            self._weights = self._history[-n]
+            del self._history[-n:]
+        return self
+
+    def fork(self) -> _EnsembleState:
+        """Return a second state of the same bytes."""
+        other = _EnsembleState(self._ensemble, [state.fork() for state in self._states], self._weights)
+        other._history = list(self._history)
+        return other
+
+    def next_byte(self) -> Row:
+        """Return the distribution of the next byte; where members skip contexts, only a mixture has a bound below 1."""
+        rows = [state.next_byte() for state in self._states]
+        logs = np.stack([row.logp for row in rows])
+        shares = np.exp(self._weights)
+        bound = float(shares @ [row.bound for row in rows])
+        if self._ensemble.mode == "product":
+            # A byte that one member excludes is excluded, unless that member has no say.
+            says = self._weights > -math.inf
+            scaled = (logs[says] * shares[says, None]).sum(axis=0)
+            total = _logsumexp(scaled)
+            if total == -math.inf:
+                raise ModelError("the members agree on no byte: each excludes what the others allow")
+            return Row(scaled - total, 0.0, float(any(row.bound for row in rows)))
+        if self._ensemble.mode == "posterior":
+            bound = float(bound > 0)
+        mixed = _log_matrix_sum(logs + self._weights[:, None])
+        return Row(mixed, float(shares @ [row.leak for row in rows]), bound)
+
+    def logprob(self, text: Text, end: bool = False) -> float:
+        """Return the log-probability of more bytes, in nats: the sum over the rows on the way."""
+        data = text.encode() if isinstance(text, str) else text
+        state, total = self.fork(), 0.0
+        for byte in data:
+            total += float(state.next_byte().logp[byte])
+            if total == -math.inf:
+                return total
+            state.push(bytes([byte]))
+        return total + float(state.next_byte().logp[END]) if end else total
+
+
+class Ensemble(_Model):
+    """Several models with different vocabularies as one: their rows of bytes are joined.
+
+    Args:
+        members: `ByteLM`s, or ensembles.
+        mode: `"mixture"`: the weighted mean of the rows, with the same weights at every byte. `"posterior"`: the
+            weights are multiplied by what each member gave to each byte that came, which is the mixture of whole
+            texts. `"product"`: the weighted geometric mean, normalized.
+        weights: One for each member, not negative; they are scaled to sum to one. Equal ones by default.
+
+    Raises:
+        ValueError: There is no member, or the weights do not fit.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[ByteLM | Ensemble],
+        *,
+        mode: Literal["mixture", "posterior", "product"] = "mixture",
+        weights: Sequence[float] | None = None,
+    ) -> None:
+        if mode not in ("mixture", "posterior", "product"):
+            raise ValueError(f'mode is {mode!r}: it must be "mixture", "posterior" or "product"')
+        self.members, self.mode = list(members), mode
+        if not self.members:
+            raise ValueError("an ensemble needs a member")
+        if len({member._is_utf8() for member in self.members}) > 1:
+            raise ValueError("the members differ in utf8: their texts are not the same")
+        shares = np.ones(len(self.members)) if weights is None else np.asarray(weights, dtype=np.float64)
+        if shares.shape != (len(self.members),) or not np.isfinite(shares).all() or (shares < 0).any():
+            raise ValueError(f"weights are {weights!r}: expected {len(self.members)} numbers that are not negative")
+        if shares.sum() <= 0:
+            raise ValueError("all weights are zero")
+        with np.errstate(divide="ignore"):
+            self._weights = np.log(shares / shares.sum())
+
+    def state(self, prefix: Text = b"", *, context_ids: Sequence[int] = ()) -> _EnsembleState:
+        """Return the state behind a prefix; see `ByteLM.state`."""
+        if self.mode == "posterior":
+            states = [member.state(context_ids=context_ids) for member in self.members]
+            return _EnsembleState(self, states, self._weights).push(prefix)
+        states = [member.state(prefix, context_ids=context_ids) for member in self.members]
+        state = _EnsembleState(self, states, self._weights)
+        state._history = [self._weights] * len(state)
+        return state
+
+    def _is_utf8(self) -> bool:
+        return self.members[0]._is_utf8()
