@@ -96,9 +96,7 @@ class Covers:
     def end(self, x: bytes) -> float:
         """Return the log-probability of the text x."""
         exact = [
-            logp + self.step(ids)[1]
-            for ids, logp in self.covers(x)
-            if b"".join(self.tokens[id] for id in ids) == x
+            logp + self.step(ids)[1] for ids, logp in self.covers(x) if b"".join(self.tokens[id] for id in ids) == x
         ]
         return float(np.logaddexp.reduce(exact)) if exact else -math.inf
 
