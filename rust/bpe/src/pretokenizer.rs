@@ -759,7 +759,8 @@ impl Pretokenizer {
             while from < text.len() {
                 // The step sets bits in this piece alone, so the next one is still as it was.
                 let to = next_cut(cuts, from + 1, text.len());
-                if !self.is_finished(&text[from..to]) {
+                // A single byte is cut no further.
+                if to - from > 1 && !self.is_finished(&text[from..to]) {
                     step.cut(text, from, to, &mut spelling, cuts)?;
                 }
                 from = to;

@@ -308,27 +308,43 @@ impl Numeral {
     }
 }
 
+/// The high bit of each of eight bytes that is a digit.
+#[inline]
+fn digits_of(bytes: [u8; 8]) -> u64 {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // A digit becomes 0 to 9, which stay below 0x80 when 0x76 is added; no byte carries over.
+    let word = u64::from_le_bytes(bytes) ^ 0x3030_3030_3030_3030;
+    !(((word & !HIGH) + 0x7676_7676_7676_7676) | word) & HIGH
+}
+
 /// The first digit from `place` on.
 #[inline]
 pub(crate) fn next_digit(text: &[u8], place: usize) -> Option<usize> {
     let rest = text.get(place..)?;
+    let (words, end) = rest.as_chunks::<8>();
     // Digits come in clusters, so the next few bytes are tried before whole blocks.
-    let near = rest.len().min(8);
-    if let Some(found) = rest[..near].iter().position(u8::is_ascii_digit) {
-        return Some(place + found);
+    let mut skipped = words
+        .iter()
+        .take(2)
+        .take_while(|word| digits_of(**word) == 0)
+        .count();
+    if skipped == 2 {
+        let blocks = words[2..].as_chunks::<4>().0.iter();
+        let blank = blocks.take_while(|block| {
+            let bytes = block.as_flattened().iter();
+            !bytes.fold(false, |any, byte| any | byte.is_ascii_digit())
+        });
+        skipped += 4 * blank.count();
     }
-    let mut skipped = near;
-    for block in rest[near..].chunks_exact(32) {
-        let any = block
-            .iter()
-            .fold(false, |any, byte| any | byte.is_ascii_digit());
-        if any {
-            break;
+    for (number, word) in words[skipped..].iter().enumerate() {
+        let digits = digits_of(*word);
+        if digits != 0 {
+            let within = digits.trailing_zeros() as usize / 8;
+            return Some(place + 8 * (skipped + number) + within);
         }
-        skipped += 32;
     }
-    let found = rest[skipped..].iter().position(u8::is_ascii_digit)?;
-    Some(place + skipped + found)
+    let found = end.iter().position(u8::is_ascii_digit)?;
+    Some(place + 8 * words.len() + found)
 }
 
 /// The end of the run of digits at `place`.
@@ -340,4 +356,28 @@ pub(crate) fn digits_end(text: &[u8], place: usize) -> usize {
             .iter()
             .position(|byte| !byte.is_ascii_digit())
             .unwrap_or(rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_digit() {
+        for byte in 0..=255_u8 {
+            for place in 0..60 {
+                let mut text = [b'/'; 60];
+                text[place] = byte;
+                let expected = text.iter().position(u8::is_ascii_digit);
+                assert_eq!(next_digit(&text, 0), expected, "{byte} at {place}");
+                // Bytes beside a digit do not carry into it.
+                let mut text = [byte; 60];
+                text[place] = b'9';
+                let expected = text.iter().position(u8::is_ascii_digit);
+                assert_eq!(next_digit(&text, 0), expected, "among {byte}");
+            }
+        }
+        assert_eq!(next_digit(b"", 0), None);
+        assert_eq!(next_digit(b"1", 2), None);
+    }
 }

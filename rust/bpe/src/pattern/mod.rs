@@ -52,7 +52,7 @@ pub enum Dialect {
 }
 
 /// Shorter texts are scanned match by match: a block would hardly fit.
-const SHORT: usize = 64;
+const SHORT: usize = 8;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
