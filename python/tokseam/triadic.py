@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, AnyStr, Literal, NamedTuple
 
 import numpy as np
 
@@ -210,7 +210,7 @@ def is_lossy(style: Style) -> bool:
 
 
 def annotate(
-    text: Text,
+    text: AnyStr,
     *,
     style: Style = "lossless",
     variant: Variant = "vocabulary",
@@ -219,7 +219,7 @@ def annotate(
     min_digits: int = 1,
     grouped: bool = False,
     extend: bool = False,
-) -> Any:
+) -> AnyStr:
     r"""Mark the triads of the numbers in a text.
 
     Args:
@@ -255,11 +255,7 @@ def annotate(
     return grammar.author(text, apart) if style == "author" else grammar.paper(text)
 
 
-@overload
-def restore(text: str) -> str: ...
-@overload
-def restore(text: bytes) -> bytes: ...
-def restore(text: Text) -> Text:
+def restore(text: AnyStr) -> AnyStr:
     """Take the markers and escapes of `annotate` out of a text: `restore(annotate(x)) == x`, for all options.
 
     Only those right behind a digit are taken out, so text without digits is what it was. A text of a lossy style does
@@ -322,8 +318,8 @@ def right_to_left(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.uint32]:
     """Regroup the digits of an unmodified tokenizer so that groups of three are counted from the right.
 
     Every longest run of tokens that are ASCII digits is regrouped, except one that follows a digit and a point.
-    The text is the same. Models with a token for every string of one to three digits (those of cl100k and Llama 3)
-    compute better on such ids, without training; other models do not have the tokens.
+    The text is the same. It is for models that have a token for every string of one to three digits, as those of
+    cl100k and Llama 3 do.
 
     Args:
         ids: Ids of the tokenizer.

@@ -144,9 +144,8 @@ fn is_settled(text: &[u8]) -> bool {
     match text {
         [.., a, b, c, last] => {
             let is_white = |byte: &u8| matches!(byte, b'\t'..=b'\r' | b' ');
-            !(is_white(c) && is_white(last))
-                && ![a, b, c, last].contains(&&b'\'')
-                && !last.is_ascii_digit()
+            let undecided = is_white(c) && is_white(last) || last.is_ascii_digit();
+            !undecided && ![a, b, c, last].contains(&&b'\'')
         }
         _ => false,
     }
