@@ -14,7 +14,9 @@ def main() -> None:
     """Extend, grow, and run one step."""
     base = _bundled.tokenizer()
     torch.manual_seed(0)
-    config = GPT2Config(vocab_size=base.vocab_size, n_positions=64, n_embd=32, n_layer=1, n_head=2)
+    config = GPT2Config(
+        vocab_size=base.vocab_size, n_positions=64, n_embd=32, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=0
+    )
     model = GPT2LMHeadModel(config)
 
     extension = triadic.extend_tokenizer(base, variant="vocabulary")
