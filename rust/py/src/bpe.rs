@@ -80,11 +80,7 @@ impl Tokenizer {
     #[staticmethod]
     fn from_json(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Self> {
         let data = array::text(data)?;
-        let (inner, scheme) = py.detach(|| triadic::load(data)).or_raise(py)?;
-        Ok(Self {
-            inner: Arc::new(inner),
-            scheme,
-        })
+        py.detach(|| Self::load(data)).or_raise(py)
     }
 
     /// Makes a tokenizer from the ranks and the pattern of a tiktoken encoding.
@@ -386,6 +382,18 @@ impl Tokenizer {
 }
 
 impl Tokenizer {
+    /// Reads the text of a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// For a file that is broken or not supported.
+    pub fn load(json: &[u8]) -> Result<Self, tokseam_bpe::Error> {
+        let (inner, scheme) = triadic::load(json)?;
+        Ok(Self {
+            inner: Arc::new(inner),
+            scheme,
+        })
+    }
+
     /// The tokenizer itself.
     pub fn inner(&self) -> &Arc<tokenizer::Tokenizer> {
         &self.inner
