@@ -168,8 +168,8 @@ impl Grammar {
     #[inline]
     pub(crate) fn scan(&self, text: &[u8], mut emit: impl FnMut(Found)) {
         let mut place = 0;
-        while let Some(start) = next_digit(text, place) {
-            let end = digits_end(text, start);
+        let mut digits = Digits::new(text);
+        while let Some(Range { start, end }) = digits.next_run(place) {
             place = if let Some(numeral) = self.numeral(text, start, end) {
                 let end = numeral.end();
                 emit(Found::Numeral(numeral));
@@ -317,34 +317,86 @@ fn digits_of(bytes: [u8; 8]) -> u64 {
     !(((word & !HIGH) + 0x7676_7676_7676_7676) | word) & HIGH
 }
 
-/// The first digit from `place` on.
-#[inline]
-pub(crate) fn next_digit(text: &[u8], place: usize) -> Option<usize> {
-    let rest = text.get(place..)?;
-    let (words, end) = rest.as_chunks::<8>();
-    // Digits come in clusters, so the next few bytes are tried before whole blocks.
-    let mut skipped = words
-        .iter()
-        .take(2)
-        .take_while(|word| digits_of(**word) == 0)
-        .count();
-    if skipped == 2 {
-        let blocks = words[2..].as_chunks::<4>().0.iter();
-        let blank = blocks.take_while(|block| {
-            let bytes = block.as_flattened().iter();
-            !bytes.fold(false, |any, byte| any | byte.is_ascii_digit())
+/// Bytes of a text that are looked at together.
+const BLOCK: usize = 64;
+
+/// The digits of a text, as runs from its start to its end. A text is looked at block by block,
+/// and a block without digits costs the fewest instructions.
+pub(crate) struct Digits<'t> {
+    text: &'t [u8],
+    /// Where the block starts.
+    base: usize,
+    /// The digits of the block, one bit a byte.
+    mask: u64,
+}
+
+impl<'t> Digits<'t> {
+    pub(crate) fn new(text: &'t [u8]) -> Self {
+        let mut digits = Self {
+            text,
+            base: 0,
+            mask: 0,
+        };
+        digits.read(0);
+        digits
+    }
+
+    /// Makes the block the first one from `base` on that has digits, or that at the end.
+    #[inline]
+    fn read(&mut self, base: usize) {
+        let rest = self.text.get(base..).unwrap_or_default();
+        let (blocks, end) = rest.as_chunks::<BLOCK>();
+        let blank = blocks.iter().take_while(|block| {
+            !block
+                .iter()
+                .fold(false, |any, byte| any | byte.is_ascii_digit())
         });
-        skipped += 4 * blank.count();
+        let blank = blank.count();
+        self.base = base + BLOCK * blank;
+        self.mask = match blocks.get(blank) {
+            Some(block) => digit_mask(block),
+            None => {
+                let mut block = [0; BLOCK];
+                block[..end.len()].copy_from_slice(end);
+                digit_mask(&block)
+            }
+        };
     }
-    for (number, word) in words[skipped..].iter().enumerate() {
-        let digits = digits_of(*word);
-        if digits != 0 {
-            let within = digits.trailing_zeros() as usize / 8;
-            return Some(place + 8 * (skipped + number) + within);
+
+    /// The first run of digits from `place` on, which never goes back.
+    #[inline]
+    pub(crate) fn next_run(&mut self, place: usize) -> Option<Range<usize>> {
+        if place >= self.base + BLOCK {
+            self.read(place);
+        } else if place > self.base {
+            self.mask &= u64::MAX << (place - self.base);
         }
+        if self.mask == 0 {
+            self.read(self.base + BLOCK);
+            if self.mask == 0 {
+                return None;
+            }
+        }
+        let first = self.mask.trailing_zeros() as usize;
+        let length = (self.mask >> first).trailing_ones() as usize;
+        let start = self.base + first;
+        let mut end = start + length;
+        if first + length == BLOCK {
+            end = digits_end(self.text, end);
+        }
+        Some(start..end)
     }
-    let found = end.iter().position(u8::is_ascii_digit)?;
-    Some(place + 8 * words.len() + found)
+}
+
+/// The digits of a block, one bit a byte.
+#[inline]
+fn digit_mask(block: &[u8; BLOCK]) -> u64 {
+    let words = block.as_chunks::<8>().0.iter().enumerate();
+    words.fold(0, |mask, (number, word)| {
+        // The high bits of the bytes become a byte of the mask, the first one its lowest bit.
+        let bits = (digits_of(*word) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        mask | bits << (8 * number)
+    })
 }
 
 /// The end of the run of digits at `place`.
@@ -362,22 +414,47 @@ pub(crate) fn digits_end(text: &[u8], place: usize) -> usize {
 mod tests {
     use super::*;
 
+    fn runs(text: &[u8]) -> Vec<Range<usize>> {
+        let mut digits = Digits::new(text);
+        let (mut runs, mut place) = (Vec::new(), 0);
+        while let Some(run) = digits.next_run(place) {
+            place = run.end;
+            runs.push(run);
+        }
+        runs
+    }
+
+    fn runs_slowly(text: &[u8]) -> Vec<Range<usize>> {
+        let is_digit = |place: usize| text.get(place).is_some_and(u8::is_ascii_digit);
+        let starts = (0..text.len()).filter(|&at| is_digit(at) && (at == 0 || !is_digit(at - 1)));
+        let end = |start| (start..).find(|&place| !is_digit(place)).unwrap_or(start);
+        starts.map(|start| start..end(start)).collect()
+    }
+
     #[test]
-    fn the_next_digit() {
+    fn all_bytes_beside_a_digit() {
         for byte in 0..=255_u8 {
-            for place in 0..60 {
-                let mut text = [b'/'; 60];
-                text[place] = byte;
-                let expected = text.iter().position(u8::is_ascii_digit);
-                assert_eq!(next_digit(&text, 0), expected, "{byte} at {place}");
-                // Bytes beside a digit do not carry into it.
-                let mut text = [byte; 60];
-                text[place] = b'9';
-                let expected = text.iter().position(u8::is_ascii_digit);
-                assert_eq!(next_digit(&text, 0), expected, "among {byte}");
+            for length in [1, 8, 60, 64, 65, 150, 200] {
+                for place in 0..length {
+                    let mut text = vec![byte; length];
+                    text[place] = b'9';
+                    assert_eq!(runs(&text), runs_slowly(&text), "{byte} at {place}");
+                }
             }
         }
-        assert_eq!(next_digit(b"", 0), None);
-        assert_eq!(next_digit(b"1", 2), None);
+        assert!(runs(b"").is_empty());
+        assert_eq!(Digits::new(b"12").next_run(1), Some(1..2));
+        assert_eq!(Digits::new(b"12").next_run(9), None);
+    }
+
+    #[test]
+    fn runs_of_all_lengths() {
+        for start in 0..140 {
+            for length in 1..140 {
+                let digits = ["x".repeat(start), "7".repeat(length), " 1".into()].concat();
+                let text = digits.repeat(2).into_bytes();
+                assert_eq!(runs(&text), runs_slowly(&text), "{length} at {start}");
+            }
+        }
     }
 }
