@@ -264,6 +264,10 @@ class Tokenizer:
         """
         The text of a `tokenizer.json`.
         """
+    def to_tiktoken(self, /, pad_bytes: bool) -> tuple[str, dict, dict, bytes]:
+        """
+        The pattern, ranks and special tokens of a tiktoken encoding, and the bytes that were added.
+        """
     def token_bytes(self, /, id: Any) -> bytes:
         """
         The bytes that an id stands for.

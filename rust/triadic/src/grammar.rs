@@ -353,13 +353,12 @@ impl<'t> Digits<'t> {
         });
         let blank = blank.count();
         self.base = base + BLOCK * blank;
-        self.mask = match blocks.get(blank) {
-            Some(block) => digit_mask(block),
-            None => {
-                let mut block = [0; BLOCK];
-                block[..end.len()].copy_from_slice(end);
-                digit_mask(&block)
-            }
+        self.mask = if let Some(block) = blocks.get(blank) {
+            digit_mask(block)
+        } else {
+            let mut block = [0; BLOCK];
+            block[..end.len()].copy_from_slice(end);
+            digit_mask(&block)
         };
     }
 
