@@ -21,12 +21,13 @@ def to_fast(tokenizer: Tokenizer, **special: Any) -> transformers.PreTrainedToke
     stock = _extras.load("tokenizers", "hf", "to_hf")
     known = {token["content"] for token in tokenizer._native.added_tokens}
     for role, value in special.items():
-        if not role.endswith("_token") and role not in ("additional_special_tokens", "extra_special_tokens"):
+        if not role.endswith(("_token", "_special_tokens")) or value is None:
             continue
-        for name in value.values() if isinstance(value, dict) else [value] if isinstance(value, str) else value or ():
+        names = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else [value]
+        for name in map(str, names):
             # transformers would give it a new id, which no model has a row for.
-            if str(name) not in known:
-                raise ExportError(f"{role} is {str(name)!r}, which is no added token here; there are {sorted(known)}")
+            if name not in known:
+                raise ExportError(f"{role} is {name!r}, which is no added token here; there are {sorted(known)}")
     # Decoding is to give the text back, not a tidier one.
     options = {"clean_up_tokenization_spaces": False} | special
     return host.PreTrainedTokenizerFast(tokenizer_object=stock.Tokenizer.from_str(tokenizer.to_json()), **options)

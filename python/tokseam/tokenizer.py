@@ -450,8 +450,11 @@ class Tokenizer:
         """Return a `tiktoken.Encoding` with the same ids for every text.
 
         tiktoken has no list of merges: it looks a piece up as a whole, and else makes the token of lowest id first. So
-        not every tokenizer can be said there. Special tokens keep their ids, holes included. What lies between the
-        matches of the split pattern becomes a branch of the pattern of its own.
+        not every tokenizer can be said there. Special tokens keep their ids, holes included.
+
+        Where text between the matches of the split pattern is a piece, as in superword tokenizers, it becomes a branch
+        of the pattern. tiktoken's regexes then give up (a panic, never other ids) in texts of some 100 kB and more
+        without a match; encode such texts in parts, or here.
 
         Args:
             name: The name of the encoding.

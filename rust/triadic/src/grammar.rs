@@ -424,10 +424,15 @@ mod tests {
     }
 
     fn runs_slowly(text: &[u8]) -> Vec<Range<usize>> {
-        let is_digit = |place: usize| text.get(place).is_some_and(u8::is_ascii_digit);
-        let starts = (0..text.len()).filter(|&at| is_digit(at) && (at == 0 || !is_digit(at - 1)));
-        let end = |start| (start..).find(|&place| !is_digit(place)).unwrap_or(start);
-        starts.map(|start| start..end(start)).collect()
+        let mut runs: Vec<Range<usize>> = Vec::new();
+        for (place, byte) in text.iter().enumerate() {
+            match runs.last_mut() {
+                _ if !byte.is_ascii_digit() => {}
+                Some(run) if run.end == place => run.end += 1,
+                _ => runs.push(place..place + 1),
+            }
+        }
+        runs
     }
 
     #[test]
