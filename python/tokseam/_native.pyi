@@ -6,7 +6,39 @@ from _typeshed import Incomplete
 from collections.abc import Sequence
 from typing import Any, final
 
-__all__ = ["Grammar", "PairCounts", "PretokenCounts", "RunCounts", "StreamDecoder", "Tokenizer", "extend", "extended_json", "join", "learn", "marked_triads", "plain_json", "regroup_digits", "restore", "scheme", "split_component", "token_values"]
+__all__ = ["ByteKernel", "Grammar", "Heads", "PairCounts", "Plan", "PretokenCounts", "RunCounts", "Stem", "StreamDecoder", "Tokenizer", "extend", "extended_json", "join", "learn", "marked_triads", "plain_json", "regroup_digits", "restore", "scheme", "split_component", "token_values"]
+
+@final
+class ByteKernel:
+    """
+    What the heads of all texts share.
+    """
+    def __new__(cls, /, tokenizer: Tokenizer, admissible: bool, utf8: bool) -> ByteKernel:
+        """
+        Makes the kernel of a tokenizer: of the starts of its encodings, or of all sequences.
+        """
+    def allowed(self, /, stems: Sequence[Stem]) -> Incomplete:
+        """
+        For some stems and all places whether the token may follow: bool of shape (stems, n).
+        """
+    def order(self, /) -> Incomplete:
+        """
+        The ids of all tokens with bytes in the order of these: uint32 of shape (n,). A place is an
+        index here.
+        """
+    def prefix(self, /) -> bytes:
+        """
+        What the tokenizer writes before every text.
+        """
+    def start(self, /) -> Heads:
+        """
+        The heads of the empty text.
+        """
+    def trie(self, /) -> tuple[Incomplete, Incomplete, Incomplete]:
+        """
+        The trie: for each node the first place, the first place of a longer token and the end, of
+        shape (m, 3); its first child, of shape (m + 1,); its byte, of shape (m,).
+        """
 
 @final
 class Grammar:
@@ -41,6 +73,38 @@ class Grammar:
     def split(self, /, literal: Any) -> list[tuple[str, int]]:
         """
         The triads of a numeral as (digits, power).
+        """
+
+@final
+class Heads:
+    """
+    The heads of some bytes; they do not change.
+    """
+    def __len__(self, /) -> int:
+        """
+        The number of bytes.
+        """
+    @property
+    def count(self, /) -> int:
+        """
+        The number of heads.
+        """
+    @property
+    def is_whole(self, /) -> bool:
+        """
+        Whether the bytes end between two characters.
+        """
+    def plan(self, /, kernel: ByteKernel, since: Heads | None = None) -> Plan:
+        """
+        The contexts and ranges; weights count from the trunk of `since`.
+        """
+    def pop(self, /, bytes: int) -> Heads | None:
+        """
+        The heads with the last bytes taken back, `None` if there are not so many.
+        """
+    def push(self, /, kernel: ByteKernel, bytes: Any) -> Heads:
+        """
+        The heads behind more bytes.
         """
 
 @final
@@ -81,6 +145,27 @@ class PairCounts:
     def update(self, /, texts: Sequence[Any], lines: bool, threads: int) -> None:
         """
         Counts some texts.
+        """
+
+@final
+class Plan:
+    """
+    The contexts and ranges of some heads.
+    """
+    def heads(self, /) -> Incomplete:
+        """
+        The heads: int64 of shape (h, 5) with the index of the stem's node, the node of the trie,
+        and its three places.
+        """
+    def nodes(self, /) -> Incomplete:
+        """
+        The nodes, the base first, each behind its parent: int64 of shape (m, 5) with its number,
+        the index of its parent, the id and the place of its last token (-1 without one), and its
+        number of tokens.
+        """
+    def stem(self, /, node: int) -> Stem:
+        """
+        The stem of a node.
         """
 
 @final
@@ -154,6 +239,24 @@ class RunCounts:
     def update(self, /, texts: Sequence[Any], lines: bool, threads: int) -> None:
         """
         Counts some texts.
+        """
+
+@final
+class Stem:
+    """
+    Some tokens, one behind the other.
+    """
+    def can_end(self, /, kernel: ByteKernel) -> bool:
+        """
+        Whether it may be a finished text.
+        """
+    def ids(self, /) -> Incomplete:
+        """
+        The ids: uint32 of shape (tokens,).
+        """
+    def push(self, /, kernel: ByteKernel, id: int) -> Stem | None:
+        """
+        The stem with one more token, `None` if it may not follow.
         """
 
 @final
