@@ -187,3 +187,49 @@ def test_importing_is_light() -> None:
         "multiprocessing",
     }
     assert heavy.isdisjoint(loaded)
+
+
+def test_numbers(tmp_path: Path) -> None:
+    text = "7 of 1234567.89, not 007"
+    marked = "7 of 1\x02234\x01567.89\x0e, not 007"
+    assert run("numbers", "annotate", text).stdout == marked
+    assert run("numbers", "restore", data=marked.encode()).stdout == text
+    assert json.loads(run("numbers", "restore", "--json", data=marked.encode()).stdout) == {"text": text}
+    shown = json.loads(run("numbers", "annotate", "--style", "author", "--json", "0.5").stdout)
+    assert shown == {"text": "0 . 500p", "lossy": True}
+    assert run("numbers", "annotate", "--grouped", "--keep-years", "1,234 2024").stdout == "1\x01,234 2024"
+    assert run("numbers", "split", "1234.5").stdout == "1\t3\n234\t0\n5\t-1\n"
+    triads = json.loads(run("numbers", "split", "--json", "--group-size", "2", "123").stdout)
+    assert triads == {"triads": [{"digits": "1", "power": 2}, {"digits": "23", "power": 0}]}
+    drawn = run("numbers", "table", text).stdout
+    assert "1{m}234{k}567.89{p}" in drawn
+    assert "007" not in drawn
+    rows = json.loads(run("numbers", "table", "--json", text).stdout)["numbers"]
+    assert [row["number"] for row in rows] == ["7", "1234567.89"]
+    assert rows[1] == {
+        "start": 5,
+        "end": 15,
+        "integer_digits": 7,
+        "fraction_digits": 2,
+        "number": "1234567.89",
+        "annotated": "1{m}234{k}567.89{p}",
+    }
+    # Bytes pass through whatever they are.
+    path = tmp_path / "data"
+    path.write_bytes(b"\xff1234\x00\x01 5\x01")
+    piped = command("numbers", "annotate", "--file", str(path)).stdout
+    assert command("numbers", "restore", data=piped).stdout == path.read_bytes()
+    assert command("numbers", "split", "007").returncode == 1
+    assert command("numbers", "split", "1", "--group-size", "9").returncode == 2
+    assert "tokseam numbers" in run("numbers", "annotate", "--help").stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_numbers_on_a_terminal() -> None:
+    import pty
+
+    master, slave = pty.openpty()
+    subprocess.run([sys.executable, "-m", "tokseam", "numbers", "annotate", "1234"], stdout=slave, check=True)
+    os.close(slave)
+    assert os.read(master, 100).strip() == b"1{k}234"
+    os.close(master)

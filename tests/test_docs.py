@@ -118,3 +118,13 @@ def test_numbers_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = doctest.testfile(str(ROOT / "docs" / "numbers.md"), module_relative=False)
     assert done.attempted > 5
     assert done.failed == 0
+
+
+def test_triads_of_a_model() -> None:
+    for name in ("torch", "transformers"):
+        pytest.importorskip(name, reason=f"examples/triads.py needs {name}")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "triads.py")], capture_output=True, text=True, check=True
+    )
+    assert "new rows" in done.stdout
+    assert "nan" not in done.stdout

@@ -256,7 +256,7 @@ def test_hostile_containers() -> None:
         with pytest.raises(UnicodeError):
             call("12\ud800")
         with pytest.raises(TypeError):
-            call(12)  # type: ignore[arg-type, call-overload]
+            call(12)  # type: ignore[arg-type, type-var]
     assert triadic.annotate("\x001234\x00") == f"\x001{K}234\x00"
     assert triadic.annotate(b"\xff1234\xc3") == b"\xff1\x01234\xc3"
     text = "no digits here"

@@ -112,10 +112,10 @@ TOYS = {
         8,
     ),
     "capitals": Toy(
-        ("中", "A", "i"),
+        ("丸", "A", "i"),
         (("A", "A"), ("A", "i"), ("i", "A"), ("AA", "A")),
         O200K,
-        (b"A", b"AA", "中".encode(), "中A".encode(), "中AA".encode(), b"Ai", "中".encode()[:2]),
+        (b"A", b"AA", "丸".encode(), "丸A".encode(), "丸AA".encode(), b"Ai", "丸".encode()[:2]),
         7,
     ),
     "cut characters": Toy(

@@ -6,7 +6,7 @@ from _typeshed import Incomplete
 from collections.abc import Sequence
 from typing import Any, final
 
-__all__ = ["ByteKernel", "Grammar", "Heads", "PairCounts", "Plan", "PretokenCounts", "RunCounts", "Stem", "StreamDecoder", "Tokenizer", "digit_groups", "extend", "extended_json", "join", "learn", "marked_triads", "plain_json", "regroup_digits", "restore", "scheme", "split_component", "token_values"]
+__all__ = ["ByteKernel", "Grammar", "Heads", "PairCounts", "Plan", "PretokenCounts", "RunCounts", "Stem", "StreamDecoder", "Tokenizer", "extend", "extended_json", "join", "learn", "marked_triads", "plain_json", "regroup_digits", "restore", "scheme", "split_component", "token_values"]
 
 @final
 class ByteKernel:
@@ -57,9 +57,10 @@ class Grammar:
         """
         The text in the form of the published converter.
         """
-    def extend_components(self, /, normalizer: str, pre_tokenizer: str, decoder: str, markers_apart: bool) -> tuple[str, str, str]:
+    def extend(self, /, tokenizer: Tokenizer, markers_apart: bool) -> tuple[Tokenizer, Incomplete, tuple[Incomplete, Incomplete]]:
         """
-        The normalizer, pre-tokenizer and decoder of a file with triads, as JSON.
+        A tokenizer with triads; its new ids, uint32 (n,); and for each the ids of the base that its
+        row starts from, uint32 (total,) and int64 (n + 1,).
         """
     def find(self, /, text: Any) -> Incomplete:
         """
@@ -366,6 +367,10 @@ class Tokenizer:
         """
         The text of a `tokenizer.json`.
         """
+    def to_tiktoken(self, /, pad_bytes: bool) -> tuple[str, dict, dict, bytes]:
+        """
+        The pattern, ranks and special tokens of a tiktoken encoding, and the bytes that were added.
+        """
     def token_bytes(self, /, id: Any) -> bytes:
         """
         The bytes that an id stands for.
@@ -387,11 +392,6 @@ class Tokenizer:
         """
         The highest id + 1.
         """
-
-def digit_groups(group_size: int) -> list[bytes]:
-    """
-    All strings of one to `group_size` digits.
-    """
 
 def extend(runs: RunCounts, constraints: tuple[int | None, Sequence[Sequence[int]], bool, bool, bool, bool], vocab_size: int, min_frequency: int, max_token_length: int | None, progress: Any) -> tuple[tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete], str, int, int, int]:
     """

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import pyarrow as pa
+    import tiktoken
+    import transformers
     from numpy.typing import NDArray
 
     Text = str | bytes
@@ -441,6 +443,47 @@ class Tokenizer:
         if file.suffix == ".gz":
             data = gzip.compress(data, mtime=0)
         _atomic.write(file, lambda place: place.write(data))
+
+    # Other software.
+
+    def to_tiktoken(self, name: str, *, pad_bytes: bool = False) -> tiktoken.Encoding:
+        """Return a `tiktoken.Encoding` with the same ids for every text.
+
+        tiktoken has no list of merges: it looks a piece up as a whole, and else makes the token of lowest id first. So
+        not every tokenizer can be said there. Special tokens keep their ids, holes included.
+
+        Where text between the matches of the split pattern is a piece, as in superword tokenizers, it becomes a branch
+        of the pattern. tiktoken's regexes then give up (a panic, never other ids) in texts of some 100 kB and more
+        without a match; encode such texts in parts, or here.
+
+        Args:
+            name: The name of the encoding.
+            pad_bytes: Give the bytes that have no token an id behind all others, with a `UserWarning`. Texts with
+                such bytes cannot be encoded here.
+
+        Raises:
+            ExportError: Some text would get other ids; the message names the token or step, and the remedy.
+            ImportError: tiktoken is not installed.
+        """
+        from tokseam.tiktoken import to_encoding
+
+        return to_encoding(self, name, pad_bytes=pad_bytes)
+
+    def to_hf(self, **special: Any) -> transformers.PreTrainedTokenizerFast:
+        """Return a fast tokenizer of transformers with the same ids.
+
+        Args:
+            special: What `PreTrainedTokenizerFast` takes: `eos_token`, `pad_token`, `model_max_length`, ... A special
+                token that is named must be in the vocabulary.
+
+        Raises:
+            ExportError: A special token that is named has no id here, or the tokenizer cannot be written as a
+                `tokenizer.json`.
+            ImportError: transformers is not installed.
+        """
+        from tokseam.hf import to_fast
+
+        return to_fast(self, **special)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Tokenizer.from_json, (self.to_json(),)

@@ -32,9 +32,7 @@ Examples:
 
 from __future__ import annotations
 
-import json
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, AnyStr, Literal, NamedTuple
 
 import numpy as np
 
@@ -210,7 +208,7 @@ def is_lossy(style: Style) -> bool:
 
 
 def annotate(
-    text: Text,
+    text: AnyStr,
     *,
     style: Style = "lossless",
     variant: Variant = "vocabulary",
@@ -219,7 +217,7 @@ def annotate(
     min_digits: int = 1,
     grouped: bool = False,
     extend: bool = False,
-) -> Any:
+) -> AnyStr:
     r"""Mark the triads of the numbers in a text.
 
     Args:
@@ -255,11 +253,7 @@ def annotate(
     return grammar.author(text, apart) if style == "author" else grammar.paper(text)
 
 
-@overload
-def restore(text: str) -> str: ...
-@overload
-def restore(text: bytes) -> bytes: ...
-def restore(text: Text) -> Text:
+def restore(text: AnyStr) -> AnyStr:
     """Take the markers and escapes of `annotate` out of a text: `restore(annotate(x)) == x`, for all options.
 
     Only those right behind a digit are taken out, so text without digits is what it was. A text of a lossy style does
@@ -322,8 +316,8 @@ def right_to_left(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.uint32]:
     """Regroup the digits of an unmodified tokenizer so that groups of three are counted from the right.
 
     Every longest run of tokens that are ASCII digits is regrouped, except one that follows a digit and a point.
-    The text is the same. Models with a token for every string of one to three digits (those of cl100k and Llama 3)
-    compute better on such ids, without training; other models do not have the tokens.
+    The text is the same. It is for models that have a token for every string of one to three digits, as those of
+    cl100k and Llama 3 do.
 
     Args:
         ids: Ids of the tokenizer.
@@ -377,109 +371,9 @@ def extend_tokenizer(
         NumeralError: Options that do not go together.
     """
     grammar = _grammar(group_size, years, min_digits, grouped)
-    apart = _is_marker(variant)
-    tree = json.loads(tokenizer.to_json())
-    model = tree["model"]
-    added = tokenizer._native.added_tokens
-    for token in added:
-        if any(character in "0123456789\x1a" or character in MARKERS.values() for character in token["content"]):
-            raise UnsupportedTokenizerError(
-                f"the added token {token['content']!r} has a digit or a marker in it, which would be cut from the "
-                "numbers beside it; rename it first"
-            )
-    parts = ("normalizer", "pre_tokenizer", "decoder")
-    normalizer, pre_tokenizer, decoder = (json.dumps(tree[part]) for part in parts)
-    extended = grammar.extend_components(normalizer, pre_tokenizer, decoder, apart)
-    tree.update(zip(parts, map(json.loads, extended), strict=True))
-
-    # Stock software takes the id of an added token from the vocabulary.
-    for token, written in zip(added, sorted(tree["added_tokens"], key=lambda token: token["id"]), strict=True):
-        written["id"] = model["vocab"].setdefault(token["content"], token["id"])
-    pieces = _Pieces(tokenizer, model)
-    # Bytes that the vocabulary may lack, then digits that stand alone, then triads.
-    wanted = [(b"", byte.encode()) for byte in (*MARKERS.values(), ESCAPE)]
-    wanted += [(digits, b"") for digits in _native.digit_groups(group_size)]
-    triads = _native.marked_triads(group_size)
-    wanted += [(b"", marker) for marker in dict.fromkeys(marker for _, marker in triads)] if apart else triads
-    for digits, marker in wanted:
-        pieces.add(digits + marker)
-    done = Tokenizer.from_json(json.dumps(tree, ensure_ascii=False))
-    if model["ignore_merges"]:
-        for warning in done.info()["warnings"]:
-            if "is a whole pretoken" in warning:
-                raise UnsupportedTokenizerError(f"{warning}; take ignore_merges or the token out of the file first")
-    ids = sorted(pieces.rows)
-    rows = [pieces.rows[id] for id in ids]
-    offsets = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum([len(row) for row in rows], out=offsets[1:])
-    flat = np.array([id for row in rows for id in row], np.uint32)
-    return Extension(done, np.array(ids, np.uint32), Ragged(flat, offsets))
-
-
-class _Pieces:
-    """The digits and markers of a model's vocabulary, and the merges between them."""
-
-    def __init__(self, tokenizer: Tokenizer, model: dict[str, Any]) -> None:
-        # A piece with digits is encoded alone, so tokens of other bytes do not matter.
-        own = "0123456789" + ESCAPE + "".join(MARKERS.values())
-        self.characters = {_character(byte) for byte in own.encode()}
-        self.model = model
-        special = {token["content"] for token in tokenizer._native.added_tokens}
-        self.ids: dict[str, int] = {
-            token: id for token, id in model["vocab"].items() if token not in special and self.is_own(token)
-        }
-        self.ranks: dict[tuple[str, str], int] = {}
-        for rank, (left, right) in enumerate(model["merges"]):
-            if self.is_own(left) and self.is_own(right):
-                self.ranks.setdefault((left, right), rank)
-        self.next = tokenizer.vocab_size
-        # The old rows that each new one starts from.
-        self.rows: dict[int, list[int]] = {}
-
-    def is_own(self, token: str) -> bool:
-        return all(character in self.characters for character in token)
-
-    def encode(self, piece: str) -> list[str]:
-        """Merge a piece: the lowest rank first, at its leftmost place."""
-        if self.model["ignore_merges"] and piece in self.ids:
-            return [piece]
-        parts = list(piece)
-        while len(parts) > 1:
-            pairs = [(self.ranks.get(pair, -1), place) for place, pair in enumerate(pairwise(parts))]
-            known = [pair for pair in pairs if pair[0] >= 0]
-            if not known:
-                break
-            _, place = min(known)
-            parts[place : place + 2] = [parts[place] + parts[place + 1]]
-        return parts
-
-    def add(self, data: bytes) -> None:
-        """Make a piece one token."""
-        piece = "".join(_character(byte) for byte in data)
-        parts = self.encode(piece)
-        for part in parts:
-            if part not in self.ids:
-                # A byte that the vocabulary lacks. Any digit is nearer to it than nothing.
-                missing = [digit for digit in "0123456789" if digit not in self.ids]
-                if missing:
-                    raise UnsupportedTokenizerError(f"the vocabulary has no token for the digit {missing[0]!r}")
-                self.new(part, [self.ids[digit] for digit in "0123456789"])
-        if len(parts) == 1:
-            return
-        if len(parts) != 2:
-            raise UnsupportedTokenizerError(f"the merges of the vocabulary leave {data!r} in more than two tokens")
-        left, right = parts
-        self.ranks[left, right] = len(self.model["merges"])
-        self.model["merges"].append([left, right])
-        if piece not in self.ids:
-            self.new(piece, [row for part in parts for row in self.rows.get(self.ids[part], [self.ids[part]])])
-
-    def new(self, piece: str, rows: list[int]) -> None:
-        self.ids[piece] = self.model["vocab"][piece] = self.next
-        self.rows[self.next] = rows
-        self.next += 1
-
-
-def _character(byte: int) -> str:
-    """Return how a byte-level vocabulary writes a digit or a control character."""
-    return chr(byte) if byte > 32 else chr(256 + byte)
+    native, ids, rows = grammar.extend(tokenizer._native, _is_marker(variant))
+    extended = Tokenizer(native)
+    for warning in extended.info()["warnings"]:
+        if "is a whole pretoken" in warning:
+            raise UnsupportedTokenizerError(f"{warning}; take ignore_merges or the token out of the file first")
+    return Extension(extended, ids, Ragged(*rows))

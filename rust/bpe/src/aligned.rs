@@ -150,7 +150,8 @@ impl<'t> Aligned<'t> {
         };
         Rewrite {
             old: self,
-            text: Vec::with_capacity(self.text.len()),
+            // Most changes add a little.
+            text: Vec::with_capacity(self.text.len() + self.text.len() / 8),
             spans,
             zero: 0,
         }

@@ -22,6 +22,7 @@ pub mod model;
 pub mod normalizer;
 pub mod pattern;
 pub mod pretokenizer;
+pub mod tiktoken;
 pub mod tokenizer;
 pub mod vocab;
 

@@ -726,6 +726,55 @@ impl Pretokenizer {
         self.kinds.join(", ")
     }
 
+    /// A source in the dialect of tiktoken whose matches are the pieces of every text.
+    ///
+    /// # Errors
+    /// [`Error::Export`] that names the step that one expression cannot stand for.
+    pub fn to_pattern(&self) -> Result<String, Error> {
+        let refused = |why: String| {
+            Err(Error::Export(format!(
+                "tiktoken cuts a text by one regex that covers it, and the pre-tokenizer here is {}: {why}",
+                self.describe()
+            )))
+        };
+        if let Some(lossy) = &self.lossy
+            && !matches!(&self.steps[..], [Step::Cut(_)])
+        {
+            return refused(lossy.clone());
+        }
+        if self.annotator.is_some() {
+            return refused("it marks numbers first; export the tokenizer without them".into());
+        }
+        let (pattern, gaps) = match &self.steps[..] {
+            [] => return Ok("(?s:.+)".into()),
+            [
+                Step::Cut(Cut {
+                    divider: Divider::Pattern { pattern, invert },
+                    behavior,
+                    spelled: false,
+                }),
+            ] => match behavior {
+                Behavior::Isolated => (pattern, true),
+                Behavior::Removed if *invert => (pattern, false),
+                _ => return refused(format!("its matches are {behavior:?}; use Isolated")),
+            },
+            [_] => return refused("it is no regex; write it as one Split with a Regex".into()),
+            _ => return refused("it has several steps; write them as one Split".into()),
+        };
+        if !gaps && !pattern.is_total() {
+            return refused(
+                "it drops what its regex is not known to match; let it match all text".into(),
+            );
+        }
+        match pattern.covering_source() {
+            Some(source) => Ok(source),
+            None => refused(format!(
+                "the regexes of tiktoken may read {:?} otherwise, or it may match nothing; write it with plain sets, groups and quantifiers",
+                pattern.source()
+            )),
+        }
+    }
+
     /// Sets bit `p % 64` of `cuts[p / 64]` for every place `0 < p < text.len()` where a piece
     /// starts. `cuts` comes with no bit set. Only for a pre-tokenizer that cuts only.
     ///
@@ -759,7 +808,8 @@ impl Pretokenizer {
             while from < text.len() {
                 // The step sets bits in this piece alone, so the next one is still as it was.
                 let to = next_cut(cuts, from + 1, text.len());
-                if !self.is_finished(&text[from..to]) {
+                // A single byte is cut no further.
+                if to - from > 1 && !self.is_finished(&text[from..to]) {
                     step.cut(text, from, to, &mut spelling, cuts)?;
                 }
                 from = to;

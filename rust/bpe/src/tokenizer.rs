@@ -408,6 +408,11 @@ impl Tokenizer {
         self.normalizer.as_ref()
     }
 
+    /// Whether the text of ids is the bytes of their tokens.
+    pub(crate) fn decodes_to_bytes(&self) -> bool {
+        self.decoder.is_concat()
+    }
+
     pub(crate) fn added_set(&self) -> &AddedTokens {
         &self.added
     }

@@ -63,7 +63,11 @@ impl Plan {
             // A head without a token that counts would only cost a context.
             if head.at != ROOT && range.high - range.exact <= FEW {
                 let mut ids = vocabulary.ids()[range.exact as usize..range.high as usize].iter();
-                if !ids.any(|&id| rules.extend(&head.stem.state, id, kernel.tokenizer()).is_some()) {
+                if !ids.any(|&id| {
+                    rules
+                        .extend(&head.stem.state, id, kernel.tokenizer())
+                        .is_some()
+                }) {
                     continue;
                 }
             }

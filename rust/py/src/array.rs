@@ -189,3 +189,13 @@ pub type Spans<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray2<i64>>);
 
 /// A ragged array as numpy has it.
 pub type Ragged<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>);
+
+/// Rows as a ragged array.
+pub fn ragged<'py>(py: Python<'py>, rows: &[Vec<u32>]) -> Ragged<'py> {
+    let mut offsets = vec![0];
+    offsets.extend(rows.iter().scan(0, |end, row| {
+        *end += row.len() as i64;
+        Some(*end)
+    }));
+    (rows.concat().into_pyarray(py), offsets.into_pyarray(py))
+}

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyList, PyString};
 use rustc_hash::FxHashSet;
 use tokseam_bpe::added::Allowed;
 use tokseam_bpe::batch::Failed;
@@ -71,6 +71,14 @@ impl Specials {
 /// For each id whether it may follow, and whether a text may end with it.
 type Masks<'py> = (Bound<'py, PyArray1<bool>>, Bound<'py, PyArray1<bool>>);
 
+/// A tiktoken encoding: pattern, ranks, special tokens, bytes that were added.
+type Encoding<'py> = (
+    String,
+    Bound<'py, PyDict>,
+    Bound<'py, PyDict>,
+    Bound<'py, PyBytes>,
+);
+
 /// A token and its id.
 type Rank<'py> = (Bound<'py, PyBytes>, Bound<'py, PyAny>);
 
@@ -80,11 +88,7 @@ impl Tokenizer {
     #[staticmethod]
     fn from_json(py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Self> {
         let data = array::text(data)?;
-        let (inner, scheme) = py.detach(|| triadic::load(data)).or_raise(py)?;
-        Ok(Self {
-            inner: Arc::new(inner),
-            scheme,
-        })
+        py.detach(|| Self::load(data)).or_raise(py)
     }
 
     /// Makes a tokenizer from the ranks and the pattern of a tiktoken encoding.
@@ -110,6 +114,24 @@ impl Tokenizer {
             inner: Arc::new(inner),
             scheme: None,
         })
+    }
+
+    /// The pattern, ranks and special tokens of a tiktoken encoding, and the bytes that were added.
+    fn to_tiktoken<'py>(&self, py: Python<'py>, pad_bytes: bool) -> PyResult<Encoding<'py>> {
+        let made = py
+            .detach(|| self.inner.to_tiktoken(pad_bytes))
+            .or_raise(py)?;
+        let ranks = PyDict::new(py);
+        for (token, id) in &made.ranks {
+            ranks.set_item(PyBytes::new(py, token), id)?;
+        }
+        let specials = made.specials.into_py_dict(py)?;
+        Ok((
+            made.pattern,
+            ranks,
+            specials,
+            PyBytes::new(py, &made.padded),
+        ))
     }
 
     /// The bytes of pairs of tokens.
@@ -386,6 +408,18 @@ impl Tokenizer {
 }
 
 impl Tokenizer {
+    /// Reads the text of a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// For a file that is broken or not supported.
+    pub fn load(json: &[u8]) -> Result<Self, tokseam_bpe::Error> {
+        let (inner, scheme) = triadic::load(json)?;
+        Ok(Self {
+            inner: Arc::new(inner),
+            scheme,
+        })
+    }
+
     /// The tokenizer itself.
     pub fn inner(&self) -> &Arc<tokenizer::Tokenizer> {
         &self.inner

@@ -122,7 +122,12 @@ impl ByteKernel {
 #[pymethods]
 impl Heads {
     /// The heads behind more bytes.
-    fn push(&self, py: Python<'_>, kernel: &ByteKernel, bytes: &Bound<'_, PyAny>) -> PyResult<Self> {
+    fn push(
+        &self,
+        py: Python<'_>,
+        kernel: &ByteKernel,
+        bytes: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
         let bytes = array::text(bytes)?;
         let pushed = interruptible(py, |tick| self.inner.push(&kernel.inner, bytes, tick))?;
         Ok(Self {

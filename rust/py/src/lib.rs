@@ -26,7 +26,5 @@ mod _native {
         split_component,
     };
     #[pymodule_export]
-    use crate::triadic::{
-        Rules, digit_groups, join, marked_triads, regroup_digits, restore, token_values,
-    };
+    use crate::triadic::{Rules, join, marked_triads, regroup_digits, restore, token_values};
 }

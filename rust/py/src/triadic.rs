@@ -9,13 +9,14 @@ use pyo3::types::{PyBytes, PyString};
 use tokseam_bpe::annotator::{self, Annotator};
 use tokseam_bpe::tokenizer;
 use tokseam_triadic::annotate::Restorer;
+use tokseam_triadic::extension;
 use tokseam_triadic::file::{self, Components};
 use tokseam_triadic::recipe::{Scheme, Variant};
 use tokseam_triadic::regroup::{Side, regroup};
 use tokseam_triadic::values::{self, Value};
 use tokseam_triadic::{Error, Grammar, annotate, style, triad, vocabulary};
 
-use crate::array::{self, Ids};
+use crate::array::{self, Ids, Ragged};
 use crate::bpe::Tokenizer;
 use crate::error::{OrRaise, raise};
 
@@ -192,21 +193,14 @@ impl Rules {
         text_like(like, &out)
     }
 
-    /// The normalizer, pre-tokenizer and decoder of a file with triads, as JSON.
-    fn extend_components(
+    /// A tokenizer with triads; its new ids, uint32 (n,); and for each the ids of the base that its
+    /// row starts from, uint32 (total,) and int64 (n + 1,).
+    fn extend<'py>(
         &self,
-        py: Python<'_>,
-        normalizer: &str,
-        pre_tokenizer: &str,
-        decoder: &str,
+        py: Python<'py>,
+        tokenizer: &Tokenizer,
         markers_apart: bool,
-    ) -> PyResult<(String, String, String)> {
-        let parse = |json| array::component(py, json);
-        let base = Components {
-            normalizer: parse(normalizer)?,
-            pre_tokenizer: parse(pre_tokenizer)?,
-            decoder: parse(decoder)?,
-        };
+    ) -> PyResult<(Tokenizer, Bound<'py, PyArray1<u32>>, Ragged<'py>)> {
         let scheme = Scheme {
             grammar: self.inner,
             variant: if markers_apart {
@@ -215,12 +209,21 @@ impl Rules {
                 Variant::Vocabulary
             },
         };
-        let extended = file::extend(&base, &scheme).or_raise(py)?;
-        Ok((
-            extended.normalizer.to_string(),
-            extended.pre_tokenizer.to_string(),
-            extended.decoder.to_string(),
-        ))
+        let base = tokenizer.inner();
+        let json = py.detach(|| base.to_json()).or_raise(py)?;
+        let tree = array::component(py, &json)?;
+        let tokens = base.added_tokens().iter();
+        let added: Vec<_> = tokens.map(|token| (&*token.content, token.id)).collect();
+        let extended = py
+            .detach(|| extension::extend(tree, &added, base.vocab_size() as u32, &scheme))
+            .or_raise(py)?;
+        let json = extended.file.to_string();
+        let made = py
+            .detach(|| Tokenizer::load(json.as_bytes()))
+            .or_raise(py)?;
+        let (ids, rows): (Vec<u32>, Vec<Vec<u32>>) = extended.rows.into_iter().unzip();
+        let rows = array::ragged(py, &rows);
+        Ok((made, ids.into_pyarray(py), rows))
     }
 }
 
@@ -246,17 +249,6 @@ pub fn join(py: Python<'_>, triads: Vec<(String, i64)>) -> PyResult<String> {
             .map(|(digits, power)| (digits.as_str(), *power)),
     )
     .or_raise(py)
-}
-
-/// All strings of one to `group_size` digits.
-#[pyfunction]
-pub fn digit_groups(py: Python<'_>, group_size: usize) -> PyResult<Vec<Bound<'_, PyBytes>>> {
-    Grammar::new(group_size).or_raise(py)?;
-    let digits = vocabulary::digits(group_size);
-    Ok(digits
-        .iter()
-        .map(|digits| PyBytes::new(py, digits))
-        .collect())
 }
 
 /// A triad's digits and marker.

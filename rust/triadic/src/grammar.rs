@@ -168,8 +168,8 @@ impl Grammar {
     #[inline]
     pub(crate) fn scan(&self, text: &[u8], mut emit: impl FnMut(Found)) {
         let mut place = 0;
-        while let Some(start) = next_digit(text, place) {
-            let end = digits_end(text, start);
+        let mut digits = Digits::new(text);
+        while let Some(Range { start, end }) = digits.next_run(place) {
             place = if let Some(numeral) = self.numeral(text, start, end) {
                 let end = numeral.end();
                 emit(Found::Numeral(numeral));
@@ -308,27 +308,94 @@ impl Numeral {
     }
 }
 
-/// The first digit from `place` on.
+/// The high bit of each of eight bytes that is a digit.
 #[inline]
-pub(crate) fn next_digit(text: &[u8], place: usize) -> Option<usize> {
-    let rest = text.get(place..)?;
-    // Digits come in clusters, so the next few bytes are tried before whole blocks.
-    let near = rest.len().min(8);
-    if let Some(found) = rest[..near].iter().position(u8::is_ascii_digit) {
-        return Some(place + found);
+fn digits_of(bytes: [u8; 8]) -> u64 {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // A digit becomes 0 to 9, which stay below 0x80 when 0x76 is added; no byte carries over.
+    let word = u64::from_le_bytes(bytes) ^ 0x3030_3030_3030_3030;
+    !(((word & !HIGH) + 0x7676_7676_7676_7676) | word) & HIGH
+}
+
+/// Bytes of a text that are looked at together.
+const BLOCK: usize = 64;
+
+/// The digits of a text, as runs from its start to its end. A text is looked at block by block,
+/// and a block without digits costs the fewest instructions.
+pub(crate) struct Digits<'t> {
+    text: &'t [u8],
+    /// Where the block starts.
+    base: usize,
+    /// The digits of the block, one bit a byte.
+    mask: u64,
+}
+
+impl<'t> Digits<'t> {
+    pub(crate) fn new(text: &'t [u8]) -> Self {
+        let mut digits = Self {
+            text,
+            base: 0,
+            mask: 0,
+        };
+        digits.read(0);
+        digits
     }
-    let mut skipped = near;
-    for block in rest[near..].chunks_exact(32) {
-        let any = block
-            .iter()
-            .fold(false, |any, byte| any | byte.is_ascii_digit());
-        if any {
-            break;
+
+    /// Makes the block the first one from `base` on that has digits, or that at the end.
+    #[inline]
+    fn read(&mut self, base: usize) {
+        let rest = self.text.get(base..).unwrap_or_default();
+        let (blocks, end) = rest.as_chunks::<BLOCK>();
+        let blank = blocks.iter().take_while(|block| {
+            !block
+                .iter()
+                .fold(false, |any, byte| any | byte.is_ascii_digit())
+        });
+        let blank = blank.count();
+        self.base = base + BLOCK * blank;
+        self.mask = if let Some(block) = blocks.get(blank) {
+            digit_mask(block)
+        } else {
+            let mut block = [0; BLOCK];
+            block[..end.len()].copy_from_slice(end);
+            digit_mask(&block)
+        };
+    }
+
+    /// The first run of digits from `place` on, which never goes back.
+    #[inline]
+    pub(crate) fn next_run(&mut self, place: usize) -> Option<Range<usize>> {
+        if place >= self.base + BLOCK {
+            self.read(place);
+        } else if place > self.base {
+            self.mask &= u64::MAX << (place - self.base);
         }
-        skipped += 32;
+        if self.mask == 0 {
+            self.read(self.base + BLOCK);
+            if self.mask == 0 {
+                return None;
+            }
+        }
+        let first = self.mask.trailing_zeros() as usize;
+        let length = (self.mask >> first).trailing_ones() as usize;
+        let start = self.base + first;
+        let mut end = start + length;
+        if first + length == BLOCK {
+            end = digits_end(self.text, end);
+        }
+        Some(start..end)
     }
-    let found = rest[skipped..].iter().position(u8::is_ascii_digit)?;
-    Some(place + skipped + found)
+}
+
+/// The digits of a block, one bit a byte.
+#[inline]
+fn digit_mask(block: &[u8; BLOCK]) -> u64 {
+    let words = block.as_chunks::<8>().0.iter().enumerate();
+    words.fold(0, |mask, (number, word)| {
+        // The high bits of the bytes become a byte of the mask, the first one its lowest bit.
+        let bits = (digits_of(*word) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        mask | bits << (8 * number)
+    })
 }
 
 /// The end of the run of digits at `place`.
@@ -340,4 +407,58 @@ pub(crate) fn digits_end(text: &[u8], place: usize) -> usize {
             .iter()
             .position(|byte| !byte.is_ascii_digit())
             .unwrap_or(rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs(text: &[u8]) -> Vec<Range<usize>> {
+        let mut digits = Digits::new(text);
+        let (mut runs, mut place) = (Vec::new(), 0);
+        while let Some(run) = digits.next_run(place) {
+            place = run.end;
+            runs.push(run);
+        }
+        runs
+    }
+
+    fn runs_slowly(text: &[u8]) -> Vec<Range<usize>> {
+        let mut runs: Vec<Range<usize>> = Vec::new();
+        for (place, byte) in text.iter().enumerate() {
+            match runs.last_mut() {
+                _ if !byte.is_ascii_digit() => {}
+                Some(run) if run.end == place => run.end += 1,
+                _ => runs.push(place..place + 1),
+            }
+        }
+        runs
+    }
+
+    #[test]
+    fn all_bytes_beside_a_digit() {
+        for byte in 0..=255_u8 {
+            for length in [1, 8, 60, 64, 65, 150, 200] {
+                for place in 0..length {
+                    let mut text = vec![byte; length];
+                    text[place] = b'9';
+                    assert_eq!(runs(&text), runs_slowly(&text), "{byte} at {place}");
+                }
+            }
+        }
+        assert!(runs(b"").is_empty());
+        assert_eq!(Digits::new(b"12").next_run(1), Some(1..2));
+        assert_eq!(Digits::new(b"12").next_run(9), None);
+    }
+
+    #[test]
+    fn runs_of_all_lengths() {
+        for start in 0..140 {
+            for length in 1..140 {
+                let digits = ["x".repeat(start), "7".repeat(length), " 1".into()].concat();
+                let text = digits.repeat(2).into_bytes();
+                assert_eq!(runs(&text), runs_slowly(&text), "{length} at {start}");
+            }
+        }
+    }
 }

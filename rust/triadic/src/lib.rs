@@ -5,14 +5,16 @@
 //! triad. A [`grammar`] says which digits of a text are a numeral; [`annotate`](mod@annotate) puts
 //! a [`marker`] behind each triad that needs one and takes markers out again, so that no visible
 //! character is ever lost; [`style`] writes the two lossy forms of the literature. A [`recipe`]
-//! says the same in regular expressions, and [`file`] puts it into the components of a
-//! `tokenizer.json`, so that software that knows nothing of this crate gives the same tokens.
+//! says the same in regular expressions, [`file`] puts it into the components of a
+//! `tokenizer.json`, and [`extension`] into the whole file, so that software that knows nothing of
+//! this crate gives the same tokens.
 //!
 //! Nothing here goes through a floating-point number.
 
 pub mod annotate;
 mod characters;
 pub mod error;
+pub mod extension;
 pub mod file;
 pub mod grammar;
 pub mod marker;

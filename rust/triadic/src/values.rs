@@ -6,8 +6,10 @@
 //!
 //! Cost: one pass over the text for the pieces; three for the values.
 
+use std::ops::Range;
+
 use crate::annotate::Restorer;
-use crate::grammar::{Grammar, digits_end, next_digit};
+use crate::grammar::{Digits, Grammar};
 use crate::marker::{self, is_marker};
 use crate::recipe::{Scheme, Variant};
 use crate::triad;
@@ -33,8 +35,8 @@ impl Value {
 pub fn pieces(text: &[u8], scheme: &Scheme, mut piece: impl FnMut(usize, usize)) {
     let size = scheme.grammar.group_size();
     let mut place = 0;
-    while let Some(start) = next_digit(text, place) {
-        let end = digits_end(text, start);
+    let mut digits = Digits::new(text);
+    while let Some(Range { start, end }) = digits.next_run(place) {
         let marks = text[end..].iter().take_while(|&&byte| is_marker(byte));
         place = end + marks.count();
         let mut from = start;

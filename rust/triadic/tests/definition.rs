@@ -18,9 +18,71 @@ fn is_letter_or_number(character: char) -> bool {
     CLASS.with(|class| class.is_match(&character.to_string()).unwrap())
 }
 
+/// A literal with its markers, if it is a numeral.
+fn annotated_numeral(literal: &str, grammar: &Grammar) -> Option<String> {
+    let (integer, fraction) = match literal.split_once('.') {
+        Some((integer, fraction)) => (integer, Some(fraction)),
+        None => (literal, None),
+    };
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let grouped = grammar.reads_commas() && integer.contains(',');
+    let groups: Vec<&str> = integer.split(',').collect();
+    if grouped {
+        let whole = groups[1..].iter().all(|group| group.len() == 3);
+        if !whole || groups[0].len() > 3 || groups[0].starts_with('0') {
+            return None;
+        }
+    }
+    let bare: String = if grouped {
+        groups.concat()
+    } else {
+        integer.to_owned()
+    };
+    if !all_digits(&bare)
+        || (bare.len() > 1 && bare.starts_with('0'))
+        || fraction.is_some_and(|fraction| !all_digits(fraction))
+    {
+        return None;
+    }
+    let behind = fraction.map_or(0, str::len);
+    if !grammar.is_extended() && (bare.len() > 18 || behind > 15) {
+        return None;
+    }
+    if bare.len() + behind < grammar.fewest_digits() {
+        return None;
+    }
+    let year = !grouped && fraction.is_none() && bare.len() == 4;
+    if grammar.keeps_years() && year && ("1000"..="2099").contains(&bare.as_str()) {
+        return None;
+    }
+    let size = grammar.group_size();
+    let mut out = String::new();
+    for (place, character) in bare.chars().enumerate() {
+        let left = bare.len() - place;
+        if place > 0 && left.is_multiple_of(size) {
+            out.extend(
+                marker::integer_bytes(left / size)
+                    .into_iter()
+                    .map(char::from),
+            );
+            out.extend(grouped.then_some(','));
+        }
+        out.push(character);
+    }
+    if let Some(fraction) = fraction {
+        out.push('.');
+        for (place, character) in fraction.chars().enumerate() {
+            out.push(character);
+            if (place + 1) % size == 0 || place + 1 == fraction.len() {
+                let depth = place / size + 1;
+                out.extend(marker::fraction_bytes(depth).into_iter().map(char::from));
+            }
+        }
+    }
+    Some(out)
+}
+
 /// Annotates from the definition: at every place where a numeral may start, every end is tried.
-// One reading from top to bottom, like the definition.
-#[allow(clippy::too_many_lines)]
 fn annotated_slowly(text: &str, grammar: &Grammar) -> String {
     let text: Vec<char> = text.chars().collect();
     let digit = |place: usize| text.get(place).is_some_and(char::is_ascii_digit);
@@ -32,69 +94,6 @@ fn annotated_slowly(text: &str, grammar: &Grammar) -> String {
         None => false,
         Some('.' | ',') => digit(end + 1),
         Some(&character) => character == '_' || is_letter_or_number(character),
-    };
-    let numeral = |start: usize, end: usize| -> Option<String> {
-        let literal: String = text[start..end].iter().collect();
-        let (integer, fraction) = match literal.split_once('.') {
-            Some((integer, fraction)) => (integer, Some(fraction)),
-            None => (literal.as_str(), None),
-        };
-        let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        let grouped = grammar.reads_commas() && integer.contains(',');
-        let groups: Vec<&str> = integer.split(',').collect();
-        if grouped {
-            let whole = groups[1..].iter().all(|group| group.len() == 3);
-            if !whole || groups[0].len() > 3 || groups[0].starts_with('0') {
-                return None;
-            }
-        }
-        let bare: String = if grouped {
-            groups.concat()
-        } else {
-            integer.to_owned()
-        };
-        if !all_digits(&bare)
-            || (bare.len() > 1 && bare.starts_with('0'))
-            || fraction.is_some_and(|fraction| !all_digits(fraction))
-        {
-            return None;
-        }
-        let behind = fraction.map_or(0, str::len);
-        if !grammar.is_extended() && (bare.len() > 18 || behind > 15) {
-            return None;
-        }
-        if bare.len() + behind < grammar.fewest_digits() {
-            return None;
-        }
-        let year = !grouped && fraction.is_none() && bare.len() == 4;
-        if grammar.keeps_years() && year && ("1000"..="2099").contains(&bare.as_str()) {
-            return None;
-        }
-        let size = grammar.group_size();
-        let mut out = String::new();
-        for (place, character) in bare.chars().enumerate() {
-            let left = bare.len() - place;
-            if place > 0 && left.is_multiple_of(size) {
-                out.extend(
-                    marker::integer_bytes(left / size)
-                        .into_iter()
-                        .map(char::from),
-                );
-                out.extend(grouped.then_some(','));
-            }
-            out.push(character);
-        }
-        if let Some(fraction) = fraction {
-            out.push('.');
-            for (place, character) in fraction.chars().enumerate() {
-                out.push(character);
-                if (place + 1) % size == 0 || place + 1 == fraction.len() {
-                    let depth = place / size + 1;
-                    out.extend(marker::fraction_bytes(depth).into_iter().map(char::from));
-                }
-            }
-        }
-        Some(out)
     };
     let mut out = String::new();
     let mut place = 0;
@@ -113,7 +112,9 @@ fn annotated_slowly(text: &str, grammar: &Grammar) -> String {
                 if blocked_after(stop) {
                     continue;
                 }
-                if let Some(found) = numeral(place, stop) {
+                if let Some(found) =
+                    annotated_numeral(&text[place..stop].iter().collect::<String>(), grammar)
+                {
                     (end, written) = (stop, Some(found));
                     break;
                 }

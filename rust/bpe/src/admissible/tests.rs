@@ -116,7 +116,7 @@ const AHEAD: usize = 3;
 fn followers(admissibility: &Admissibility, state: &State) -> FxHashSet<u32> {
     let mut following = Following::default();
     admissibility.following(state, &mut following);
-    let mut ids = FxHashSet::from_iter(following.also.iter().copied());
+    let mut ids: FxHashSet<u32> = following.also.iter().copied().collect();
     for (number, barred) in &following.rows {
         let row = admissibility.numbered_row(*number).unwrap();
         let barred = &following.barred[barred.clone()];

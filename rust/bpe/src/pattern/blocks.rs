@@ -120,20 +120,36 @@ pub(crate) fn cut(shape: Shape, scanner: &Scanner, text: &[u8], base: usize, cut
         cuts,
     };
     match shape {
-        Shape::Gpt2 => cutter.run(&word_starts::<Gpt2>),
-        Shape::Gpt2Plain => cutter.run(&word_starts::<Gpt2Plain>),
-        Shape::Cl100k => cutter.run(&word_starts::<Cl100k>),
-        Shape::Qwen => cutter.run(&word_starts::<Qwen>),
-        Shape::O200k => cutter.run(&word_starts::<O200k>),
-        Shape::Tekken => cutter.run(&word_starts::<Tekken>),
-        Shape::SuperA1 => cutter.run(&word_starts::<SuperA1>),
-        Shape::SuperB1 => cutter.run(&word_starts::<SuperB1>),
-        Shape::SuperB2 => cutter.run(&superword_cuts),
+        Shape::Gpt2 => cutter.run(&word_starts::<Gpt2>, true),
+        Shape::Gpt2Plain => cutter.run(&word_starts::<Gpt2Plain>, true),
+        Shape::Cl100k => cutter.run(&word_starts::<Cl100k>, true),
+        Shape::Qwen => cutter.run(&word_starts::<Qwen>, true),
+        Shape::O200k => cutter.run(&word_starts::<O200k>, true),
+        Shape::Tekken => cutter.run(&word_starts::<Tekken>, true),
+        Shape::SuperA1 => cutter.run(&word_starts::<SuperA1>, true),
+        Shape::SuperB1 => cutter.run(&word_starts::<SuperB1>, true),
+        Shape::SuperB2 => cutter.run(&superword_cuts, false),
     }
 }
 
 /// Bytes of a block.
 const BLOCK: usize = 64;
+
+/// Bytes at the end of a text that are worth a block.
+const LEAST: usize = 8;
+
+/// Whether the end of a text changes nothing in the formulas of words: they look ahead for
+/// contractions, at the white space behind white space, and at the end of digits.
+fn is_settled(text: &[u8]) -> bool {
+    match text {
+        [.., a, b, c, last] => {
+            let is_white = |byte: &u8| matches!(byte, b'\t'..=b'\r' | b' ');
+            let undecided = is_white(c) && is_white(last) || last.is_ascii_digit();
+            !undecided && ![a, b, c, last].contains(&&b'\'')
+        }
+        _ => false,
+    }
+}
 
 /// How far a block got.
 struct Progress {
@@ -154,7 +170,7 @@ struct Cutter<'a> {
 
 impl Cutter<'_> {
     #[inline]
-    fn run(&mut self, starts: &impl Fn(&[u8; BLOCK]) -> Progress) {
+    fn run(&mut self, starts: &impl Fn(&[u8; BLOCK]) -> Progress, words: bool) {
         let mut memory = Memory::new();
         let mut at = 0;
         while let Some(block) = self.text.get(at..).and_then(<[u8]>::first_chunk) {
@@ -173,6 +189,23 @@ impl Cutter<'_> {
                 while at < over {
                     at = self.step(at, &mut memory);
                 }
+            }
+        }
+        // The last bytes, with what no decision can be made on behind them.
+        let rest = self.text.get(at..).unwrap_or_default();
+        if rest.len() >= LEAST {
+            let mut block = [u8::MAX; BLOCK];
+            for (slot, &byte) in block.iter_mut().zip(rest) {
+                *slot = byte;
+            }
+            let progress = starts(&block);
+            if words && progress.limit as usize == rest.len() && is_settled(rest) {
+                self.set_all(at, progress.cuts & (u64::MAX >> (BLOCK - rest.len())) & !1);
+                return;
+            }
+            if progress.to > 0 {
+                self.set_all(at, progress.cuts & (u64::MAX >> (63 - progress.to)) & !1);
+                at += progress.to as usize;
             }
         }
         while at < self.text.len() {

@@ -52,7 +52,7 @@ pub enum Dialect {
 }
 
 /// Shorter texts are scanned match by match: a block would hardly fit.
-const SHORT: usize = 64;
+const SHORT: usize = 8;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
@@ -125,6 +125,46 @@ impl Pattern {
                 other == tree || rules.is_some() && rules::recognise(&other) == rules
             })
         })
+    }
+
+    /// A source in Rust's dialect whose matches are the matches of this pattern and the gaps between
+    /// them, so that they cover every text. `None` where that cannot be said: a pattern that is not
+    /// surely understood, or that may match the empty text.
+    #[must_use]
+    pub fn covering_source(&self) -> Option<String> {
+        let tree = match self.dialect {
+            Some(dialect) => syntax::parse(&self.source, dialect),
+            None => Some(syntax::concat(
+                self.source
+                    .chars()
+                    .map(syntax::single)
+                    .map(syntax::Ast::Class)
+                    .collect(),
+            )),
+        };
+        let rules = tree.as_ref().and_then(rules::recognise);
+        let mut spelled_out = String::new();
+        if let Some(tree) = &tree {
+            general::spell(tree, &mut spelled_out);
+        }
+        let source = if self.dialect == Some(Dialect::Rust) {
+            self.source.to_string()
+        } else {
+            [&*self.source, &spelled_out]
+                .into_iter()
+                .find(|spelled| {
+                    syntax::parse(spelled, Dialect::Rust).is_some_and(|other| {
+                        tree.as_ref() == Some(&other)
+                            || rules.is_some() && rules::recognise(&other) == rules
+                    })
+                })?
+                .to_owned()
+        };
+        if self.is_total() {
+            return Some(source);
+        }
+        // A gap is what no match starts in.
+        (!tree?.can_be_empty()).then(|| format!("(?:{source})|(?:(?!{source})(?s:.))+"))
     }
 
     /// A pattern that matches a text as it stands; an empty one matches nothing.

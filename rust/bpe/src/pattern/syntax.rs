@@ -76,6 +76,23 @@ impl Ast {
         }
     }
 
+    /// Whether some match may take no character.
+    pub(crate) fn can_be_empty(&self) -> bool {
+        match self {
+            Self::Class(_) => false,
+            Self::Concat(items) => items.iter().all(Self::can_be_empty),
+            Self::Alternate(branches) => branches.iter().any(Self::can_be_empty),
+            Self::Repeat { node, min, .. } => *min == 0 || node.can_be_empty(),
+            Self::Atomic(node) => node.can_be_empty(),
+            Self::Look { .. }
+            | Self::TextStart
+            | Self::TextEnd
+            | Self::TextEndNewline
+            | Self::LineStart
+            | Self::LineEnd => true,
+        }
+    }
+
     /// Appends every set of characters that the tree asks for, each once.
     pub(crate) fn collect_sets(&self, sets: &mut Vec<ClassUnicode>) {
         let mut add = |set: &ClassUnicode| {

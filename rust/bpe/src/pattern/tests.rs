@@ -608,6 +608,42 @@ fn long_runs_are_cut_alike() {
     }
 }
 
+/// The cuts from the matches one by one.
+fn scanned_cuts(pattern: &Pattern, text: &[u8]) -> Vec<usize> {
+    let mut cuts = Vec::new();
+    let mut emit = |start, end| cuts.extend([start, end]);
+    pattern
+        .for_each_match(text, 0, text.len(), &mut emit)
+        .unwrap();
+    cuts.retain(|cut| 0 < *cut && *cut < text.len());
+    cuts.dedup();
+    cuts
+}
+
+#[test]
+fn all_ends_are_cut_alike() {
+    const LAST: [&str; 12] = ["a", "B", "s", "l", "'", "1", " ", "\n", "\t", ".", "/", "é"];
+    const FIRST: [&str; 4] = ["abcd", "1 2 (a ", "don't\n ", "11.''  "];
+    let in_blocks = |pattern: &&Pattern| matches!(pattern.engine, Engine::Rules(_, Some(_)));
+    let sources = SPELLINGS.iter().map(|(_, spellings)| spellings[0]);
+    let patterns: Vec<Pattern> = sources
+        .map(|source| Pattern::new(source, Dialect::Rust).unwrap())
+        .collect();
+    assert!(patterns.iter().filter(in_blocks).count() >= 9);
+    for number in 0..LAST.len().pow(4) {
+        let last = [1, 12, 144, 1728].map(|size| LAST[number / size % LAST.len()]);
+        let text = FIRST[number % FIRST.len()].to_owned() + &last.concat();
+        for pattern in patterns.iter().filter(in_blocks) {
+            assert_eq!(
+                fast_cuts(pattern, text.as_bytes(), 0, text.len()),
+                scanned_cuts(pattern, text.as_bytes()),
+                "{} on {text:?}",
+                pattern.source()
+            );
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn cuts_are_those_of_the_general_engine(text in text(24)) {
