@@ -1,8 +1,10 @@
-"""The vocabulary and the text inside the wheel, for the command line and the examples."""
+"""The vocabulary, the text and the model inside the wheel, for the command line and the examples."""
 
 import functools
 import gzip
 import importlib.resources
+import json
+from typing import Any
 
 from tokseam.tokenizer import Tokenizer
 
@@ -20,3 +22,10 @@ def tokenizer() -> Tokenizer:
 def text() -> str:
     """The bundled text: prose and code of CPython, and a few lines in other scripts."""
     return _read("demo.txt").decode()
+
+
+@functools.cache
+def model() -> tuple[dict[str, Any], bytes, Tokenizer]:
+    """The config, the weights and the tokenizer of the small code model."""
+    tokenizer = Tokenizer.from_json(gzip.decompress(_read("fim.tokenizer.json.gz")).decode())
+    return json.loads(_read("fim.config.json")), _read("fim.safetensors"), tokenizer

@@ -24,8 +24,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tokseam import _native
+from tokseam import _bundled, _native, fim
 from tokseam.errors import ModelError, PretokenizeError
+from tokseam.fim import FimTemplate
+from tokseam.numpy_lm import NumpyLM, read_safetensors
 from tokseam.tokenizer import Tokenizer
 
 __all__ = [
@@ -34,10 +36,12 @@ __all__ = [
     "Completion",
     "Cover",
     "Ensemble",
+    "FimTemplate",
     "FunctionLM",
     "HealPlan",
     "Healed",
     "Row",
+    "bundled",
 ]
 
 Text = str | bytes
@@ -910,6 +914,7 @@ class ByteLM(_Model):
             raise ValueError('texts that are not UTF-8 have no admissible covers: pass covers="all" with utf8=False')
         self.lm, self.tokenizer = lm, tokenizer
         self._covers, self._normalize, self._tolerance, self._utf8 = covers, normalize, float(tolerance), utf8
+        self._endings: dict[tuple[int, ...], ByteLM] = {}
         self._reader = _Reader(lm, tokenizer, admissible=covers == "admissible", local=normalize == "local", utf8=utf8)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -962,6 +967,67 @@ class ByteLM(_Model):
             context_ids: Ids before it that are fixed.
         """
         return HealPlan(self, self.state(prompt, context_ids=context_ids))
+
+    def fill(
+        self,
+        prefix: Text,
+        suffix: Text,
+        *,
+        template: str | FimTemplate,
+        heal: bool = True,
+        max_bytes: int,
+        **options: Any,
+    ) -> Completion:
+        """Fill in the middle between a prefix and a suffix.
+
+        Args:
+            prefix: The bytes before the cursor, as they are: nothing is stripped.
+            suffix: The bytes behind it.
+            template: The name of a template of `tokseam.fim.TEMPLATES`, or a `FimTemplate`.
+            heal: Whether the bytes of the prefix whose tokens may still change are taken back and summed over. Without
+                it the prefix is cut into tokens as a finished text.
+            max_bytes: The most bytes of the middle.
+            **options: Those of `generate`.
+
+        Returns:
+            The middle alone; `healed` is the number of bytes of the prefix that were taken back.
+
+        Raises:
+            ValueError: There is no such template, or the tokenizer lacks its special tokens.
+        """
+        template = fim.find(template)
+        prefix = prefix.encode() if isinstance(prefix, str) else prefix
+        after = tuple(self.tokenizer.encode(suffix).tolist())
+        before = tuple(self.tokenizer.encode(prefix).tolist())
+        tail = b""
+        if heal:
+            # The trunk of all covers stays; what lies behind it may still change.
+            heads = self._reader.start.push(self._reader.kernel, prefix)
+            before = tuple(heads.plan(self._reader.kernel).stem(0).ids().tolist())
+            kept = sum(len(self.tokenizer.token_bytes(id)) for id in before) - len(self._reader.kernel.prefix())
+            tail = prefix[max(kept, 0) :]
+        model = self._ending_with(template.stop_ids(self.tokenizer))
+        if template.order == "psm":
+            context_ids = template.ids(self.tokenizer, before, after)
+            done = model.generate(tail, max_bytes=max_bytes, context_ids=context_ids, **options)
+        elif heal:
+            context_ids = template.ids(self.tokenizer, (), after)
+            done = model.generate(prefix, max_bytes=max_bytes, context_ids=context_ids, **options)
+        else:
+            context_ids = template.ids(self.tokenizer, before, after)
+            done = model.generate(b"", max_bytes=max_bytes, context_ids=context_ids, **options)
+        return Completion(done.data, done.finish_reason, len(tail), lambda: done.logprob)
+
+    def _ending_with(self, ids: tuple[int, ...]) -> ByteLM:
+        """Return the model with more ids that end a text."""
+        ends = tuple(dict.fromkeys((*self.lm.end_ids, *(id for id in ids if id < self.lm.vocab_size))))
+        if ends == tuple(self.lm.end_ids):
+            return self
+        known = self._endings.get(ends)
+        if known is None:
+            make, (lm, tokenizer, options) = self.__reduce__()
+            known = self._endings[ends] = make(_Ending(lm, ends), tokenizer, options)
+        return known
 
     def _row(self, columns: Floats, leak: float, unresolved: float) -> Row:
         reached = _logsumexp(columns)
@@ -1022,6 +1088,27 @@ class ByteLM(_Model):
 
 def _make(lm: LM, tokenizer: Tokenizer, options: dict[str, Any]) -> ByteLM:
     return ByteLM(lm, tokenizer, **options)
+
+
+class _Ending:
+    """A model with other ids that end a text."""
+
+    def __init__(self, lm: LM, end_ids: tuple[int, ...]) -> None:
+        self._lm, self.vocab_size, self.end_ids = lm, lm.vocab_size, end_ids
+
+    def logprobs(self, contexts: Sequence[tuple[int, ...]]) -> NDArray[Any]:
+        return self._lm.logprobs(contexts)
+
+
+def bundled() -> tuple[NumpyLM, Tokenizer]:
+    """Return the small fill-in-the-middle code model in the package, and its tokenizer.
+
+    1.9 million parameters, trained on CPython's standard library: an example that needs numpy alone, not a model to
+    work with. Its templates are `"tokseam"` and `"tokseam-spm"`.
+    """
+    config, weights, tokenizer = _bundled.model()
+    lm = NumpyLM(config, read_safetensors(weights), bos_id=config["bos_token_id"])
+    return lm, tokenizer
 
 
 class HealPlan:
