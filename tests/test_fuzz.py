@@ -11,14 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import sources
-import tokenizers
 import vocabularies
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
 from sources import FULL, SEED, corpora, ours, stock
 
 from tokseam import Tokenizer, VocabError, _bundled, fuzz
-from tokseam.fuzz.subject import Subject
 
 EXAMPLES = 500
 SOUND = 100_000 if FULL else 4_000
@@ -217,3 +214,282 @@ def test_smallest_case(text: str) -> None:
     found = fuzz.find_failure(lambda drawn: fuzz.check_round_trip(wrapped, text + drawn), fuzz.texts(), examples=200)
     assert found is not None
     assert found.text in (text + "\u0301", text)
+
+
+class Numbered:
+    """A user's own object: it encodes to code points and knows its vocabulary."""
+
+    vocab_size = 0x300
+
+    def encode(self, text: str) -> list[int]:
+        return [ord(char) % 0x300 for char in text]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(map(chr, ids))
+
+
+def hosts() -> dict[str, Any]:
+    """One small vocabulary in every library that takes it."""
+    import transformers
+
+    bundled = stock("bundled")
+    bundled.encode_special_tokens = False
+    return {
+        "tokseam": _bundled.tokenizer(),
+        "tokenizers": bundled,
+        "transformers": transformers.PreTrainedTokenizerFast(tokenizer_object=stock("bundled")),
+    }
+
+
+@pytest.mark.parametrize("name", ["tokseam", "tokenizers", "transformers"])
+def test_hosts(name: str) -> None:
+    """Every check passes on a sound tokenizer of each library."""
+    tokenizer = hosts()[name]
+    ran = set()
+    for job in fuzz.jobs(tokenizer):
+        failure = job.run(examples=2_000 if FULL else 100, seed=SEED)
+        assert failure is None, (job.name, str(failure))
+        ran.add(job.name)
+    assert {"catalogue", "texts", "numbers", "stream", "join", "batch", "reload", "ids", "resegmentations"} <= ran
+
+
+def test_tiktoken() -> None:
+    import tiktoken
+
+    text = vocabularies.ranks("cl100k") if "cl100k" in vocabularies.RECIPES else {}
+    encoding = tiktoken.Encoding(
+        "cl100k", pat_str=vocabularies.CL100K, mergeable_ranks=text, special_tokens={"<s>": 100_300}
+    )
+    for job in fuzz.jobs(encoding):
+        assert job.run(examples=50, seed=SEED) is None, job.name
+    found = fuzz.audit(encoding)
+    assert found.vocab_size == 100_301
+    assert found.classes["special"] == 1
+    assert found.classes["unused"] == 100_300 - len(text)
+    assert sum(found.classes.values()) == found.vocab_size
+
+
+def test_own_object() -> None:
+    """An object with nothing but `encode` and `decode` is enough; a vocabulary brings more checks."""
+    numbered = Numbered()
+    names = [job.name for job in fuzz.jobs(numbered)]
+    assert "ids" in names
+    found = fuzz.find_failure(lambda text: fuzz.check_round_trip(numbered, text), fuzz.texts(), examples=EXAMPLES)
+    assert found is not None
+    assert found.text is not None
+    assert len(found.text) == 1
+    assert ord(found.text[0]) >= 0x300
+    with pytest.raises(TypeError, match="no encode"):
+        fuzz.check_round_trip(object(), "")
+    with pytest.raises(TypeError, match="vocab_size"):
+        fuzz.audit(Wrapped(str, "encode").inner.__class__ and type("Bare", (), {"encode": list, "decode": str})())
+
+
+class Panics(BaseException):
+    """What a panic of native code looks like."""
+
+
+def test_exceptions_are_failures() -> None:
+    class Broken(Numbered):
+        def encode(self, text: str) -> list[int]:
+            if "\r" in text:
+                raise Panics("index out of bounds")
+            return super().encode(text)
+
+    broken = Broken()
+    with pytest.raises(fuzz.Failure, match="encode raises Panics: index out of bounds") as caught:
+        fuzz.check_round_trip(broken, "a\r")
+    assert caught.value.text == "a\r"
+    found = fuzz.find_failure(
+        lambda text: fuzz.check_round_trip(broken, text),
+        fuzz.texts().map(lambda text: text.encode("ascii", "ignore").decode()),
+    )
+    assert found is not None
+    assert found.text == "\r"
+
+
+def test_reasons() -> None:
+    from tokseam.fuzz.checks import explain
+
+    for before, after, reason in (
+        (" a", "a", "white space at the start is lost"),
+        ("a\r\n", "a\n", "CR LF becomes LF"),
+        ("e\u0301", "é", "the text is put into NFC"),
+        ("ﬁ", "fi", "the text is put into NFKC"),
+        ("a .", "a.", "blanks before punctuation are lost"),
+        ("007", "7", "leading zeros are lost"),
+        ("abc", "abd", "at character 2, U+0063 LATIN SMALL LETTER C becomes U+0064 LATIN SMALL LETTER D"),
+        ("abc", "ab", "at character 2, U+0063 LATIN SMALL LETTER C becomes the end"),
+    ):
+        assert explain(before, after) == reason
+
+
+def test_expected() -> None:
+    """A normalizer that is meant is no defect."""
+    wrapped = Wrapped(form("NFC"), "encode")
+    with pytest.raises(AssertionError):
+        fuzz.check_round_trip(wrapped, "e\u0301")
+    fuzz.check_round_trip(wrapped, "e\u0301", expected=form("NFC"))
+
+
+def test_resegmentations_spell_the_same() -> None:
+    tokenizer = _bundled.tokenizer()
+
+    @seed(SEED)
+    @settings(quiet, max_examples=2_000 if FULL else 200)
+    @given(fuzz.resegmentations(tokenizer))
+    def run(pair: tuple[list[int], list[int]]) -> None:
+        canonical, other = pair
+        assert canonical != other
+        assert tokenizer.decode_bytes(canonical) == tokenizer.decode_bytes(other)
+        assert tokenizer.is_canonical(canonical)
+        assert not tokenizer.is_canonical(other)
+        fuzz.check_resegmentation(tokenizer, canonical, other)
+
+    run()
+
+
+def test_short_ids_are_exhaustive() -> None:
+    tokenizer = _bundled.tokenizer()
+    rows = list(fuzz.short_ids(tokenizer, tokens=9, size=3))
+    assert len(rows) == len(set(map(tuple, rows))) == 1 + 9 + 81 + 729
+    tokens = [tokenizer.token_bytes(row[0]) for row in rows[1:10]]
+    assert any(not is_text(token) for token in tokens)
+    assert any(is_text(token) for token in tokens)
+
+
+def is_text(token: bytes) -> bool:
+    try:
+        token.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def test_numbers() -> None:
+    """Leading zeros, groups, signs and digits of other scripts all come up."""
+    seen = ""
+
+    @seed(SEED)
+    @settings(quiet, max_examples=300)
+    @given(fuzz.numbers())
+    def run(text: str) -> None:
+        nonlocal seen
+        assert text
+        seen += f" {text}"
+
+    run()
+    for pattern in (r" 0+\d", r"\d\.\d", r"\d,\d{3}", r" -\d", "[０-９]", "[٠-٩]", r"\d{12}"):
+        assert re.search(pattern, seen), pattern
+
+
+# The audit.
+
+
+@pytest.mark.parametrize("name", sources.NAMES)
+def test_audit(name: str) -> None:
+    """Classes sum to the vocabulary, and no text has an id that is called unreachable."""
+    tokenizer = ours(name)
+    found = fuzz.audit(tokenizer)
+    assert list(found.classes) == ["ok", "unreachable", "undecodable", "special", "added", "unused"]
+    assert sum(found.classes.values()) == found.vocab_size == tokenizer.vocab_size
+    assert found.exact
+    assert set(found.ids("special").tolist()) == set(tokenizer.special_tokens.values())
+    for id, token in found.examples("undecodable", 50):
+        assert token is not None
+        assert not is_text(token), id
+    seen = np.zeros(found.vocab_size, np.bool_)
+    for documents in corpora().values():
+        for document in documents[: None if FULL else 20]:
+            try:
+                seen[tokenizer.encode(document[: None if FULL else 50_000])] = True
+            except VocabError:
+                continue
+    assert not seen[found.ids("unreachable")].any()
+    assert not seen[found.ids("unused")].any()
+    assert not seen[found.ids("special")].any()
+
+
+@pytest.mark.parametrize("name", ["bundled", "stories", "gpt2"])
+def test_audit_of_other_libraries(name: str) -> None:
+    """What was seen is reachable, and most that is reachable is seen."""
+    exact, seen = fuzz.audit(ours(name)), fuzz.audit(stock(name))
+    assert seen.vocab_size == exact.vocab_size
+    assert set(seen.ids("ok")) <= set(exact.ids("ok")) | set(exact.ids("undecodable"))
+    assert seen.classes["ok"] > 0.9 * exact.classes["ok"]
+    assert seen.classes["special"] == exact.classes["special"]
+
+
+def test_audit_of_a_planted_vocabulary() -> None:
+    """A hole, a token that no merge makes, one that pretokens cut, a special and an added token."""
+    letters = [vocabularies.spell(bytes([byte])) for byte in range(256)]
+    vocab = {letter: id for id, letter in enumerate(letters)}
+    vocab |= {"ab": 256, vocabularies.spell(b"a b"): 257, "xyz": 258, "<s>": 261, "<tool>": 262}
+    tree = vocabularies.document(
+        vocab,
+        [("a", "b"), ("a", vocabularies.spell(b" b")), (vocabularies.spell(b" "), "b")],
+        pre_tokenizer=vocabularies.byte_level(use_regex=True),
+        decoder=vocabularies.byte_level(use_regex=True),
+        added_tokens=[vocabularies.added(261, "<s>"), vocabularies.added(262, "<tool>", special=False)],
+    )
+    tree["model"]["vocab"][vocabularies.spell(b" b")] = 259
+    import json
+
+    tokenizer = Tokenizer.from_json(json.dumps(tree))
+    found = fuzz.audit(tokenizer)
+    assert found.ids("unreachable").tolist() == [257, 258]
+    assert found.ids("unused").tolist() == [260]
+    assert found.ids("special").tolist() == [261]
+    assert found.ids("added").tolist() == [262]
+    assert found.ids("undecodable").tolist() == list(range(128, 256))
+    assert found.classes["ok"] == 128 + 2
+    counted = fuzz.audit(tokenizer, ["ab b", "x"])
+    assert counted.counts is not None
+    assert counted.counts[256] == 1
+    assert counted.ids("ok").tolist() == sorted([ord("x"), 256, 259])
+    assert sum(counted.classes.values()) == counted.vocab_size
+    with pytest.raises(ValueError, match="is none"):
+        found.ids("gone")
+    with pytest.raises(TypeError, match="many texts"):
+        fuzz.audit(tokenizer, "text")
+
+
+# The catalogue.
+
+
+def test_catalogue() -> None:
+    names = [case.name for case in fuzz.CATALOGUE]
+    assert len(set(names)) == len(names) >= 40
+    for case in fuzz.CATALOGUE:
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", case.thread)
+        assert case.text
+        assert case.symptom
+        fuzz.check_round_trip(_bundled.tokenizer(), case.text)
+        fuzz.check_stream(_bundled.tokenizer(), _bundled.tokenizer().encode(case.text))
+
+
+# Our own tree, by the same door. Vocabularies that keep all text, and two that put it into a normalization form.
+
+LOSSLESS = (
+    "bundled",
+    "cl100k",
+    "o200k",
+    "llama3",
+    "tekken",
+    "gpt2",
+    "deepseek3",
+    "refact",
+    "deepseek-coder",
+    "falcon",
+    "fim",
+)
+FORMS = {"qwen2": "NFC", "claude2": "NFKC"}
+
+
+@pytest.mark.parametrize("name", [*LOSSLESS, *FORMS])
+def test_our_own(name: str) -> None:
+    tokenizer = ours(name)
+    expected = form(FORMS[name]) if name in FORMS else None
+    for job in fuzz.jobs(tokenizer, against=stock(name), expected=expected):
+        failure = job.run(examples=2_000 if FULL else 60, seed=SEED)
+        assert failure is None, (job.name, str(failure))

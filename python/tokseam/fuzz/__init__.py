@@ -25,6 +25,7 @@ from tokseam.fuzz.checks import (
     check_stream,
     reload,
 )
+from tokseam.fuzz.plan import Job, jobs
 from tokseam.fuzz.search import find_failure
 from tokseam.fuzz.strategies import numbers, resegmentations, short_ids, texts, token_ids
 from tokseam.fuzz.streams import WindowDecoder
@@ -35,6 +36,7 @@ __all__ = [
     "Audit",
     "Case",
     "Failure",
+    "Job",
     "WindowDecoder",
     "audit",
     "check_batch",
@@ -44,6 +46,7 @@ __all__ = [
     "check_same",
     "check_stream",
     "find_failure",
+    "jobs",
     "numbers",
     "reload",
     "resegmentations",

@@ -11,7 +11,6 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from tokseam import _extras
-from tokseam.fuzz.catalogue import CATALOGUE
 from tokseam.fuzz.subject import Subject
 
 if TYPE_CHECKING:

@@ -147,6 +147,16 @@ fn check(tokenizer: &Tokenizer, characters: &[&str], length: usize, tokens: usiz
     }
     // Bytes of the characters and tokens that no encoding has are tried too.
     let bytes: HashSet<u8> = characters.iter().flat_map(|text| text.bytes()).collect();
+    for (id, reach) in (0..).zip(tokenizer.reach(&mut || true).unwrap().unwrap()) {
+        let token = tokenizer.token_bytes(id);
+        // A text may need a character that is none of these.
+        let is_ours = || text(tokenizer, id).iter().all(|byte| bytes.contains(byte));
+        match reach {
+            Reach::Reachable if is_ours() => assert!(used.contains(&id), "{id}, {token:?}"),
+            Reach::Unreachable => assert!(!used.contains(&id), "{id}, {token:?}"),
+            _ => (),
+        }
+    }
     let mut ids: Vec<u32> = (0..tokenizer.vocab_size() as u32)
         .filter(|&id| {
             let text = text(tokenizer, id);
