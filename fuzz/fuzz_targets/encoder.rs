@@ -131,7 +131,10 @@ fuzz_target!(|input: Input| {
     if std::str::from_utf8(text).is_ok() {
         assert_eq!(tokenizer.is_canonical(&ids), Ok(true));
         assert_eq!(tokenizer.first_noncanonical(&ids), Ok(None));
-        if let Ok(admissible) = tokenizer.is_admissible(&ids) {
+        // Its tables take a second or more, so few inputs make them.
+        if input.pattern == 0xFF
+            && let Ok(admissible) = tokenizer.is_admissible(&ids)
+        {
             assert!(admissible);
         }
     }
