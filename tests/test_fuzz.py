@@ -3,9 +3,13 @@
 Defects are planted in a sound tokenizer, before `encode` or behind `decode`; each must be found within 500 examples.
 """
 
+import json
 import re
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +18,10 @@ import sources
 import vocabularies
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from sources import FULL, SEED, corpora, ours, stock
+from typer.testing import CliRunner
 
 from tokseam import Tokenizer, VocabError, _bundled, fuzz
+from tokseam.cli.app import app
 
 EXAMPLES = 500
 SOUND = 100_000 if FULL else 1_500
@@ -256,16 +262,20 @@ def test_hosts(name: str) -> None:
 def test_tiktoken() -> None:
     import tiktoken
 
-    text = vocabularies.ranks("cl100k") if "cl100k" in vocabularies.RECIPES else {}
+    try:
+        ranks = vocabularies.ranks("cl100k")
+    except vocabularies.Missing as error:
+        sources.missing(str(error))
+        raise
     encoding = tiktoken.Encoding(
-        "cl100k", pat_str=vocabularies.CL100K, mergeable_ranks=text, special_tokens={"<s>": 100_300}
+        "cl100k", pat_str=vocabularies.CL100K, mergeable_ranks=ranks, special_tokens={"<s>": 100_300}
     )
     for job in fuzz.jobs(encoding):
         assert job.run(examples=50, seed=SEED) is None, job.name
     found = fuzz.audit(encoding)
     assert found.vocab_size == 100_301
     assert found.classes["special"] == 1
-    assert found.classes["unused"] == 100_300 - len(text)
+    assert found.classes["unused"] == 100_300 - len(ranks)
     assert sum(found.classes.values()) == found.vocab_size
 
 
@@ -276,13 +286,13 @@ def test_own_object() -> None:
     assert "ids" in names
     found = fuzz.find_failure(lambda text: fuzz.check_round_trip(numbered, text), fuzz.texts(), examples=EXAMPLES)
     assert found is not None
-    assert found.text is not None
+    assert isinstance(found.text, str)
     assert len(found.text) == 1
-    assert ord(found.text[0]) >= 0x300
+    assert ord(found.text) >= 0x300
     with pytest.raises(TypeError, match="no encode"):
         fuzz.check_round_trip(object(), "")
     with pytest.raises(TypeError, match="vocab_size"):
-        fuzz.audit(Wrapped(str, "encode").inner.__class__ and type("Bare", (), {"encode": list, "decode": str})())
+        fuzz.audit(type("Bare", (), {"encode": list, "decode": str})())
 
 
 class Panics(BaseException):
@@ -433,8 +443,6 @@ def test_audit_of_a_planted_vocabulary() -> None:
         added_tokens=[vocabularies.added(261, "<s>"), vocabularies.added(262, "<tool>", special=False)],
     )
     tree["model"]["vocab"][vocabularies.spell(b" b")] = 259
-    import json
-
     tokenizer = Tokenizer.from_json(json.dumps(tree))
     found = fuzz.audit(tokenizer)
     assert found.ids("unreachable").tolist() == [257, 258]
@@ -481,3 +489,72 @@ def test_our_own(name: str) -> None:
     for job in fuzz.jobs(tokenizer, against=stock(name), expected=expected):
         failure = job.run(examples=2_000 if FULL else 60, seed=SEED)
         assert failure is None, (job.name, str(failure))
+
+
+# The command and the plugin.
+
+
+def test_command(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    _bundled.tokenizer().save(path)
+    done = CliRunner().invoke(app, ["fuzz", str(path), "--examples", "30", "--json"])
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.exit_code == 0, done.output
+    assert {"catalogue", "texts", "numbers", "stream", "ids"} <= {line["check"] for line in lines}
+    assert not any(line["failed"] for line in lines)
+    tree = json.loads(path.read_text(encoding="utf-8"))
+    tree["normalizer"] = {"type": "Lowercase"}
+    path.write_text(json.dumps(tree), encoding="utf-8")
+    done = CliRunner().invoke(app, ["fuzz", str(path), "--examples", "100", "--check", "texts", "--json"])
+    line = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert len(line["text"]) == 1
+    assert line["text"] != line["text"].lower()
+    assert line["ids"] == _bundled.tokenizer().encode(line["text"].lower()).tolist()
+    assert line["reason"] == "the text becomes lower case"
+    plain = CliRunner().invoke(app, ["fuzz", str(path), "--examples", "100", "--check", "texts"])
+    assert plain.stdout.startswith("texts: FAILED, the text becomes lower case\n  text: ")
+    for words in (["--check", "none"], ["--engine", "none"], ["--form", "none"]):
+        assert CliRunner().invoke(app, ["fuzz", str(path), *words]).exit_code == 2
+
+
+def test_audit_command(tmp_path: Path) -> None:
+    facts = json.loads(CliRunner().invoke(app, ["audit", "--json", "-n", "2"]).stdout)
+    assert facts["classes"] == fuzz.audit(_bundled.tokenizer()).classes
+    assert facts["exact"]
+    assert len(facts["examples"]["ok"]) == 2
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("Tokens meet at seams.\n", encoding="utf-8")
+    shown = CliRunner().invoke(app, ["audit", "--corpus", str(corpus)]).stdout
+    for word in (*facts["classes"], "in all", "32,000", "'<|endoftext|>'"):
+        assert word in shown
+
+
+def pytest_in(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_plugin(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    _bundled.tokenizer().save(path)
+    (tmp_path / "test_other.py").write_text("def test_other(): pass\n", encoding="utf-8")
+    done = pytest_in(tmp_path, "--tokseam", str(path), "--tokseam-examples", "20", "-v", "-m", "tokseam")
+    assert done.returncode == 0, done.stdout
+    assert "::texts PASSED" in done.stdout
+    assert "1 deselected" in done.stdout
+    tree = json.loads(path.read_text(encoding="utf-8"))
+    tree["normalizer"] = {"type": "NFC"}
+    path.write_text(json.dumps(tree), encoding="utf-8")
+    done = pytest_in(tmp_path, "--tokseam", str(path), "--tokseam-examples", "100")
+    assert done.returncode == 1
+    assert "the text is put into NFC" in done.stdout
+    done = pytest_in(tmp_path, "--tokseam", str(path), "--tokseam-examples", "20", "--tokseam-form", "NFC")
+    assert done.returncode == 0, done.stdout
+    assert pytest_in(tmp_path).stdout.count("passed") == 1
+
+
+def test_the_unused_plugin_costs_nothing() -> None:
+    code = "import sys, tokseam.pytest_plugin; print({'numpy', 'hypothesis', 'tokseam._native'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

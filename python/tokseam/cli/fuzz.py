@@ -20,7 +20,7 @@ TokenizerFile = Annotated[
     Path | None,
     typer.Argument(
         metavar="FILE",
-        help="A tokenizer.json (or .json.gz), a folder that holds one, or what the engine reads. Default: the bundled one.",
+        help="A tokenizer.json (or .json.gz), its folder, or what the engine reads. Default: the bundled one.",
     ),
 ]
 Engine = Annotated[

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-class Failure(AssertionError):
+class Failure(AssertionError):  # noqa: N818 - it is a case, and reads as one.
     """A case in which a tokenizer did not do what it must.
 
     Attributes:
@@ -106,8 +106,8 @@ def check_stream(tokenizer: Any, ids: Ids, decoder: Any = None) -> None:
         tokenizer: Anything with `encode` and `decode`.
         ids: The ids.
         decoder: An object with `push(id) -> str` and `finish() -> str`, fresh, or a callable that makes one. None is
-            the tokenizer's own, or a `WindowDecoder` if it has none. One without `finish` may hold back a character
-            that the ids do not end.
+            the tokenizer's own, or a `WindowDecoder` if it has none. One without `finish` may hold back what it has
+            where the ids end inside a character.
 
     Raises:
         Failure: They differ, or a piece ends inside a character.
@@ -124,7 +124,7 @@ def check_stream(tokenizer: Any, ids: Ids, decoder: Any = None) -> None:
     if finish is not None:
         pieces.append(_call("finish", finish, ids=row) or "")
     joined = "".join(pieces)
-    if finish is None and whole.startswith(joined) and not whole[len(joined) :].strip("\ufffd"):
+    if finish is None and whole.startswith(joined) and whole.endswith("\ufffd"):
         return
     if joined != whole:
         raise Failure(f"in a stream, {explain(whole, joined)}", ids=row, expected=whole, result=pieces)

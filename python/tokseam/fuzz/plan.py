@@ -64,7 +64,9 @@ def load(path: str | Path, engine: str = "tokseam") -> Any:
     module, colon, name = engine.partition(":")
     if not colon:
         raise ValueError(f"{engine!r} is no engine: give one of {', '.join(ENGINES)}, or MODULE:NAME")
-    make = functools.reduce(getattr, name.split("."), importlib.import_module(module))
+    make: Any = importlib.import_module(module)
+    for part in name.split("."):
+        make = getattr(make, part)
     return make(file)
 
 
@@ -78,7 +80,7 @@ def normalizer(form: str | None) -> Callable[[str], str] | None:
         return None
     if form not in FORMS:
         raise ValueError(f"{form!r} is no normalization form: give one of {', '.join(FORMS)}")
-    return functools.partial(unicodedata.normalize, form)
+    return lambda text: unicodedata.normalize(form, text)  # type: ignore[arg-type]
 
 
 def jobs(tokenizer: Any, *, against: Any = None, expected: Callable[[str], str] | None = None) -> Iterator[Job]:

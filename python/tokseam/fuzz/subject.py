@@ -15,7 +15,7 @@ from tokseam.errors import UnknownTokenError
 from tokseam.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["Subject"]
 
@@ -308,14 +308,14 @@ class _SentencePiece(Subject):
 
     @cached_property
     def special_ids(self) -> frozenset[int]:
-        is_special: Callable[[int], bool] = lambda id: self.tokenizer.is_control(id) or self.tokenizer.is_unknown(id)
-        return frozenset(id for id in range(self.vocab_size) if is_special(id))
+        model = self.tokenizer
+        return frozenset(id for id in range(self.vocab_size) if model.is_control(id) or model.is_unknown(id))
 
     def has_token(self, id: int) -> bool:
         return not self.tokenizer.is_unused(id)
 
     def token(self, id: int) -> bytes | None:
-        piece = self.tokenizer.id_to_piece(id)
+        piece: str = self.tokenizer.id_to_piece(id)
         if self.tokenizer.is_byte(id):
             return bytes([int(piece[3:5], 16)])
         return piece.replace("\u2581", " ").encode()

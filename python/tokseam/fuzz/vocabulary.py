@@ -77,7 +77,7 @@ class Audit:
     def examples(self, name: str, limit: int = 5) -> list[tuple[int, bytes | None]]:
         """Return some ids of a class, spread over it, with the bytes of their tokens where these are known."""
         ids = self.ids(name)
-        places = np.unique(np.linspace(0, len(ids) - 1, min(limit, len(ids))).astype(int)) if len(ids) else []
+        places = np.unique(np.linspace(0, max(len(ids) - 1, 0), min(limit, len(ids))).astype(np.int64))
         return [(int(id), self._subject.tokens[int(id)]) for id in ids[places]]
 
 
