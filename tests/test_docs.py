@@ -128,3 +128,14 @@ def test_triads_of_a_model() -> None:
     )
     assert "new rows" in done.stdout
     assert "nan" not in done.stdout
+
+
+def test_fuzz_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examples of docs/fuzz.md run, in a folder that holds a tokenizer.json."""
+    from tokseam import _bundled
+
+    monkeypatch.chdir(tmp_path)
+    _bundled.tokenizer().save("tokenizer.json")
+    done = doctest.testfile(str(ROOT / "docs" / "fuzz.md"), module_relative=False)
+    assert done.attempted > 8
+    assert done.failed == 0

@@ -7,19 +7,23 @@ Examples:
     array([2964,  279, 1648], dtype=uint32)
 """
 
-from tokseam._native import StreamDecoder
-from tokseam.errors import (
-    ExportError,
-    ModelError,
-    NumeralError,
-    PretokenizeError,
-    TokseamError,
-    TrainError,
-    UnknownTokenError,
-    UnsupportedTokenizerError,
-    VocabError,
-)
-from tokseam.tokenizer import Ragged, Tokenizer
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tokseam._native import StreamDecoder
+    from tokseam.errors import (
+        ExportError,
+        ModelError,
+        NumeralError,
+        PretokenizeError,
+        TokseamError,
+        TrainError,
+        UnknownTokenError,
+        UnsupportedTokenizerError,
+        VocabError,
+    )
+    from tokseam.tokenizer import Ragged, Tokenizer
 
 __all__ = [
     "ExportError",
@@ -36,3 +40,16 @@ __all__ = [
     "VocabError",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name when it is first asked for: the pytest plugin is imported where nothing else of this is used."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    homes = {"StreamDecoder": "_native", "Ragged": "tokenizer", "Tokenizer": "tokenizer"}
+    value = globals()[name] = getattr(import_module(f"{__name__}.{homes.get(name, 'errors')}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -358,6 +358,10 @@ class Tokenizer:
         """
         A decoder that takes one id at a time.
         """
+    def reach(self, /) -> tuple[Incomplete, Incomplete]:
+        """
+        Whether some text has each id, and whether that is known: bool of shape (`vocab_size`,) each.
+        """
     def successors(self, /, ids: Any) -> tuple[Incomplete, Incomplete] | None:
         """
         Which ids may follow admissible ids, and with which a text may end: bool of shape

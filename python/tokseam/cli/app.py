@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from tokseam.cli import count, decode, encode, info, numbers, show, train
+from tokseam.cli import count, decode, encode, fuzz, info, numbers, show, train
 from tokseam.errors import TokseamError
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ for verb in (info, encode, decode, count, show):
     app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
 app.command()(train.train)
 app.command()(train.extend)
+app.command()(fuzz.audit)
+app.command()(fuzz.fuzz)
 app.add_typer(numbers.app, name="numbers")
 
 

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyList, PyString};
 use rustc_hash::FxHashSet;
 use tokseam_bpe::added::Allowed;
+use tokseam_bpe::admissible::Reach;
 use tokseam_bpe::batch::Failed;
 use tokseam_bpe::decoder::DecoderStream;
 use tokseam_bpe::tokenizer;
@@ -68,7 +69,7 @@ impl Specials {
     }
 }
 
-/// For each id whether it may follow, and whether a text may end with it.
+/// Two properties of each id.
 type Masks<'py> = (Bound<'py, PyArray1<bool>>, Bound<'py, PyArray1<bool>>);
 
 /// A tiktoken encoding: pattern, ranks, special tokens, bytes that were added.
@@ -311,6 +312,14 @@ impl Tokenizer {
             let done: Vec<bool> = all.map(|id| found.can_end(id)).collect();
             (open.into_pyarray(py), done.into_pyarray(py))
         }))
+    }
+
+    /// Whether some text has each id, and whether that is known: bool of shape (`vocab_size`,) each.
+    fn reach<'py>(&self, py: Python<'py>) -> PyResult<Masks<'py>> {
+        let found = interruptible(py, |tick| self.inner.reach(tick))?.or_raise(py)?;
+        let reached: Vec<bool> = found.iter().map(|&one| one == Reach::Reachable).collect();
+        let known: Vec<bool> = found.iter().map(|&one| one != Reach::Open).collect();
+        Ok((reached.into_pyarray(py), known.into_pyarray(py)))
     }
 
     /// The most branches and the most bytes of a state behind any of the ids.

@@ -27,6 +27,7 @@
 mod form;
 mod matcher;
 mod neighbours;
+mod reach;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ use crate::tokenizer::Tokenizer;
 use form::Form;
 use matcher::{Matchers, TailPair};
 use neighbours::Neighbours;
+pub use reach::Reach;
 pub use rows::{Following, Row, Successors};
 use rows::{Rows, Sorted};
 

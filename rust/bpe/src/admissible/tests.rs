@@ -127,6 +127,20 @@ fn followers(admissibility: &Admissibility, state: &State) -> FxHashSet<u32> {
     ids
 }
 
+/// Compares which ids some text has with those that were used.
+fn check_reach(tokenizer: &Tokenizer, used: &HashSet<u32>, bytes: &HashSet<u8>) {
+    for (id, reach) in (0..).zip(tokenizer.reach(&mut || true).unwrap().unwrap()) {
+        let token = tokenizer.token_bytes(id);
+        // A text may need a character that is none of these.
+        let is_ours = || text(tokenizer, id).iter().all(|byte| bytes.contains(byte));
+        match reach {
+            Reach::Reachable if is_ours() => assert!(used.contains(&id), "{id}, {token:?}"),
+            Reach::Unreachable => assert!(!used.contains(&id), "{id}, {token:?}"),
+            _ => (),
+        }
+    }
+}
+
 /// Compares every sequence of up to `tokens` ids with all starts of encodings of texts of up to
 /// `length` characters; and the sets of successors with the test itself.
 fn check(tokenizer: &Tokenizer, characters: &[&str], length: usize, tokens: usize) {
@@ -147,6 +161,7 @@ fn check(tokenizer: &Tokenizer, characters: &[&str], length: usize, tokens: usiz
     }
     // Bytes of the characters and tokens that no encoding has are tried too.
     let bytes: HashSet<u8> = characters.iter().flat_map(|text| text.bytes()).collect();
+    check_reach(tokenizer, &used, &bytes);
     let mut ids: Vec<u32> = (0..tokenizer.vocab_size() as u32)
         .filter(|&id| {
             let text = text(tokenizer, id);

@@ -21,7 +21,7 @@ pub mod cache;
 pub mod clusters;
 pub mod pairs;
 pub mod plain;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub mod reference;
 pub mod symbols;
 mod wide;

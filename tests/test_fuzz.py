@@ -1,0 +1,559 @@
+"""The fuzzer finds what it must and nothing else.
+
+Defects are planted in a sound tokenizer, before `encode` or behind `decode`; each must be found within 500 examples.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sources
+import tokenizers
+import vocabularies
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from sources import FULL, SEED, corpora, ours, stock
+from typer.testing import CliRunner
+
+from tokseam import Tokenizer, VocabError, _bundled, fuzz
+from tokseam.cli.app import app
+
+EXAMPLES = 500
+SOUND = 100_000 if FULL else 1_500
+
+quiet = settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+class Wrapped:
+    """A tokenizer with a defect on one side."""
+
+    def __init__(self, change: Callable[[str], str], side: str) -> None:
+        self.inner = _bundled.tokenizer()
+        self.change = change
+        self.side = side
+        self.vocab_size = self.inner.vocab_size
+
+    def encode(self, text: str) -> list[int]:
+        return self.inner.encode(self.change(text) if self.side == "encode" else text).tolist()  # type: ignore[no-any-return]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        text = self.inner.decode(ids)
+        return self.change(text) if self.side == "decode" else text
+
+
+def without(chars: str) -> Callable[[str], str]:
+    return lambda text: "".join(char for char in text if char not in chars)
+
+
+def form(name: str) -> Callable[[str], str]:
+    return lambda text: unicodedata.normalize(name, text)  # type: ignore[arg-type]
+
+
+def sub(pattern: str, by: str) -> Callable[[str], str]:
+    return lambda text: re.sub(pattern, by, text)
+
+
+FULLWIDTH = {0xFF10 + digit: str(digit) for digit in range(10)}
+DEFECTS: dict[str, Callable[[str], str]] = {
+    "blank lost at the start": lambda text: text.removeprefix(" "),
+    "blank lost at the end": lambda text: text.removesuffix(" "),
+    "all blanks lost at the ends": lambda text: text.strip(" "),
+    "newline lost at the end": lambda text: text.removesuffix("\n"),
+    "blanks doubled": lambda text: text.replace(" ", "  "),
+    "blank put first": lambda text: " " + text,
+    "two blanks to one": lambda text: text.replace("  ", " "),
+    "blank lost before a stop": lambda text: text.replace(" .", "."),
+    "blank lost before an apostrophe": lambda text: text.replace(" '", "'"),
+    "blank lost before n't": lambda text: text.replace(" n't", "n't"),
+    "blank lost before a question mark": lambda text: text.replace(" ?", "?"),
+    **{name: form(name) for name in ("NFC", "NFD", "NFKC", "NFKD")},
+    "CR LF to LF": lambda text: text.replace("\r\n", "\n"),
+    "CR to LF": lambda text: re.sub("\r(?!\n)", "\n", text),
+    "CR lost": without("\r"),
+    "NUL lost": without("\0"),
+    "text cut at NUL": lambda text: text.partition("\0")[0],
+    "BOM lost": without("\ufeff"),
+    "BOM lost at the start": lambda text: text.removeprefix("\ufeff"),
+    "joiner lost": without("\u200d"),
+    "non-joiner lost": without("\u200c"),
+    "variation selector lost": without("\ufe0f"),
+    "combining marks lost": lambda text: "".join(c for c in text if unicodedata.category(c) != "Mn"),
+    "acute accent lost": without("\u0301"),
+    "C0 bytes lost": sub(r"[\x01-\x08\x0b\x0c\x0e-\x1f]", ""),
+    **{f"U+{code:04X} lost": without(chr(code)) for code in (1, 7, 8, 0x0B, 0x0C, 0x1B, 0x1C, 0x1F, 0x7F)},
+    "astral characters lost": sub("[\U00010000-\U0010ffff]", ""),
+    "astral characters replaced": sub("[\U00010000-\U0010ffff]", "\ufffd"),
+    "no-break space to blank": lambda text: text.replace("\u00a0", " "),
+    "ideographic space to blank": lambda text: text.replace("\u3000", " "),
+    "fullwidth digits to ASCII": lambda text: text.translate(FULLWIDTH),
+    "leading zeros lost": sub(r"\b0+(?=\d)", ""),
+    "trailing zeros lost": sub(r"(\.\d*?)0+\b", r"\1"),
+    "tab to blank": lambda text: text.replace("\t", " "),
+    "tab lost": without("\t"),
+    "lower case": str.lower,
+    "upper case of ASCII": sub("[a-z]+", lambda match: match[0].upper()),  # type: ignore[arg-type]
+    "special token lost": lambda text: text.replace("<|endoftext|>", ""),
+    "special token split": lambda text: text.replace("<s>", "< s >"),
+    "end token lost": lambda text: text.replace("</s>", ""),
+    "turns lost": sub(r"<\|im_(start|end)\|>", ""),
+    "class token lost": lambda text: text.replace("[CLS]", ""),
+    "text cut after 4096 characters": lambda text: text[:4096],
+    "word mark to blank": lambda text: text.replace("\u2581", " "),
+    "quote to apostrophe": lambda text: text.replace("\u2019", "'"),
+}
+
+
+@pytest.mark.parametrize("side", ["encode", "decode"])
+@pytest.mark.parametrize("name", DEFECTS)
+def test_planted_defects(name: str, side: str) -> None:
+    wrapped = Wrapped(DEFECTS[name], side)
+    seen = 0
+
+    @seed(SEED)
+    @settings(quiet, max_examples=EXAMPLES, phases=[Phase.generate])
+    @given(fuzz.texts())
+    def run(text: str) -> None:
+        nonlocal seen
+        seen += 1
+        fuzz.check_round_trip(wrapped, text)
+
+    with pytest.raises(AssertionError):
+        run()
+    assert seen <= EXAMPLES
+
+
+class Chunked:
+    """A decoder of a stream that decodes some ids at a time, and loses what is cut between them."""
+
+    def __init__(self, size: int, errors: str) -> None:
+        self.inner = _bundled.tokenizer()
+        self.size = size
+        self.errors = errors
+        self.ids: list[int] = []
+
+    def push(self, id: int) -> str:
+        self.ids.append(id)
+        return self.finish() if len(self.ids) == self.size else ""
+
+    def finish(self) -> str:
+        data = self.inner.decode_bytes(self.ids)
+        self.ids = []
+        return data.decode(errors=self.errors)
+
+
+class Unspaced(Chunked):
+    """A decoder of a stream that loses the blank at the start of each piece."""
+
+    def finish(self) -> str:
+        return super().finish().removeprefix(" ")
+
+
+STREAMS: dict[str, Callable[[], Any]] = {
+    "byte lost at every border": lambda: Chunked(1, "ignore"),
+    "byte lost at a chunk border": lambda: Chunked(8, "ignore"),
+    "byte replaced at a chunk border": lambda: Chunked(3, "replace"),
+    "blank lost at a chunk border": lambda: Unspaced(8, "ignore"),
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_planted_stream_defects(name: str) -> None:
+    tokenizer = _bundled.tokenizer()
+
+    @seed(SEED)
+    @settings(quiet, max_examples=EXAMPLES, phases=[Phase.generate])
+    @given(fuzz.texts())
+    def run(text: str) -> None:
+        fuzz.check_stream(tokenizer, tokenizer.encode(text), STREAMS[name])
+
+    with pytest.raises(AssertionError, match="in a stream"):
+        run()
+
+
+class Leaky:
+    """A tokenizer that gives a special id for its name in plain text, as one does whose merges spell it."""
+
+    def __init__(self) -> None:
+        self.inner = _bundled.tokenizer()
+        self.special_tokens = self.inner.special_tokens
+
+    def encode(self, text: str) -> list[int]:
+        return self.inner.encode(text, allowed_special="all").tolist()  # type: ignore[no-any-return]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self.inner.decode(ids)
+
+
+def test_merged_special_token() -> None:
+    """The text comes back, but not as text."""
+    leaky = Leaky()
+    found = fuzz.find_failure(
+        lambda text: fuzz.check_round_trip(leaky, text, plain=True), fuzz.texts(), examples=EXAMPLES
+    )
+    assert found is not None
+    assert found.text == "<|endoftext|>"
+    assert found.reason.startswith("plain text gives the special id")
+
+
+@seed(SEED)
+@settings(quiet, max_examples=SOUND)
+@given(fuzz.texts(), fuzz.texts())
+def test_sound(text: str, other: str) -> None:
+    """A sound tokenizer passes every check."""
+    tokenizer = _bundled.tokenizer()
+    fuzz.check_round_trip(tokenizer, text)
+    fuzz.check_round_trip(tokenizer, text.encode())
+    fuzz.check_stream(tokenizer, tokenizer.encode(text))
+    fuzz.check_join(tokenizer, text, other)
+    fuzz.check_batch(tokenizer, [text, other])
+
+
+@pytest.mark.parametrize("text", ["", " ", "a\n", "e\u0301 \ufb01\t\r\n"])
+def test_smallest_case(text: str) -> None:
+    """What is found is small, and says what was lost."""
+    wrapped = Wrapped(without("\u0301"), "decode")
+    found = fuzz.find_failure(lambda drawn: fuzz.check_round_trip(wrapped, text + drawn), fuzz.texts(), examples=200)
+    assert found is not None
+    assert found.text in (text + "\u0301", text)
+
+
+class Numbered:
+    """A user's own object: it encodes to code points and knows its vocabulary."""
+
+    vocab_size = 0x300
+
+    def encode(self, text: str) -> list[int]:
+        return [ord(char) % 0x300 for char in text]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(map(chr, ids))
+
+
+def hosts() -> dict[str, Any]:
+    """One small vocabulary in every library that takes it."""
+    import transformers
+
+    bundled = tokenizers.Tokenizer.from_str(sources.vocabulary("bundled"))
+    return {
+        "tokseam": _bundled.tokenizer(),
+        "tokenizers": bundled,
+        "transformers": transformers.PreTrainedTokenizerFast(tokenizer_object=bundled),
+    }
+
+
+@pytest.mark.parametrize("name", ["tokseam", "tokenizers", "transformers"])
+def test_hosts(name: str) -> None:
+    """Every check passes on a sound tokenizer of each library."""
+    tokenizer = hosts()[name]
+    ran = set()
+    for job in fuzz.jobs(tokenizer):
+        failure = job.run(examples=2_000 if FULL else 100, seed=SEED)
+        assert failure is None, (job.name, str(failure))
+        ran.add(job.name)
+    assert {"catalogue", "texts", "numbers", "stream", "join", "batch", "reload", "ids", "resegmentations"} <= ran
+
+
+def test_tiktoken() -> None:
+    import tiktoken
+
+    try:
+        ranks = vocabularies.ranks("cl100k")
+    except vocabularies.Missing as error:
+        sources.missing(str(error))
+        raise
+    encoding = tiktoken.Encoding(
+        "cl100k", pat_str=vocabularies.CL100K, mergeable_ranks=ranks, special_tokens={"<s>": 100_300}
+    )
+    for job in fuzz.jobs(encoding):
+        assert job.run(examples=50, seed=SEED) is None, job.name
+    found = fuzz.audit(encoding)
+    assert found.vocab_size == 100_301
+    assert found.classes["special"] == 1
+    assert found.classes["unused"] == 100_300 - len(ranks)
+    assert sum(found.classes.values()) == found.vocab_size
+
+
+def test_own_object() -> None:
+    """An object with nothing but `encode` and `decode` is enough; a vocabulary brings more checks."""
+    numbered = Numbered()
+    names = [job.name for job in fuzz.jobs(numbered)]
+    assert "ids" in names
+    found = fuzz.find_failure(lambda text: fuzz.check_round_trip(numbered, text), fuzz.texts(), examples=EXAMPLES)
+    assert found is not None
+    assert isinstance(found.text, str)
+    assert len(found.text) == 1
+    assert ord(found.text) >= 0x300
+    with pytest.raises(TypeError, match="no encode"):
+        fuzz.check_round_trip(object(), "")
+    with pytest.raises(TypeError, match="vocab_size"):
+        fuzz.audit(type("Bare", (), {"encode": list, "decode": str})())
+
+
+class Panics(BaseException):
+    """What a panic of native code looks like."""
+
+
+def test_exceptions_are_failures() -> None:
+    class Broken(Numbered):
+        def encode(self, text: str) -> list[int]:
+            if "\r" in text:
+                raise Panics("index out of bounds")
+            return super().encode(text)
+
+    broken = Broken()
+    with pytest.raises(fuzz.Failure, match="encode raises Panics: index out of bounds") as caught:
+        fuzz.check_round_trip(broken, "a\r")
+    assert caught.value.text == "a\r"
+    found = fuzz.find_failure(
+        lambda text: fuzz.check_round_trip(broken, text),
+        fuzz.texts().map(lambda text: text.encode("ascii", "ignore").decode()),
+    )
+    assert found is not None
+    assert found.text == "\r"
+
+
+def test_reasons() -> None:
+    from tokseam.fuzz.checks import explain
+
+    for before, after, reason in (
+        (" a", "a", "white space at the start is lost"),
+        ("a\r\n", "a\n", "CR LF becomes LF"),
+        ("e\u0301", "é", "the text is put into NFC"),
+        ("ﬁ", "fi", "the text is put into NFKC"),
+        ("a .", "a.", "blanks before punctuation are lost"),
+        ("007", "7", "leading zeros are lost"),
+        ("abc", "abd", "at character 2, U+0063 LATIN SMALL LETTER C becomes U+0064 LATIN SMALL LETTER D"),
+        ("abc", "ab", "at character 2, U+0063 LATIN SMALL LETTER C becomes the end"),
+    ):
+        assert explain(before, after) == reason
+
+
+def test_expected() -> None:
+    """A normalizer that is meant is no defect."""
+    wrapped = Wrapped(form("NFC"), "encode")
+    with pytest.raises(AssertionError):
+        fuzz.check_round_trip(wrapped, "e\u0301")
+    fuzz.check_round_trip(wrapped, "e\u0301", expected=form("NFC"))
+
+
+def test_resegmentations_spell_the_same() -> None:
+    tokenizer = _bundled.tokenizer()
+
+    @seed(SEED)
+    @settings(quiet, max_examples=2_000 if FULL else 200)
+    @given(fuzz.resegmentations(tokenizer))
+    def run(pair: tuple[list[int], list[int]]) -> None:
+        canonical, other = pair
+        assert canonical != other
+        assert tokenizer.decode_bytes(canonical) == tokenizer.decode_bytes(other)
+        assert tokenizer.is_canonical(canonical)
+        assert not tokenizer.is_canonical(other)
+        fuzz.check_resegmentation(tokenizer, canonical, other)
+
+    run()
+
+
+def test_short_ids_are_exhaustive() -> None:
+    tokenizer = _bundled.tokenizer()
+    rows = list(fuzz.short_ids(tokenizer, tokens=9, size=3))
+    assert len(rows) == len(set(map(tuple, rows))) == 1 + 9 + 81 + 729
+    tokens = [tokenizer.token_bytes(row[0]) for row in rows[1:10]]
+    assert any(not is_text(token) for token in tokens)
+    assert any(is_text(token) for token in tokens)
+
+
+def is_text(token: bytes) -> bool:
+    try:
+        token.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def test_numbers() -> None:
+    """Leading zeros, groups, signs and digits of other scripts all come up."""
+    seen = ""
+
+    @seed(SEED)
+    @settings(quiet, max_examples=300)
+    @given(fuzz.numbers())
+    def run(text: str) -> None:
+        nonlocal seen
+        assert text
+        seen += f" {text}"
+
+    run()
+    for pattern in (r" 0+\d", r"\d\.\d", r"\d,\d{3}", r" -\d", "[０-９]", "[٠-٩]", r"\d{12}"):
+        assert re.search(pattern, seen), pattern
+
+
+# The audit.
+
+
+@pytest.mark.parametrize("name", sources.NAMES)
+def test_audit(name: str) -> None:
+    """Classes sum to the vocabulary, and no text has an id that is called unreachable."""
+    tokenizer = ours(name)
+    found = fuzz.audit(tokenizer)
+    assert list(found.classes) == ["ok", "unreachable", "undecodable", "special", "added", "unused"]
+    assert sum(found.classes.values()) == found.vocab_size == tokenizer.vocab_size
+    assert found.exact
+    assert set(found.ids("special").tolist()) == set(tokenizer.special_tokens.values())
+    for id, token in found.examples("undecodable", 50):
+        assert token is not None
+        assert not is_text(token), id
+    seen = np.zeros(found.vocab_size, np.bool_)
+    for documents in corpora().values():
+        for document in documents[: None if FULL else 20]:
+            try:
+                seen[tokenizer.encode(document[: None if FULL else 50_000])] = True
+            except VocabError:
+                continue
+    assert not seen[found.ids("unreachable")].any()
+    assert not seen[found.ids("unused")].any()
+    assert not seen[found.ids("special")].any()
+
+
+@pytest.mark.parametrize("name", ["bundled", "stories", "gpt2"])
+def test_audit_of_other_libraries(name: str) -> None:
+    """What was seen is reachable, and most that is reachable is seen."""
+    exact, seen = fuzz.audit(ours(name)), fuzz.audit(stock(name))
+    assert seen.vocab_size == exact.vocab_size
+    assert set(seen.ids("ok")) <= set(exact.ids("ok")) | set(exact.ids("undecodable"))
+    assert seen.classes["ok"] > 0.9 * exact.classes["ok"]
+    assert seen.classes["special"] == exact.classes["special"]
+
+
+def test_audit_of_a_planted_vocabulary() -> None:
+    """A hole, a token that no merge makes, one that pretokens cut, a special and an added token."""
+    letters = [vocabularies.spell(bytes([byte])) for byte in range(256)]
+    vocab = {letter: id for id, letter in enumerate(letters)}
+    vocab |= {"ab": 256, vocabularies.spell(b"a b"): 257, "xyz": 258, "<s>": 261, "<tool>": 262}
+    tree = vocabularies.document(
+        vocab,
+        [("a", "b"), ("a", vocabularies.spell(b" b")), (vocabularies.spell(b" "), "b")],
+        pre_tokenizer=vocabularies.byte_level(use_regex=True),
+        decoder=vocabularies.byte_level(use_regex=True),
+        added_tokens=[vocabularies.added(261, "<s>"), vocabularies.added(262, "<tool>", special=False)],
+    )
+    tree["model"]["vocab"][vocabularies.spell(b" b")] = 259
+    tokenizer = Tokenizer.from_json(json.dumps(tree))
+    found = fuzz.audit(tokenizer)
+    assert found.ids("unreachable").tolist() == [257, 258]
+    assert found.ids("unused").tolist() == [260]
+    assert found.ids("special").tolist() == [261]
+    assert found.ids("added").tolist() == [262]
+    assert found.ids("undecodable").tolist() == list(range(128, 256))
+    assert found.classes["ok"] == 128 + 2
+    counted = fuzz.audit(tokenizer, ["ab b", "x"])
+    assert counted.counts is not None
+    assert counted.counts[256] == 1
+    assert counted.ids("ok").tolist() == sorted([ord("x"), 256, 259])
+    assert sum(counted.classes.values()) == counted.vocab_size
+    with pytest.raises(ValueError, match="is none"):
+        found.ids("gone")
+    with pytest.raises(TypeError, match="many texts"):
+        fuzz.audit(tokenizer, "text")
+
+
+# The catalogue.
+
+
+def test_catalogue() -> None:
+    names = [case.name for case in fuzz.CATALOGUE]
+    assert len(set(names)) == len(names) >= 40
+    for case in fuzz.CATALOGUE:
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", case.thread)
+        assert case.text
+        assert case.symptom
+        fuzz.check_round_trip(_bundled.tokenizer(), case.text)
+        fuzz.check_stream(_bundled.tokenizer(), _bundled.tokenizer().encode(case.text))
+
+
+# Our own tree, by the same door. Vocabularies that keep all text, and two that put it into a normalization form.
+
+LOSSLESS = ("bundled", "cl100k", "o200k", "llama3", "tekken", "gpt2", "deepseek3", "deepseek-coder", "fim")
+FORMS = {"qwen2": "NFC", "claude2": "NFKC"}
+
+
+@pytest.mark.parametrize("name", [*LOSSLESS, *FORMS])
+def test_our_own(name: str) -> None:
+    tokenizer = ours(name)
+    expected = form(FORMS[name]) if name in FORMS else None
+    for job in fuzz.jobs(tokenizer, against=stock(name), expected=expected):
+        failure = job.run(examples=2_000 if FULL else 60, seed=SEED)
+        assert failure is None, (job.name, str(failure))
+
+
+# The command and the plugin.
+
+
+def test_command(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    _bundled.tokenizer().save(path)
+    done = CliRunner().invoke(app, ["fuzz", str(path), "--examples", "30", "--json"])
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.exit_code == 0, done.output
+    assert {"catalogue", "texts", "numbers", "stream", "ids"} <= {line["check"] for line in lines}
+    assert not any(line["failed"] for line in lines)
+    tree = json.loads(path.read_text(encoding="utf-8"))
+    tree["normalizer"] = {"type": "Replace", "pattern": {"String": "A"}, "content": "a"}
+    path.write_text(json.dumps(tree), encoding="utf-8")
+    done = CliRunner().invoke(app, ["fuzz", str(path), "--examples", "100", "--check", "texts", "--json"])
+    line = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert line["text"] == "A"
+    assert line["ids"] == _bundled.tokenizer().encode("a").tolist()
+    assert line["reason"] == "the text becomes lower case"
+    plain = CliRunner().invoke(app, ["fuzz", str(path), "--examples", "100", "--check", "texts"])
+    assert plain.stdout.startswith("texts: FAILED, the text becomes lower case\n  text: ")
+    for words in (["--check", "none"], ["--engine", "none"], ["--form", "none"]):
+        assert CliRunner().invoke(app, ["fuzz", str(path), *words]).exit_code == 2
+
+
+def test_audit_command(tmp_path: Path) -> None:
+    facts = json.loads(CliRunner().invoke(app, ["audit", "--json", "-n", "2"]).stdout)
+    assert facts["classes"] == fuzz.audit(_bundled.tokenizer()).classes
+    assert facts["exact"]
+    assert len(facts["examples"]["ok"]) == 2
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("Tokens meet at seams.\n", encoding="utf-8")
+    shown = CliRunner().invoke(app, ["audit", "--corpus", str(corpus)]).stdout
+    for word in (*facts["classes"], "in all", "32,000", "'<|endoftext|>'"):
+        assert word in shown
+
+
+def pytest_in(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_plugin(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    _bundled.tokenizer().save(path)
+    (tmp_path / "test_other.py").write_text("def test_other(): pass\n", encoding="utf-8")
+    done = pytest_in(tmp_path, "--tokseam", str(path), "--tokseam-examples", "20", "-v", "-m", "tokseam")
+    assert done.returncode == 0, done.stdout
+    assert "::texts PASSED" in done.stdout
+    assert "1 deselected" in done.stdout
+    tree = json.loads(path.read_text(encoding="utf-8"))
+    tree["normalizer"] = {"type": "NFC"}
+    path.write_text(json.dumps(tree), encoding="utf-8")
+    done = pytest_in(tmp_path, "--tokseam", str(path), "--tokseam-examples", "100")
+    assert done.returncode == 1
+    assert "the text is put into NFC" in done.stdout
+    done = pytest_in(tmp_path, "--tokseam", str(path), "--tokseam-examples", "20", "--tokseam-form", "NFC")
+    assert done.returncode == 0, done.stdout
+    assert pytest_in(tmp_path).stdout.count("passed") == 1
+
+
+def test_the_unused_plugin_costs_nothing() -> None:
+    code = "import sys, tokseam.pytest_plugin; print({'numpy', 'hypothesis', 'tokseam._native'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
