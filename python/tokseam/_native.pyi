@@ -349,6 +349,10 @@ class Tokenizer:
         """
         The most branches and the most bytes of a state behind any of the ids.
         """
+    def reach(self, /) -> tuple[Incomplete, Incomplete]:
+        """
+        Whether some text has each id, and whether that is known: bool of shape (`vocab_size`,) each.
+        """
     @property
     def special_tokens(self, /) -> dict:
         """
@@ -357,10 +361,6 @@ class Tokenizer:
     def stream_decoder(self, /) -> StreamDecoder:
         """
         A decoder that takes one id at a time.
-        """
-    def reach(self, /) -> tuple[Incomplete, Incomplete]:
-        """
-        Whether some text has each id, and whether that is known: bool of shape (`vocab_size`,) each.
         """
     def successors(self, /, ids: Any) -> tuple[Incomplete, Incomplete] | None:
         """
