@@ -400,7 +400,8 @@ def test_odd_vocabularies() -> None:
 
 def test_wrong_rows_leave_the_state_as_it_was() -> None:
     case = Case("ab")
-    good, broken = case.hash, {"rows": None}
+    good = case.hash
+    broken: dict[str, Any] = {"rows": None}
 
     def rows(contexts: list[tuple[int, ...]]) -> Any:
         return good(contexts) if broken["rows"] is None else broken["rows"](contexts)
@@ -668,7 +669,6 @@ class TestEnsembles:
         np.testing.assert_allclose(state.next_byte().logp, row, atol=1e-12)
         data = posterior.generate("ab", max_bytes=8, seed=0)
         assert data.logprob == pytest.approx(posterior.logprob(data.data, prefix="ab"), abs=1e-12)
-        assert pickle.loads(pickle.dumps(Ensemble([first]).members[0].tokenizer)).vocab_size
 
     def test_refused(self) -> None:
         first, second = self.members()
@@ -677,7 +677,7 @@ class TestEnsembles:
         with pytest.raises(ValueError, match="weights"):
             Ensemble([first, second], weights=(1,))
         with pytest.raises(ValueError, match="mode"):
-            Ensemble([first], mode="sum")
+            Ensemble([first], mode="sum")  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="unit"):
             Ensemble([first, second]).generate("", max_bytes=1, unit="tokens")
 

@@ -24,7 +24,6 @@ def text() -> str:
     return _read("demo.txt").decode()
 
 
-@functools.cache
 def model() -> tuple[dict[str, Any], bytes, Tokenizer]:
     """The config, the weights and the tokenizer of the small code model."""
     tokenizer = Tokenizer.from_json(gzip.decompress(_read("fim.tokenizer.json.gz")).decode())

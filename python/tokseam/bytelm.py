@@ -273,7 +273,8 @@ def _log_matrix_sum(matrix: Floats) -> Floats:
     tops = matrix.max(axis=0)
     finite = np.where(np.isneginf(tops), 0.0, tops)
     with np.errstate(divide="ignore"):
-        return finite + np.log(np.exp(matrix - finite).sum(axis=0))
+        logs: Floats = finite + np.log(np.exp(matrix - finite).sum(axis=0))
+    return logs
 
 
 def _draw(logs: Floats, temperature: float, top_p: float, rng: np.random.Generator) -> int:
@@ -599,15 +600,16 @@ def _cut(
     if max_bytes < 0:
         raise ValueError(f"max_bytes is {max_bytes}: it must be 0 or more")
     data, given = b"", 0
-    result.healed = int(next(source) or 0)  # type: ignore[call-overload]
+    healed = next(source)
+    result.healed = healed if isinstance(healed, int) else 0
     while len(data) < max_bytes:
         chunk = next(source)
-        if chunk is None:
+        if not isinstance(chunk, bytes):
             result.reason = "end"
             break
         # A stop string may have begun in what is there already.
         before = len(data)
-        data += chunk  # type: ignore[operator]
+        data += chunk
         found = [(place, stop) for stop in stops if (place := data.find(stop, max(before - len(stop) + 1, 0))) >= 0]
         if found and min(found)[0] + len(min(found)[1]) <= max_bytes:
             data = data[: min(found)[0]]
@@ -1107,8 +1109,7 @@ def bundled() -> tuple[NumpyLM, Tokenizer]:
     work with. Its templates are `"tokseam"` and `"tokseam-spm"`.
     """
     config, weights, tokenizer = _bundled.model()
-    lm = NumpyLM(config, read_safetensors(weights), bos_id=config["bos_token_id"])
-    return lm, tokenizer
+    return NumpyLM(config, read_safetensors(weights)), tokenizer
 
 
 class HealPlan:

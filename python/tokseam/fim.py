@@ -73,7 +73,7 @@ def _id(tokenizer: Tokenizer, literal: str) -> int:
 
 def _bars(name: str) -> str:
     """Return a special token as DeepSeek spells it."""
-    return f"<｜fim▁{name}｜>"  # noqa: RUF001
+    return f"<｜fim▁{name}｜>"
 
 
 _STARCODER = ("<|endoftext|>", "<file_sep>")
@@ -100,7 +100,7 @@ TEMPLATES: dict[str, FimTemplate] = {
     "codellama-spm": _spm("▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>"),
     "deepseek-coder": FimTemplate(
         (_bars("begin"), "{prefix}", _bars("hole"), "{suffix}", _bars("end")),
-        ("<｜end▁of▁sentence｜>",),  # noqa: RUF001
+        ("<｜end▁of▁sentence｜>",),
     ),
     "codestral": FimTemplate(("[SUFFIX]", "{suffix}", "[PREFIX]", "{prefix}"), ("</s>",)),
     "codegeex4": FimTemplate(

@@ -62,7 +62,7 @@ class NumpyLM:
     Args:
         config: The `config.json` of transformers as a mapping.
         tensors: The weights by their names in transformers.
-        bos_id: An id that stands before every context; None for none.
+        bos_id: An id that stands before every context: the config's by default, none for -1.
         end_ids: The ids that end a text; those of the config by default.
 
     Raises:
@@ -93,7 +93,7 @@ class NumpyLM:
             self._groups = int(config.get("num_key_value_heads") or self._heads)
             self._size = int(config.get("head_dim") or config["hidden_size"] // self._heads)
             self._epsilon = float(config["rms_norm_eps"])
-            self._window = int(config["max_position_embeddings"])
+            self.window = int(config["max_position_embeddings"])
             self.vocab_size = int(config["vocab_size"])
             embedding = tensors["model.embed_tokens.weight"]
             output = embedding if config.get("tie_word_embeddings") else tensors["lm_head.weight"]
@@ -115,10 +115,11 @@ class NumpyLM:
         self._embedding, self._output = embedding, output
         ends = config.get("eos_token_id") if end_ids is None else end_ids
         self.end_ids = tuple(ends) if isinstance(ends, Iterable) else () if ends is None else (int(ends),)
-        self.bos_id = bos_id
+        bos_id = config.get("bos_token_id") if bos_id is None else bos_id
+        self.bos_id = None if bos_id is None or bos_id < 0 else int(bos_id)
         theta = float(rope.get("rope_theta") or config.get("rope_theta") or 10000.0)
         turns = theta ** (-np.arange(0, self._size, 2) / self._size)
-        angles = np.outer(np.arange(self._window), np.concatenate([turns, turns]))
+        angles = np.outer(np.arange(self.window), np.concatenate([turns, turns]))
         self._cos, self._sin = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
         self._kept: OrderedDict[tuple[int, ...], tuple[Array, Array, Array]] = OrderedDict()
         self._lock = threading.Lock()
@@ -153,8 +154,8 @@ class NumpyLM:
     def _row(self, ids: tuple[int, ...]) -> Array:
         if not ids:
             raise ModelError("the context is empty and the model has no bos_id: pass context_ids")
-        if len(ids) > self._window:
-            raise ModelError(f"the context has {len(ids)} ids, but the model's window has {self._window}: shorten it")
+        if len(ids) > self.window:
+            raise ModelError(f"the context has {len(ids)} ids, but the model's window has {self.window}: shorten it")
         start = len(ids) - 1
         known = self._kept.get(ids)
         if known is not None:
@@ -193,18 +194,18 @@ class NumpyLM:
             all_keys.append(key)
             all_values.append(value)
             shared = self._heads // self._groups
-            query = query.reshape(self._groups, shared, count, self._size)
-            scores = query @ key[:, None].transpose(0, 1, 3, 2) / np.float32(math.sqrt(self._size)) + hidden_from
+            grouped = query.reshape(self._groups, shared, count, self._size)
+            scores = grouped @ key[:, None].transpose(0, 1, 3, 2) / np.float32(math.sqrt(self._size)) + hidden_from
             scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
             scores /= scores.sum(axis=-1, keepdims=True)
             seen = (scores @ value[:, None]).reshape(self._heads, count, self._size).transpose(1, 0, 2)
             hidden = hidden + seen.reshape(count, -1) @ weights["self_attn.o_proj"].T
             normed = self._normed(hidden, weights["post_attention_layernorm"])
             gate = normed @ weights["mlp.gate_proj"].T
-            gate = gate / (1 + np.exp(-gate)) * (normed @ weights["mlp.up_proj"].T)
-            hidden = hidden + gate @ weights["mlp.down_proj"].T
+            opened = gate / (1 + np.exp(-gate)) * (normed @ weights["mlp.up_proj"].T)
+            hidden = hidden + opened @ weights["mlp.down_proj"].T
         logits = (self._normed(hidden[-1], self._norm) @ self._output.T).astype(np.float64)
-        logits -= logits.max()
+        logits = logits - logits.max()
         row = logits - math.log(float(np.exp(logits).sum()))
         return np.stack(all_keys), np.stack(all_values), row.astype(np.float32)
 

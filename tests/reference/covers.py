@@ -36,7 +36,8 @@ class HashLM:
     def row(self, context: Ids) -> np.ndarray:
         rng = np.random.default_rng([self.seed, len(context), *context])
         logits = self.sharpness * rng.standard_normal(self.vocab_size)
-        return logits - np.logaddexp.reduce(logits)
+        logs: np.ndarray = logits - np.logaddexp.reduce(logits)
+        return logs
 
     def __call__(self, contexts: list[Ids]) -> np.ndarray:
         self.calls += 1
@@ -77,7 +78,8 @@ class Covers:
         """Return all covers of some bytes with their joint log-probabilities."""
         if not x:
             return [((), 0.0)]
-        found, stems = [], [((), b"", 0.0)]
+        found: list[tuple[Ids, float]] = []
+        stems: list[tuple[Ids, bytes, float]] = [((), b"", 0.0)]
         while stems:
             ids, spelled, weight = stems.pop()
             follow, _ = self.step(ids)
@@ -110,7 +112,8 @@ class Covers:
 @cache
 def starts(tokenizer: Tokenizer, characters: tuple[str, ...], length: int) -> tuple[frozenset[Ids], frozenset[Ids]]:
     """Return the starts of the encodings of all texts of some characters up to a length, and the encodings."""
-    all_starts, encodings = set(), set()
+    all_starts: set[Ids] = set()
+    encodings: set[Ids] = set()
     for size in range(length + 1):
         for text in itertools.product(characters, repeat=size):
             try:

@@ -4,12 +4,13 @@ import sys
 
 import typer
 
-from tokseam.cli import count, decode, encode, fuzz, info, numbers, show, train
+from tokseam.cli import complete, count, decode, encode, fuzz, info, numbers, score, show, train
 from tokseam.errors import TokseamError
 
 app = typer.Typer(
     name="tokseam",
-    help="""Encode, decode and look at text with the BPE tokenizers that you already have, and train superword ones.
+    help="""Encode, decode and look at text with the BPE tokenizers that you already have, train superword ones, and
+    complete and score text byte by byte.
 
     A tokenizer is a tokenizer.json, a tokenizer.json.gz, or a folder that holds one (-t PATH);
     without -t the bundled vocabulary is used. Data goes to standard output, all else to standard error.
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for verb in (info, encode, decode, count, show):
+for verb in (info, encode, decode, count, show, complete, score):
     app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
 app.command()(train.train)
 app.command()(train.extend)
