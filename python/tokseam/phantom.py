@@ -297,7 +297,11 @@ def canonicalize(ids: Ids | Ragged, tokenizer: Tokenizer) -> tuple[Any, Any]:
         UnsupportedTokenizerError: As `find`.
     """
     if isinstance(ids, Ragged):
-        pairs = [canonicalize(row, tokenizer) for row in np.split(ids.ids, ids.offsets[1:-1])] if len(ids.offsets) > 1 else []
+        pairs = (
+            [canonicalize(row, tokenizer) for row in np.split(ids.ids, ids.offsets[1:-1])]
+            if len(ids.offsets) > 1
+            else []
+        )
         lengths = [0, *accumulate(len(row) for row, _ in pairs)]
         joined = np.concatenate([row for row, _ in pairs]) if pairs else np.zeros(0, np.uint32)
         return Ragged(joined, np.array(lengths, np.int64)), [map for _, map in pairs]
@@ -326,7 +330,8 @@ def compare(before: Ids, after: Ids, tokenizer: Tokenizer, *, level: int | None 
     before, after = (np.asarray(ids, np.uint32) if len(ids) == 0 else ids for ids in (before, after))
     verdict, lowest, blocks, labels, changes = _native.compare(before, after, tokenizer._native, level)
     found = [
-        Change(tokens, bytes, other, [int(id) for id in after[slice(*other)]], *rest) for tokens, bytes, other, *rest in blocks
+        Change(tokens, bytes, other, [int(id) for id in after[slice(*other)]], *rest)
+        for tokens, bytes, other, *rest in blocks
     ]
     map = Map(changes.reshape(-1, 4), len(before), len(after))
     return Comparison(verdict, lowest, found, list(labels), map)  # type: ignore[arg-type]
@@ -455,13 +460,156 @@ class Detector:
 
 _WORD = re.compile(r"[^\W\d_]{2,}(?:['’][^\W\d_]+)*")
 _STOP_WORDS = frozenset(
-    """a about above after again against all also am an and any are as at be because been before being below between
-    both but by can could did do does doing down during each even ever every few for from further had has have having he
-    her here hers herself him himself his how if in into is it its itself just like may me might more most much must my
-    myself no nor not now of off on once one only or other our ours ourselves out over own per quite same shall she
-    should since so some still such than that the their theirs them themselves then there these they this those though
-    through to too under until up upon us very was we well were what when where which while who whom whose why will with
-    within without would yet you your yours yourself yourselves""".split()
+    [
+        "a",
+        "about",
+        "above",
+        "after",
+        "again",
+        "against",
+        "all",
+        "also",
+        "am",
+        "an",
+        "and",
+        "any",
+        "are",
+        "as",
+        "at",
+        "be",
+        "because",
+        "been",
+        "before",
+        "being",
+        "below",
+        "between",
+        "both",
+        "but",
+        "by",
+        "can",
+        "could",
+        "did",
+        "do",
+        "does",
+        "doing",
+        "down",
+        "during",
+        "each",
+        "even",
+        "ever",
+        "every",
+        "few",
+        "for",
+        "from",
+        "further",
+        "had",
+        "has",
+        "have",
+        "having",
+        "he",
+        "her",
+        "here",
+        "hers",
+        "herself",
+        "him",
+        "himself",
+        "his",
+        "how",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "itself",
+        "just",
+        "like",
+        "may",
+        "me",
+        "might",
+        "more",
+        "most",
+        "much",
+        "must",
+        "my",
+        "myself",
+        "no",
+        "nor",
+        "not",
+        "now",
+        "of",
+        "off",
+        "on",
+        "once",
+        "one",
+        "only",
+        "or",
+        "other",
+        "our",
+        "ours",
+        "ourselves",
+        "out",
+        "over",
+        "own",
+        "per",
+        "quite",
+        "same",
+        "shall",
+        "she",
+        "should",
+        "since",
+        "so",
+        "some",
+        "still",
+        "such",
+        "than",
+        "that",
+        "the",
+        "their",
+        "theirs",
+        "them",
+        "themselves",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "those",
+        "though",
+        "through",
+        "to",
+        "too",
+        "under",
+        "until",
+        "up",
+        "upon",
+        "us",
+        "very",
+        "was",
+        "we",
+        "well",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "while",
+        "who",
+        "whom",
+        "whose",
+        "why",
+        "will",
+        "with",
+        "within",
+        "without",
+        "would",
+        "yet",
+        "you",
+        "your",
+        "yours",
+        "yourself",
+        "yourselves",
+    ]
 )
 # Characters beside a target that must be as they were, white space left out.
 _CONTEXT = 24
