@@ -1,7 +1,7 @@
 """Id sequences that are not what the tokenizer gives for their text: found, mapped, repaired and prevented.
 
-Many id sequences spell one text, and a model takes them for different inputs. `judge`, `find` and `canonicalize` look at
-one sequence; `compare` tells an edit of the text from a *phantom edit*, which changes the ids and not what a reader
+Many id sequences spell one text, and a model takes them for different inputs. `judge`, `find` and `canonicalize` look
+at one sequence; `compare` tells an edit of the text from a *phantom edit*, which changes the ids and not what a reader
 sees; `project` carries log-probabilities and other values over to new tokens; `Probe` measures how often a model makes
 phantom edits; `next_token_mask`, `prompt_tail` and `tokseam.hf.CanonicalLogitsProcessor` prevent them; a `Detector`
 watches a stream.
@@ -329,10 +329,10 @@ def compare(before: Ids, after: Ids, tokenizer: Tokenizer, *, level: int | None 
         raise ValueError(f"level is 0 to 5, not {level}")
     before, after = (np.asarray(ids, np.uint32) if len(ids) == 0 else ids for ids in (before, after))
     verdict, lowest, blocks, labels, changes = _native.compare(before, after, tokenizer._native, level)
-    found = [
-        Change(tokens, bytes, other, [int(id) for id in after[slice(*other)]], *rest)
-        for tokens, bytes, other, *rest in blocks
-    ]
+    found = []
+    for tokens, places, other, *rest in blocks:
+        facts: tuple[Any, ...] = (tokens, places, other, [int(id) for id in after[slice(*other)]], *rest)
+        found.append(Change(*facts))
     map = Map(changes.reshape(-1, 4), len(before), len(after))
     return Comparison(verdict, lowest, found, list(labels), map)  # type: ignore[arg-type]
 
@@ -405,7 +405,8 @@ def prompt_tail(ids: Ids, tokenizer: Tokenizer) -> int:
 class Detector:
     """Watches ids that come one at a time, and reports only what no continuation can heal.
 
-    An id takes constant time, amortised. The blocks of all pushes and of `finish` are those of `find`.
+    An id takes constant time, amortised. The blocks of all pushes and of `finish` are those of `find`. If bytes come
+    that are no text, what was reported before them stays, though `find` may then cut the text there otherwise.
 
     Examples:
         >>> from tokseam import _bundled
@@ -459,158 +460,17 @@ class Detector:
 # The probe.
 
 _WORD = re.compile(r"[^\W\d_]{2,}(?:['’][^\W\d_]+)*")
-_STOP_WORDS = frozenset(
-    [
-        "a",
-        "about",
-        "above",
-        "after",
-        "again",
-        "against",
-        "all",
-        "also",
-        "am",
-        "an",
-        "and",
-        "any",
-        "are",
-        "as",
-        "at",
-        "be",
-        "because",
-        "been",
-        "before",
-        "being",
-        "below",
-        "between",
-        "both",
-        "but",
-        "by",
-        "can",
-        "could",
-        "did",
-        "do",
-        "does",
-        "doing",
-        "down",
-        "during",
-        "each",
-        "even",
-        "ever",
-        "every",
-        "few",
-        "for",
-        "from",
-        "further",
-        "had",
-        "has",
-        "have",
-        "having",
-        "he",
-        "her",
-        "here",
-        "hers",
-        "herself",
-        "him",
-        "himself",
-        "his",
-        "how",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "itself",
-        "just",
-        "like",
-        "may",
-        "me",
-        "might",
-        "more",
-        "most",
-        "much",
-        "must",
-        "my",
-        "myself",
-        "no",
-        "nor",
-        "not",
-        "now",
-        "of",
-        "off",
-        "on",
-        "once",
-        "one",
-        "only",
-        "or",
-        "other",
-        "our",
-        "ours",
-        "ourselves",
-        "out",
-        "over",
-        "own",
-        "per",
-        "quite",
-        "same",
-        "shall",
-        "she",
-        "should",
-        "since",
-        "so",
-        "some",
-        "still",
-        "such",
-        "than",
-        "that",
-        "the",
-        "their",
-        "theirs",
-        "them",
-        "themselves",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "though",
-        "through",
-        "to",
-        "too",
-        "under",
-        "until",
-        "up",
-        "upon",
-        "us",
-        "very",
-        "was",
-        "we",
-        "well",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "who",
-        "whom",
-        "whose",
-        "why",
-        "will",
-        "with",
-        "within",
-        "without",
-        "would",
-        "yet",
-        "you",
-        "your",
-        "yours",
-        "yourself",
-        "yourselves",
-    ]
+_COMMON = (
+    "a about above after again against all also am an and any are as at be because been before being "
+    "below between both but by can could did do does doing down during each even ever every few for from "
+    "further had has have having he her here hers herself him himself his how if in into is it its itself "
+    "just like may me might more most much must my myself no nor not now of off on once one only or other "
+    "our ours ourselves out over own per quite same shall she should since so some still such than that "
+    "the their theirs them themselves then there these they this those though through to too under until "
+    "up upon us very was we well were what when where which while who whom whose why will with within "
+    "without would yet you your yours yourself yourselves "
 )
+_STOP_WORDS = frozenset(_COMMON.split())
 # Characters beside a target that must be as they were, white space left out.
 _CONTEXT = 24
 # Characters that an answer may take for one target.

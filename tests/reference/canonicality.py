@@ -1,4 +1,4 @@
-"""Slow twins of `tokseam.phantom`, written from the definitions: encode again, cut at common borders, try continuations."""
+"""Slow twins of `tokseam.phantom`, written from the definitions: encode again, cut at common borders, compare."""
 
 import itertools
 import unicodedata

@@ -43,6 +43,8 @@ pub struct Detector {
     common_bytes: usize,
     /// Bytes that decoding takes away at the start.
     missing: usize,
+    /// The tokens of the run up to the end of the last block.
+    reported: usize,
     broken: Option<usize>,
     /// The first block was certain, so the place of the break is.
     is_certain: bool,
@@ -72,6 +74,7 @@ impl Detector {
             reached: Border::default(),
             common_bytes: 0,
             missing: 0,
+            reported: 0,
             broken: None,
             is_certain: false,
         })
@@ -143,6 +146,7 @@ impl Detector {
         self.common = Border::default();
         self.reached = Border::default();
         self.pending_end = 0;
+        self.reported = 0;
     }
 
     /// Goes on from the last common border if all before it is decided.
@@ -220,8 +224,15 @@ impl Detector {
 
     /// Counts a block of the run from the first id.
     fn place(&mut self, tokenizer: &Tokenizer, block: &mut Block) {
-        let start =
-            self.common_bytes + self.decoded_len(tokenizer, self.common.tokens..block.tokens.start);
+        // A block may start before what seemed decided: what follows was no text.
+        let common = self.common.tokens;
+        let start = if block.tokens.start < common {
+            let less = self.decoded_len(tokenizer, block.tokens.start..common);
+            self.common_bytes.saturating_sub(less)
+        } else {
+            self.common_bytes + self.decoded_len(tokenizer, common..block.tokens.start)
+        };
+        self.reported = block.tokens.end;
         let end = start + self.decoded_len(tokenizer, block.tokens.clone());
         block.bytes = start.saturating_sub(self.missing)..end.saturating_sub(self.missing);
         block.tokens = self.before + block.tokens.start..self.before + block.tokens.end;
@@ -278,7 +289,7 @@ impl Detector {
             self.compare(tokenizer, &rest, blocks);
         } else if !(open && self.own.is_some() && self.is_cut(tokenizer)?) {
             for mut block in find_in_run(tokenizer, &self.run, open, false)? {
-                if block.tokens.start >= self.common.tokens {
+                if block.tokens.start >= self.reported {
                     self.place(tokenizer, &mut block);
                     blocks.push(block);
                 }
