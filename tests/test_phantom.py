@@ -3,6 +3,8 @@
 import json
 import pickle
 import random
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -222,7 +224,7 @@ def test_artefacts(words: Tokenizer, before: list[str], after: list[str], level:
     """B2."""
     compared = phantom.compare(ids_of(words, before), ids_of(words, after), words)
     assert (compared.verdict, compared.level, compared.labels) == ("phantom", level, labels)
-    assert compared.blocks[0].tokens_before == compared.blocks[0].token_range[1]
+    assert [label for block in compared.blocks for label in block.labels] == labels
     strict = phantom.compare(ids_of(words, before), ids_of(words, after), words, level=1)
     assert (strict.verdict, strict.labels) == ("replaced", [])
 
@@ -418,3 +420,22 @@ def test_processor_rows(bundled: Tokenizer) -> None:
     assert restarted.restarted == 1
     with pytest.raises(ValueError, match="prompt"):
         CanonicalLogitsProcessor(bundled, prompt="free")  # type: ignore[arg-type]
+
+
+def test_command(bundled: Tokenizer) -> None:
+    pytest.importorskip("typer")
+    whole, cut = bundled.encode("because").tolist(), ids_of(bundled, ["be", "cause"])
+    lines = [json.dumps(cut), json.dumps({"ids": whole}), json.dumps({"before": whole, "after": cut})]
+
+    def run(text: str, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "tokseam", "phantom", *words]
+        return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+
+    done = run("\n".join(lines), "--json")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["verdict"] for row in rows] == ["broken", "canonical", "phantom"]
+    assert rows[2]["labels"] == rows[2]["blocks"][0]["labels"] == [4]
+    assert "broken" in run(lines[0]).stdout
+    bad = run("[1, true]", "--json")
+    assert bad.returncode == 1
+    assert "line 1" in bad.stderr

@@ -37,7 +37,7 @@ type Change = (
     Pair,
     Pair,
     Option<u8>,
-    Vec<u8>,
+    Vec<u32>,
     Vec<&'static str>,
     usize,
     usize,
@@ -48,7 +48,7 @@ type Compared<'py> = (
     &'static str,
     Option<u8>,
     Vec<Change>,
-    Vec<u8>,
+    Vec<u32>,
     Bound<'py, PyArray1<i64>>,
 );
 
@@ -63,6 +63,11 @@ fn block(block: phantom::Block) -> Block {
         block.canonical,
         block.reason.name(),
     )
+}
+
+/// Labels as integers: a list of bytes would become `bytes`.
+fn numbers(labels: &[u8]) -> Vec<u32> {
+    labels.iter().copied().map(u32::from).collect()
 }
 
 fn changes<'py>(py: Python<'py>, map: &Map) -> Bound<'py, PyArray1<i64>> {
@@ -170,7 +175,7 @@ pub fn compare<'py>(
             pair(&block.bytes),
             pair(&block.other),
             block.level,
-            block.labels,
+            numbers(&block.labels),
             block.classes.iter().map(|class| class.name()).collect(),
             block.lost,
             block.gained,
@@ -180,7 +185,7 @@ pub fn compare<'py>(
         found.verdict.name(),
         found.level,
         blocks.collect(),
-        found.labels,
+        numbers(&found.labels),
         map,
     ))
 }
