@@ -139,3 +139,17 @@ def test_fuzz_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = doctest.testfile(str(ROOT / "docs" / "fuzz.md"), module_relative=False)
     assert done.attempted > 8
     assert done.failed == 0
+
+
+def test_phantom_page() -> None:
+    """The examples of docs/phantom.md run."""
+    done = doctest.testfile(str(ROOT / "docs" / "phantom.md"), module_relative=False)
+    assert done.attempted > 10
+    assert done.failed == 0
+
+
+def test_rollouts() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "rollouts.py")], capture_output=True, text=True, check=True
+    )
+    assert "drift:" in done.stdout

@@ -62,7 +62,7 @@ def test_all_tokens_of_a_small_model() -> None:
 
     for normalize in ("ratio", "sum", "local"):
         twin = Covers(kept, tokens, lambda ids: tokenizer.is_admissible(list(ids)), ends, normalize)  # type: ignore[arg-type]
-        model = ByteLM(function, tokenizer, normalize=normalize)  # type: ignore[arg-type]
+        model = ByteLM(function, tokenizer, normalize=normalize)
         for text in ("", "O", "Once u", "the cat's", "caf", "\n"):
             # The tokenizer writes a blank before every text.
             x = b" " + text.encode()
@@ -101,7 +101,7 @@ def test_a_full_window() -> None:
     assert math.isfinite(state.next_byte().logp[ord(" ")])
 
 
-def test_wrong_files(tmp_path: Path) -> None:
+def test_wrong_files() -> None:
     for data in (b"", b"\x08", (1 << 40).to_bytes(8, "little"), b"\x02\0\0\0\0\0\0\0[]", b"\x02\0\0\0\0\0\0\0{"):
         with pytest.raises(ModelError, match="safetensors"):
             read_safetensors(data)
@@ -163,7 +163,9 @@ def test_templates_keep_bytes(name: str) -> None:
             assert done.healed > 0
             kept = prefix[: len(prefix) - done.healed]
             if template.order == "psm":
-                assert all(tokenizer.decode(context).startswith(expected[:10].replace("{prefix}", "")[:4]) for context in seen)
+                assert all(
+                    tokenizer.decode(context).startswith(expected[:10].replace("{prefix}", "")[:4]) for context in seen
+                )
                 assert spelled.startswith(expected.replace("{prefix}", kept))
             assert prefix.endswith("ret")
         assert not done.text.startswith("ret")
@@ -175,7 +177,9 @@ def test_filling_with_the_bundled_model() -> None:
     lm, tokenizer = bundled()
     model = ByteLM(lm, tokenizer)
     for template in ("tokseam", "tokseam-spm"):
-        done = model.fill("def add(a, b):\n    ret", "\n\nprint(add(1, 2))\n", template=template, max_bytes=3, temperature=0)
+        done = model.fill(
+            "def add(a, b):\n    ret", "\n\nprint(add(1, 2))\n", template=template, max_bytes=3, temperature=0
+        )
         assert done.text == "urn"
         assert done.healed > 0
         assert math.isfinite(done.logprob)

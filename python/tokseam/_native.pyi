@@ -6,7 +6,7 @@ from _typeshed import Incomplete
 from collections.abc import Sequence
 from typing import Any, final
 
-__all__ = ["ByteKernel", "Grammar", "Heads", "PairCounts", "Plan", "PretokenCounts", "RunCounts", "Stem", "StreamDecoder", "Tokenizer", "extend", "extended_json", "join", "learn", "marked_triads", "plain_json", "regroup_digits", "restore", "scheme", "split_component", "token_values"]
+__all__ = ["ByteKernel", "Detector", "Grammar", "Heads", "PairCounts", "Plan", "Prefix", "PretokenCounts", "RunCounts", "Stem", "StreamDecoder", "Tokenizer", "canonicalize", "compare", "extend", "extended_json", "find_rows", "join", "judge_rows", "learn", "marked_triads", "plain_json", "project", "prompt_tail", "regroup_digits", "restore", "scheme", "split_component", "token_values"]
 
 @final
 class ByteKernel:
@@ -38,6 +38,29 @@ class ByteKernel:
         """
         The trie: for each node the first place, the first place of a longer token and the end, of
         shape (m, 3); its first child, of shape (m + 1,); its byte, of shape (m,).
+        """
+
+@final
+class Detector:
+    """
+    Finds blocks in ids that come one at a time.
+    """
+    def __new__(cls, /, tokenizer: Tokenizer) -> Detector:
+        """
+        Waits for the first id.
+        """
+    @property
+    def broken(self, /) -> int | None:
+        """
+        The first token that no continuation can make canonical.
+        """
+    def finish(self, /) -> list[tuple[tuple[int, int], tuple[int, int], list[int], str]]:
+        """
+        The rest; then all starts anew.
+        """
+    def push(self, /, id: Any) -> list[tuple[tuple[int, int], tuple[int, int], list[int], str]]:
+        """
+        The blocks that are certain with this id.
         """
 
 @final
@@ -166,6 +189,34 @@ class Plan:
     def stem(self, /, node: int) -> Stem:
         """
         The stem of a node.
+        """
+
+@final
+class Prefix:
+    """
+    Ids that start an encoding. Equal ones have equal futures.
+    """
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __new__(cls, /, tokenizer: Tokenizer) -> Prefix:
+        """
+        No ids.
+        """
+    def extend(self, /, ids: Any) -> Prefix:
+        """
+        The prefix with some more ids.
+        """
+    def mask(self, /) -> Incomplete:
+        """
+        For each id whether it may follow: bool of shape (`vocab_size`,).
+        """
+    def push(self, /, id: Any) -> Prefix | None:
+        """
+        The prefix with one more id, or None.
+        """
+    def row(self, /) -> bytes:
+        """
+        The ids that may follow, one bit each, the lowest first, in whole words of 64 bits.
         """
 
 @final
@@ -397,6 +448,16 @@ class Tokenizer:
         The highest id + 1.
         """
 
+def canonicalize(ids: Any, tokenizer: Tokenizer) -> tuple[Incomplete, Incomplete]:
+    """
+    The ids with each block replaced, and the changed ranges: uint32 (n,) and int64 (4 k,).
+    """
+
+def compare(before: Any, after: Any, tokenizer: Tokenizer, level: int) -> tuple[str, int | None, list[tuple[tuple[int, int], tuple[int, int], tuple[int, int], int | None, list[int], list[str], int, int]], list[int], Incomplete]:
+    """
+    Two sequences compared.
+    """
+
 def extend(runs: RunCounts, constraints: tuple[int | None, Sequence[Sequence[int]], bool, bool, bool, bool], vocab_size: int, min_frequency: int, max_token_length: int | None, progress: Any) -> tuple[tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete], str, int, int, int]:
     """
     The second stage.
@@ -407,9 +468,19 @@ def extended_json(tokenizer: Tokenizer, left: Incomplete, right: Incomplete, res
     The text of a `tokenizer.json` with more merges.
     """
 
+def find_rows(ids: Any, offsets: Incomplete, tokenizer: Tokenizer) -> list[list[tuple[tuple[int, int], tuple[int, int], list[int], str]]]:
+    """
+    The blocks of each row of ids.
+    """
+
 def join(triads: Sequence[tuple[str, int]]) -> str:
     """
     The numeral of triads.
+    """
+
+def judge_rows(ids: Any, offsets: Incomplete, tokenizer: Tokenizer) -> list[tuple[str, int | None, str | None]]:
+    """
+    State, position and name of the reason for each row of ids.
     """
 
 def learn(counts: PretokenCounts, special_tokens: Sequence[str], alphabet: Sequence[int], vocab_size: int, min_frequency: int, max_token_length: int | None, progress: Any) -> tuple[tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete], str, int, int, int]:
@@ -425,6 +496,16 @@ def marked_triads(group_size: int) -> list[tuple[bytes, bytes]]:
 def plain_json(special_tokens: Sequence[str], alphabet: Sequence[int], left: Incomplete, right: Incomplete, result: Incomplete, pre_tokenizer: str) -> str:
     """
     The text of a new `tokenizer.json`.
+    """
+
+def project(values: Incomplete, changes: Incomplete, old_len: int, new_len: int, how: str) -> Incomplete:
+    """
+    Values of old tokens as values of new ones: float64 of shape (`new_len`,).
+    """
+
+def prompt_tail(ids: Any, tokenizer: Tokenizer) -> int:
+    """
+    The number of ids at the end that could still grow or be cut otherwise.
     """
 
 def regroup_digits(ids: Any, tokenizer: Tokenizer, from_right: bool) -> Incomplete:

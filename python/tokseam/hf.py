@@ -1,18 +1,126 @@
-"""Tokenizers as those of Hugging Face."""
+"""Tokenizers as those of Hugging Face, and canonical sampling: a logits processor that plugs into `generate`.
+
+Examples:
+    >>> from transformers import LogitsProcessorList  # doctest: +SKIP
+    >>> processor = CanonicalLogitsProcessor(tokenizer)  # doctest: +SKIP
+    >>> model.generate(**inputs, do_sample=True, logits_processor=LogitsProcessorList([processor]))  # doctest: +SKIP
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Literal
 
-from tokseam import _extras
-from tokseam.errors import ExportError
+from tokseam import _extras, _native
+from tokseam.errors import ExportError, PretokenizeError
 
 if TYPE_CHECKING:
     import transformers
 
     from tokseam.tokenizer import Tokenizer
 
-__all__ = ["to_fast"]
+__all__ = ["CanonicalLogitsProcessor", "to_fast"]
+
+# Rows kept on a device: 16 KB each for 128,000 ids.
+_KEPT = 4096
+
+
+class CanonicalLogitsProcessor:
+    """Masks all ids that would make a sequence non-canonical, whatever the model.
+
+    It is called with ids of shape (rows, length) and logits of shape (rows, columns) and returns logits of that shape
+    in which an id that may not come next is -inf; columns beyond the vocabulary are too. A row is never all -inf. Rows
+    of bits are made in Rust, kept on the device of the logits, and applied there.
+
+    Attributes:
+        restarted: How often the ids of a row were no start of an encoding, so that its state began anew: a prompt whose
+            last run is none, or ids that were not sampled under this mask.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, prompt: Literal["fixed", "apart"] = "fixed") -> None:
+        """Prepare for one tokenizer.
+
+        Args:
+            tokenizer: The tokenizer of the model.
+            prompt: `"fixed"`: what is sampled goes on with the last run of the prompt, whose ids stay as they are.
+                `"apart"`: it is a text of its own.
+
+        Raises:
+            ImportError: torch is not installed.
+            UnsupportedTokenizerError: A component of the tokenizer is one of which it is not known exactly what can
+                follow.
+            ValueError: There is no such way to take the prompt.
+        """
+        if prompt not in ("fixed", "apart"):
+            raise ValueError(f'prompt is "fixed" or "apart", not {prompt!r}')
+        self._torch = _extras.load("torch", "torch", "CanonicalLogitsProcessor")
+        self._tokenizer = tokenizer
+        self._special = frozenset(tokenizer.special_tokens.values())
+        self._prompt = prompt
+        self._start = _native.Prefix(tokenizer._native)
+        self._states: dict[bytes, Any] = {}
+        self._rows: OrderedDict[tuple[Any, str], Any] = OrderedDict()
+        self.restarted = 0
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        """Return the scores with all ids masked that may not come next."""
+        torch = self._torch
+        states = {}
+        rows = []
+        for row in input_ids.cpu().numpy().astype("int64"):
+            state = self._state(row)
+            states[row.tobytes()] = state
+            rows.append(self._row(state, scores.device))
+        self._states = states
+        packed = torch.stack(rows)
+        bits = torch.arange(8, device=packed.device, dtype=torch.uint8)
+        allowed = ((packed.unsqueeze(-1) >> bits) & 1).bool().flatten(1)[:, : scores.shape[1]]
+        if allowed.shape[1] < scores.shape[1]:
+            allowed = torch.nn.functional.pad(allowed, (0, scores.shape[1] - allowed.shape[1]))
+        # Only where a model has fewer columns than the tokenizer has ids.
+        allowed = allowed | ~allowed.any(1, keepdim=True)
+        return scores.masked_fill(~allowed, float("-inf"))
+
+    def _state(self, row: Any) -> Any:
+        """Return the state behind a row of ids, from that of the step before if there is one."""
+        before = self._states.get(row[:-1].tobytes()) if len(row) else None
+        if before is not None:
+            state = self._push(before, int(row[-1]))
+            if state is not None:
+                return state
+            self.restarted += 1
+            return self._start
+        if self._prompt == "apart":
+            return self._start
+        ids = row.tolist()
+        last = max((place for place, id in enumerate(ids) if id in self._special), default=-1)
+        try:
+            return self._start.extend(ids[last + 1 :])
+        except (PretokenizeError, KeyError):
+            self.restarted += 1
+            return self._start
+
+    def _push(self, state: Any, id: int) -> Any:
+        return state.push(id) if 0 <= id < self._tokenizer.vocab_size else None
+
+    def _row(self, state: Any, device: Any) -> Any:
+        """Return the packed bits of a state as a tensor on a device."""
+        key = (state, str(device))
+        row = self._rows.get(key)
+        if row is None:
+            torch = self._torch
+            bits = state.row()
+            if not any(bits):
+                # Nothing can follow, not even an end: a new text starts.
+                self.restarted += 1
+                bits = self._start.row()
+            row = torch.frombuffer(bytearray(bits), dtype=torch.uint8).to(device)
+            if len(self._rows) >= _KEPT:
+                self._rows.popitem(last=False)
+            self._rows[key] = row
+        else:
+            self._rows.move_to_end(key)
+        return row
 
 
 def to_fast(tokenizer: Tokenizer, **special: Any) -> transformers.PreTrainedTokenizerFast:

@@ -204,9 +204,9 @@ class NumpyLM:
             gate = normed @ weights["mlp.gate_proj"].T
             opened = gate / (1 + np.exp(-gate)) * (normed @ weights["mlp.up_proj"].T)
             hidden = hidden + opened @ weights["mlp.down_proj"].T
-        logits = (self._normed(hidden[-1], self._norm) @ self._output.T).astype(np.float64)
-        logits = logits - logits.max()
-        row = logits - math.log(float(np.exp(logits).sum()))
+        logits: NDArray[np.float64] = (self._normed(hidden[-1], self._norm) @ self._output.T).astype(np.float64)
+        logits -= logits.max()
+        row: NDArray[np.float64] = logits - math.log(float(np.exp(logits).sum()))
         return np.stack(all_keys), np.stack(all_values), row.astype(np.float32)
 
     def _normed(self, hidden: Array, weight: Array) -> Array:

@@ -24,6 +24,8 @@ pub enum Reason {
     AddedToken,
     /// Bytes that are not UTF-8.
     InvalidUtf8,
+    /// Text that the normalizer changes, so no encoding decodes to it.
+    Normalizer,
 }
 
 /// What a test says of a run.
@@ -44,6 +46,7 @@ impl Reason {
             Self::Pretoken => "pretoken",
             Self::AddedToken => "added-token",
             Self::InvalidUtf8 => "invalid-utf8",
+            Self::Normalizer => "normalizer",
         }
     }
 }
@@ -84,8 +87,8 @@ impl Tokenizer {
         Ok(None)
     }
 
-    /// The maximal ranges without special ids.
-    fn runs<'i>(&'i self, ids: &'i [u32]) -> impl Iterator<Item = std::ops::Range<usize>> + 'i {
+    /// The maximal ranges without special ids; empty ones too, one more than there are special ids.
+    pub fn runs<'i>(&'i self, ids: &'i [u32]) -> impl Iterator<Item = std::ops::Range<usize>> + 'i {
         let mut start = 0;
         ids.split(|id| self.special_ids().contains(id))
             .map(move |run| {

@@ -46,6 +46,7 @@ pub struct Tokenizer {
     /// Why the tokenizer cannot be written, if it cannot.
     unwritable: Option<Error>,
     by_bytes: OnceLock<FxHashMap<Vec<u8>, u32>>,
+    by_spelling: OnceLock<Vec<u32>>,
     admissible: OnceLock<Result<Tables, Error>>,
     pool: Mutex<Vec<Work>>,
 }
@@ -307,6 +308,7 @@ impl Tokenizer {
             warnings,
             unwritable: None,
             by_bytes: OnceLock::new(),
+            by_spelling: OnceLock::new(),
             admissible: OnceLock::new(),
             pool: Mutex::new(Vec::new()),
         };
@@ -529,6 +531,18 @@ impl Tokenizer {
             }
         }
         ids
+    }
+
+    /// The ids of tokens that are not special, sorted by their spelling; those without one left out.
+    #[must_use]
+    pub fn sorted_ids(&self) -> &[u32] {
+        self.by_spelling.get_or_init(|| {
+            let mut ids: Vec<u32> = (0..self.vocab_size() as u32)
+                .filter(|id| !self.specials.contains(id) && !self.spelling(*id).is_empty())
+                .collect();
+            ids.sort_unstable_by_key(|&id| (self.spelling(id), id));
+            ids
+        })
     }
 
     /// The ids of tokens that merging does not make of their own bytes; added tokens left out.

@@ -7,6 +7,7 @@ mod array;
 mod bpe;
 mod bytetoken;
 mod error;
+mod phantom;
 mod signal;
 mod superbpe;
 mod triadic;
@@ -20,6 +21,10 @@ mod _native {
     use crate::bpe::{StreamDecoder, Tokenizer};
     #[pymodule_export]
     use crate::bytetoken::{ByteKernel, Heads, Plan, Stem};
+    #[pymodule_export]
+    use crate::phantom::{
+        Detector, Prefix, canonicalize, compare, find_rows, judge_rows, project, prompt_tail,
+    };
     #[pymodule_export]
     use crate::superbpe::{
         PairCounts, PretokenCounts, RunCounts, extend, extended_json, learn, plain_json, scheme,

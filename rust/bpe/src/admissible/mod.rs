@@ -982,6 +982,16 @@ impl Branch {
 }
 
 impl Tokenizer {
+    /// The bytes that a token takes of a text after normalization: those of the model, the byte
+    /// that a fallback stands for, or the content of an added token. None for a hole.
+    #[must_use]
+    pub fn spelling(&self, id: u32) -> &[u8] {
+        match self.added(id) {
+            Some(_) => self.token(id).unwrap_or_default(),
+            None => text(self, id),
+        }
+    }
+
     /// Whether ids are the start of the encoding of some text.
     ///
     /// # Errors

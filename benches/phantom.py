@@ -1,0 +1,113 @@
+"""Measure canonicality against the check that people write: decode and encode again with `tokenizers`.
+
+    python benches/phantom.py             # prints a table and writes benches/results/<date>-<cpu>-phantom.csv
+    python benches/phantom.py --quick     # a few documents: to see that it runs
+
+For each vocabulary, on the canonical ids of real documents: ids judged a second by `is_canonical`, by the check with
+`tokenizers`, and their ratio, printed only where both give the same answers on these ids and on damaged copies of them;
+seconds for ten million ids in one sequence; ids a second of a `Detector`; and milliseconds of a new row of next tokens.
+Time is `time.thread_time`, in the median of some passes.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tokenizers
+from encode import record
+from sources import corpora, ours, vocabulary
+
+from tokseam import VocabError, _native, phantom
+
+VOCABULARIES = ("cl100k", "o200k", "llama3", "gpt2", "superbpe")
+
+
+def seconds(call: Callable[[], object], passes: int) -> float:
+    times = []
+    for _ in range(passes):
+        start = time.thread_time()
+        call()
+        times.append(time.thread_time() - start)
+    return statistics.median(times)
+
+
+def measure(name: str, documents: list[str], passes: int) -> dict[str, Any]:
+    tokenizer, rng = ours(name), random.Random(0)
+    tree = json.loads(vocabulary(name))
+    tree["post_processor"] = None
+    stock = tokenizers.Tokenizer.from_str(json.dumps(tree))
+    rows = []
+    for text in documents:
+        try:
+            rows.append(tokenizer.encode(text))
+        except VocabError:
+            continue
+    lists = [row.tolist() for row in rows]
+
+    def again(row: list[int]) -> bool:
+        return bool(stock.encode(stock.decode(row, skip_special_tokens=False)).ids == row)
+
+    damaged = []
+    for row in lists:
+        place = rng.randrange(len(row))
+        damaged.append([*row[:place], rng.choice(row), *row[place:]])
+    for row in lists + damaged:
+        expected = again(row) and "\ufffd" not in stock.decode(row)
+        assert tokenizer.is_canonical(row) == expected or "\ufffd" in stock.decode(row), name
+    total = sum(map(len, rows))
+    long = np.resize(np.concatenate(rows), 10_000_000)
+    long = tokenizer.encode(tokenizer.decode_bytes(long))
+    own = seconds(lambda: [tokenizer.is_canonical(row) for row in rows], passes)
+    peer = seconds(lambda: [again(row) for row in lists], max(passes // 3, 1))
+    ten = seconds(lambda: tokenizer.is_canonical(long), 1) * 10_000_000 / len(long)
+    sample = rows[0][:20_000]
+    detector = phantom.Detector(tokenizer)
+    pushed = len(sample) / seconds(lambda: [detector.push(id) for id in sample], 1)
+    times = []
+    _native.Prefix(tokenizer._native).row()
+    for _ in range(200 * passes):
+        row = rng.choice(rows)
+        end = rng.randrange(len(row))
+        try:
+            prefix = _native.Prefix(tokenizer._native).extend(row[max(end - 2, 0) : end])
+        except ValueError:
+            continue
+        start = time.thread_time()
+        prefix.row()
+        times.append(time.thread_time() - start)
+    late = sorted(times[len(times) // 2 :])
+    return {
+        "vocabulary": name,
+        "ids": total,
+        "mega_ids_per_s": round(total / own / 1e6, 1),
+        "again_mega_ids_per_s": round(total / peer / 1e6, 2),
+        "ratio": round(peer / own, 1),
+        "ten_million_s": round(ten, 2),
+        "detector_kilo_ids_per_s": round(pushed / 1e3, 1),
+        "row_ms": round(1e3 * statistics.median(late), 3),
+        "row_p99_ms": round(1e3 * late[int(0.99 * len(late))], 3),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a few documents of each kind")
+    quick = parser.parse_args().quick
+    documents = [text for texts in corpora().values() for text in (texts[:3] if quick else texts[:60])]
+    rows = []
+    for name in VOCABULARIES:
+        rows.append(measure(name, documents, 3 if quick else 9))
+        if len(rows) == 1:
+            print("  ".join(rows[0]))
+        print("  ".join(f"{value:>{len(key)}}" for key, value in rows[-1].items()), flush=True)
+    if not quick:
+        record(rows, list(rows[0]), "phantom")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,441 @@
+"""Canonicality and phantom edits, against their slow twins and the named checks."""
+
+import json
+import pickle
+import random
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import vocabularies
+from hypothesis import given
+from reference import canonicality as slow
+from sources import FULL, SEED, corpora, missing, ours
+from texts import adversarial
+
+from tokseam import PretokenizeError, Ragged, Tokenizer, UnknownTokenError, VocabError, phantom
+
+FAMILIES = ("bundled", "gpt2", "cl100k", "llama3", "superbpe", "mistral3")
+WORDS = (
+    " HIV", "H", "IV", " rights", "right", "s", " repaid", "re", "paid", " unbelievable", "un", "bel", "ievable",
+    " Dorm", "er", "D", "orm", " However", "However", "\n", " ", " Saturday", " February", "February", "March", "march",
+    "cat", "dog",
+)  # fmt: skip
+
+
+def toy(tokens: tuple[str, ...], merges: list[tuple[str, str]], special: tuple[str, ...] = ()) -> Tokenizer:
+    """Return a byte-level tokenizer without pre-tokenizer."""
+    alphabet = sorted(json.loads(ours("bundled").to_json())["model"]["vocab"].items(), key=lambda item: item[1])
+    letters = [token for token, _ in alphabet if len(token) == 1]
+    spelled = [token.replace(" ", "Ġ").replace("\n", "Ċ") for token in tokens]
+    vocab = {token: id for id, token in enumerate(dict.fromkeys([*letters, *spelled]))}
+    tree = vocabularies.document(
+        vocab,
+        merges,
+        pre_tokenizer=vocabularies.byte_level(use_regex=False),
+        decoder=vocabularies.byte_level(use_regex=False),
+        added_tokens=[vocabularies.added(len(vocab) + index, name) for index, name in enumerate(special)],
+    )
+    return Tokenizer.from_json(json.dumps(tree))
+
+
+@pytest.fixture(scope="module")
+def words() -> Tokenizer:
+    return toy(WORDS, [], ("<|im_end|>",))
+
+
+@pytest.fixture(scope="module")
+def hello() -> Tokenizer:
+    merges = [("h", "e"), ("l", "o"), ("l", "lo"), ("he", "llo")]
+    return toy(("he", "lo", "llo", "hello"), merges)
+
+
+def ids_of(tokenizer: Tokenizer, tokens: list[str]) -> list[int]:
+    found = [tokenizer.token_id(token) for token in tokens]
+    assert None not in found
+    return found  # type: ignore[return-value]
+
+
+def resegment(tokenizer: Tokenizer, ids: list[int], rng: random.Random) -> list[int]:
+    """Return ids in which some tokens are cut, joined, or replaced by any."""
+    ids = list(ids)
+    for _ in range(rng.randrange(1, 4)):
+        at, way = rng.randrange(len(ids)), rng.random()
+        data = tokenizer.token_bytes(ids[at])
+        if way < 0.6 and len(data) > 1:
+            cut = rng.randrange(1, len(data))
+            left, right = tokenizer.token_id(data[:cut]), tokenizer.token_id(data[cut:])
+            if left is not None and right is not None:
+                ids[at : at + 1] = [left, right]
+        elif way < 0.9 and at + 1 < len(ids):
+            joined = tokenizer.token_id(data + tokenizer.token_bytes(ids[at + 1]))
+            ids[at : at + 2] = ids[at : at + 2] if joined is None else [joined]
+        else:
+            ids[at] = rng.randrange(tokenizer.vocab_size)
+    return ids
+
+
+def sequences(name: str, number: int) -> list[list[int]]:
+    tokenizer, rng = ours(name), random.Random(SEED)
+    documents = [text for texts in corpora().values() for text in texts]
+    found: list[list[int]] = []
+    while len(found) < number:
+        text = rng.choice(documents)
+        start = rng.randrange(max(len(text) - 80, 1))
+        try:
+            ids = tokenizer.encode(text[start : start + rng.randrange(5, 80)]).tolist()
+            if not ids:
+                continue
+            ids = resegment(tokenizer, ids, rng) if rng.random() < 0.7 else ids
+            ids = ids[: rng.randrange(1, len(ids) + 1)] if rng.random() < 0.3 else ids
+            tokenizer.decode_bytes(ids)
+        except (VocabError, UnknownTokenError):
+            continue
+        found.append(ids)
+    return found
+
+
+def is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_agreement_with_encoding_again(name: str) -> None:
+    """B5: and blocks, map, detector and judgement say the same."""
+    tokenizer = ours(name)
+    lossless = tokenizer.info()["lossless"] == "yes"
+    states = set()
+    for ids in sequences(name, 1_000_000 if FULL else 2000):
+        canonical = slow.is_canonical(tokenizer, ids)
+        blocks, judged = phantom.find(ids, tokenizer), phantom.judge(ids, tokenizer)
+        states.add(judged.state)
+        assert tokenizer.is_canonical(ids) == canonical == (judged.state == "canonical"), ids
+        assert (judged.state != "broken") == tokenizer.is_admissible(ids)
+        repaired, map = phantom.canonicalize(ids, tokenizer)
+        data = tokenizer.decode_bytes(ids)
+        if is_text(data):
+            assert (blocks == []) == canonical, ids
+            if lossless:
+                assert [block[:3] for block in blocks] == slow.find(tokenizer, ids)
+                assert tokenizer.decode_bytes(repaired) == data
+                assert slow.is_canonical(tokenizer, repaired.tolist())
+        if judged.state == "broken":
+            assert blocks
+            assert judged.position == blocks[0].token_range[0]
+        for place in range(len(ids)):
+            first, last = map.new_range(place)
+            assert map.lost[place] or (repaired[first] == ids[place] and last == first + 1)
+        detector = phantom.Detector(tokenizer)
+        found = [block for id in ids for block in detector.push(id)]
+        assert (detector.broken is not None) == (judged.state == "broken"), ids
+        found += detector.finish()
+        assert bool(found) == bool(blocks)
+        if lossless and is_text(data):
+            assert found == blocks, ids
+    assert states == {"canonical", "undetermined", "broken"}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_no_false_alarm(name: str) -> None:
+    """B10: no prefix of a canonical sequence is broken, and each next token is in the mask."""
+    tokenizer, rng = ours(name), random.Random(SEED)
+    for documents in corpora().values():
+        for text in documents if FULL else rng.sample(documents, max(len(documents) // 12, 1)):
+            try:
+                ids = tokenizer.encode(text if FULL else text[:4000]).tolist()
+            except VocabError:
+                continue
+            detector = phantom.Detector(tokenizer)
+            for id in ids:
+                assert detector.push(id) == []
+                assert detector.broken is None
+            assert detector.finish() == []
+            end = rng.randrange(len(ids))
+            assert phantom.next_token_mask(ids[:end], tokenizer)[ids[end]]
+            assert 0 <= phantom.prompt_tail(ids[:end], tokenizer) <= end
+
+
+@pytest.mark.parametrize("name", ["cl100k", "gpt2", "superbpe"])
+def test_reported_blocks_are_certain(name: str) -> None:
+    """What a push reports is a block whatever comes next."""
+    tokenizer, rng = ours(name), random.Random(SEED)
+    ends = [tokenizer.encode(end).tolist() for end in ("", "a", " ", "\n", "1", "s", " the", "é", "中", ".", "  x")]
+    reported = 0
+    for ids in sequences(name, 2000 if FULL else 400):
+        detector = phantom.Detector(tokenizer)
+        for place, id in enumerate(ids):
+            for block in detector.push(id):
+                reported += 1
+                for end in rng.sample(ends, 4):
+                    longer = [*ids[: place + 1], *end]
+                    if is_text(tokenizer.decode_bytes(longer)):
+                        assert block[:3] in [other[:3] for other in phantom.find(longer, tokenizer)]
+    assert reported > 100
+
+
+def test_hello(hello: Tokenizer) -> None:
+    """B1 and B11."""
+    ids, whole = ids_of(hello, ["he", "llo"]), ids_of(hello, ["hello"])
+    assert phantom.judge(ids, hello) == ("broken", 0, "pair")
+    assert phantom.judge(whole, hello) == ("canonical", None, None)
+    assert phantom.find(ids, hello) == [((0, 2), (0, 5), whole, "pair")]
+    out, map = phantom.canonicalize(ids, hello)
+    assert out.tolist() == whole
+    assert map.changes.tolist() == [[0, 2, 0, 1]]
+    compared = phantom.compare(ids, whole, hello)
+    assert (compared.verdict, compared.level, compared.labels) == ("phantom", 0, [4])
+    for how in ("first", "sum"):
+        assert phantom.project([-0.5, -1.0], map, how=how).tolist() == [-1.5]
+    assert np.isnan(phantom.project([-0.5, -1.0], map, how="nan")).all()
+    for end in ("h", "l", "e"):
+        detector = phantom.Detector(hello)
+        assert [detector.push(id) for id in ids_of(hello, ["he"])] == [[]]
+        detector.push(ids[1])
+        assert detector.broken == 0
+        detector.push(ids_of(hello, [end])[0])
+        assert detector.broken == 0
+    with pytest.raises(ValueError, match="how"):
+        phantom.project([1.0, 2.0], map, how="zero")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="one value for each"):
+        phantom.project([1.0], map, how="sum")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "level", "labels"),
+    [
+        ([" HIV"], ["H", "IV"], 2, [1, 7]),
+        ([" rights"], ["right", "s"], 2, [1, 8]),
+        ([" repaid"], ["re", "paid"], 2, [1, 6]),
+        ([" unbelievable"], ["un", "bel", "ievable"], 2, [1, 4]),
+        ([" Dorm", "er"], ["D", "orm", "er"], 2, [1, 5]),
+        ([" However"], ["\n", "However"], 2, [3]),
+        ([" Saturday"], [" ", " Saturday"], 2, [2]),
+        ([" February"], ["February"], 2, [1]),
+    ],
+)
+def test_artefacts(words: Tokenizer, before: list[str], after: list[str], level: int, labels: list[int]) -> None:
+    """B2."""
+    compared = phantom.compare(ids_of(words, before), ids_of(words, after), words)
+    assert (compared.verdict, compared.level, compared.labels) == ("phantom", level, labels)
+    assert [label for block in compared.blocks for label in block.labels] == labels
+    strict = phantom.compare(ids_of(words, before), ids_of(words, after), words, level=1)
+    assert (strict.verdict, strict.labels) == ("replaced", [])
+
+
+def test_verdicts(words: Tokenizer) -> None:
+    """B3 and B9."""
+    cat, dog = ids_of(words, ["cat"]), ids_of(words, ["dog"])
+    same = phantom.compare(cat, cat, words)
+    assert (same.verdict, same.blocks, same.level) == ("unchanged", [], 0)
+    assert phantom.compare(cat, dog, words).verdict == "replaced"
+    assert phantom.compare(cat, dog, words, level=5).level is None
+    march = ids_of(words, ["March"]), ids_of(words, ["march"])
+    for level in range(6):
+        verdict = phantom.compare(march[0], march[1], words, level=level)
+        assert verdict.verdict == ("phantom" if level == 5 else "replaced")
+        assert verdict.level == 5
+    special = [*cat, words.special_tokens["<|im_end|>"]]
+    literal = [*cat, *words.encode("<|im_end|>").tolist()]
+    for pair in ((special, literal), (literal, special)):
+        before, after = pair
+        compared = phantom.compare(before, after, words)
+        assert (compared.verdict, compared.severity) == ("special-literal", "high")
+        assert compared.blocks[0].classes == ["special-literal"]
+    with pytest.raises(ValueError, match="level"):
+        phantom.compare(cat, dog, words, level=6)
+
+
+@given(adversarial(), adversarial())
+def test_levels(left: str, right: str) -> None:
+    tokenizer = ours("bundled")
+    for other in (right, f" {left}", left.upper(), left.replace(" ", "  "), left.replace("é", "e\u0301"), left):
+        compared = phantom.compare(tokenizer.encode(left), tokenizer.encode(other), tokenizer, level=5)
+        assert compared.level == slow.lowest_level(left.encode(), other.encode())
+
+
+def test_pretoken_trap() -> None:
+    """B6: every pair is fine, and a token reaches over the border of a pretoken."""
+    tokenizer = ours("superbpe")
+    ids = ids_of(tokenizer, ["123", "4"])
+    assert tokenizer.encode("1234").tolist() != ids
+    assert [block.reason for block in phantom.find(ids, tokenizer)] == ["pretoken"]
+    ids += tokenizer.encode(" the").tolist()
+    assert phantom.judge(ids, tokenizer) == ("broken", 0, "pretoken")
+
+
+def test_half_a_character() -> None:
+    """B7."""
+    tokenizer = ours("bundled")
+    ids = tokenizer.encode("\U0001f336").tolist()
+    for end in range(1, len(ids)):
+        assert phantom.judge(ids[:end], tokenizer) == ("undetermined", None, None)
+        assert phantom.find(ids[:end], tokenizer) == []
+    assert phantom.judge(ids, tokenizer).state == "canonical"
+    invalid = [*ids[:2], *tokenizer.encode(" x").tolist()]
+    assert phantom.judge(invalid, tokenizer).reason == "invalid-utf8"
+
+
+def test_hostile(bundled: Tokenizer) -> None:
+    """B12."""
+    for bad in ([bundled.vocab_size], [-1], [2**32]):
+        for call in (phantom.judge, phantom.find, phantom.canonicalize, phantom.next_token_mask, phantom.prompt_tail):
+            with pytest.raises(UnknownTokenError):
+                call(bad, bundled)
+    assert phantom.judge([], bundled).state == "canonical"
+    assert phantom.find([], bundled) == []
+    assert phantom.canonicalize([], bundled)[0].tolist() == []
+    assert phantom.compare([], [], bundled).verdict == "unchanged"
+    assert phantom.prompt_tail([], bundled) == 0
+    with pytest.raises(TypeError):
+        phantom.judge("a", bundled)  # type: ignore[arg-type]
+    with pytest.raises(PretokenizeError, match="token 1"):
+        phantom.next_token_mask(ids_of(bundled, ["be", "cause"]), bundled)
+    ids = bundled.encode("a" * 10**6)
+    start = time.thread_time()
+    assert phantom.find(ids, bundled) == []
+    assert time.thread_time() - start < 5
+    tokenizer = ours("qwen2")
+    decomposed = [*tokenizer.encode("cafe").tolist(), tokenizer.token_id("\u0301".encode())]
+    assert None not in decomposed
+    assert phantom.judge(decomposed, tokenizer).reason == "normalizer"
+
+
+def test_rows(bundled: Tokenizer) -> None:
+    good, bad = bundled.encode("because").tolist(), ids_of(bundled, ["be", "cause"])
+    ragged = Ragged(np.array([*good, *bad], np.uint32), np.array([0, len(good), len(good), len(good) + 2]))
+    assert [row.state for row in phantom.judge(ragged, bundled)] == ["canonical", "canonical", "broken"]
+    assert [len(row) for row in phantom.find(ragged, bundled)] == [0, 0, 1]
+    out, maps = phantom.canonicalize(ragged, bundled)
+    assert out.tolists() == [good, [], good]
+    assert len(maps) == 3
+
+
+def test_prompt_tail() -> None:
+    tokenizer = ours("cl100k")
+    assert phantom.prompt_tail(tokenizer.encode("Answer: "), tokenizer) == 1
+    mask = phantom.next_token_mask(tokenizer.encode("Answer: "), tokenizer)
+    assert not mask[tokenizer.token_id("yes")]
+    assert phantom.next_token_mask(tokenizer.encode("Answer:"), tokenizer)[tokenizer.token_id(" yes")]
+
+
+def test_summary() -> None:
+    """B4."""
+    moves = [(1, 1)] * 722 + [(2, 2)] * 58 + [(1, 3)] * 197 + [(3, 1)] * 23
+    outcomes = [phantom.Outcome("phantom", tokens_before=old, tokens_after=new) for old, new in moves]
+    found = phantom.summary([*outcomes, phantom.Outcome("lost")])
+    assert (found.one_to_one, found.same_count, found.split, found.merged) == (72.2, 78.0, 19.7, 2.3)
+    assert found.counts == {"unchanged": 0, "replaced": 0, "phantom": 1000, "lost": 1}
+    assert found.transitions[1, 3] == 197
+
+
+def test_probe(bundled: Tokenizer) -> None:
+    text = "The committee published its report. Nobody expected that the minister would resign before summer."
+    probe = phantom.Probe.make(text, bundled, rate=0.3, seed=1)
+    assert probe == phantom.Probe.make(text.encode(), bundled, rate=0.3, seed=1)
+    assert pickle.loads(pickle.dumps(probe)) == probe
+    assert probe.prompt.replace("[", "").replace("]", "") == text
+    assert {outcome.kind for outcome in probe.score(bundled.encode(text))} == {"unchanged"}
+    assert {outcome.kind for outcome in probe.score(bundled.encode(probe.prompt))} == {"unchanged"}
+    assert {outcome.kind for outcome in probe.score(bundled.encode("Something else."))} == {"lost"}
+    start, end = probe.targets[0]
+    other = text[:start] + "elephant" + text[end:]
+    assert next(outcome.kind for outcome in probe.score(bundled.encode(other))) == "replaced"
+    letters = bundled.encode(text[:start]).tolist()
+    letters += [id for char in text[start:end] for id in ids_of(bundled, [char])]
+    letters += bundled.encode(text[end:]).tolist()
+    assert probe.score(letters)[0].kind == "phantom"
+    with pytest.raises(ValueError, match="rate"):
+        phantom.Probe.make(text, bundled, rate=0, seed=1)
+    with pytest.raises(ValueError, match="word"):
+        phantom.Probe.make("1 2 3", bundled, seed=1)
+
+
+def random_model(size: int) -> Any:
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        missing(f"{error.name} is not installed: pip install 'tokseam[torch]'")
+        raise
+    torch.manual_seed(SEED)
+    config = transformers.GPT2Config(vocab_size=size, n_positions=64, n_embd=16, n_layer=1, n_head=2)
+    config.bos_token_id = config.eos_token_id = None
+    return transformers.GPT2LMHeadModel(config).eval()
+
+
+def test_generate_canonical_sequences(bundled: Tokenizer) -> None:
+    model = random_model(bundled.vocab_size + 5)
+    import torch
+
+    from tokseam.hf import CanonicalLogitsProcessor
+
+    prompt = torch.tensor([bundled.encode("The report").tolist()])
+    rows, bad = (1000 if FULL else 100), {}
+    for masked in (False, True):
+        processor = CanonicalLogitsProcessor(bundled)
+        out = model.generate(
+            prompt.repeat(rows, 1),
+            attention_mask=torch.ones_like(prompt).repeat(rows, 1),
+            do_sample=True,
+            temperature=2.0,
+            top_k=0,
+            max_new_tokens=16,
+            pad_token_id=0,
+            logits_processor=[processor] if masked else [],
+        ).numpy()
+        known = out[(out < bundled.vocab_size).all(1)]
+        bad[masked] = len(out) - sum(bundled.is_admissible(row) for row in known)
+        assert not masked or processor.restarted == 0
+    assert bad[True] == 0
+    assert bad[False] > rows // 4
+
+
+def test_processor_rows(bundled: Tokenizer) -> None:
+    random_model(8)
+    import torch
+
+    from tokseam.hf import CanonicalLogitsProcessor
+
+    processor = CanonicalLogitsProcessor(bundled)
+    ids = bundled.encode("The report").tolist()
+    for columns in (bundled.vocab_size, bundled.vocab_size + 9, 300):
+        scores = processor(torch.tensor([ids]), torch.zeros(1, columns))
+        allowed = (scores[0] == 0).numpy()
+        assert allowed.any()
+        expected = phantom.next_token_mask(ids, bundled)[:columns]
+        assert (allowed[: len(expected)] == expected).all()
+        assert not allowed[len(expected) :].any()
+    broken = torch.tensor([ids_of(bundled, ["be", "cause"])])
+    scores = CanonicalLogitsProcessor(bundled)(broken, torch.zeros(1, bundled.vocab_size))
+    assert (scores == 0).any()
+    restarted = CanonicalLogitsProcessor(bundled)
+    restarted(broken, torch.zeros(1, bundled.vocab_size))
+    assert restarted.restarted == 1
+    with pytest.raises(ValueError, match="prompt"):
+        CanonicalLogitsProcessor(bundled, prompt="free")  # type: ignore[arg-type]
+
+
+def test_command(bundled: Tokenizer) -> None:
+    pytest.importorskip("typer")
+    whole, cut = bundled.encode("because").tolist(), ids_of(bundled, ["be", "cause"])
+    lines = [json.dumps(cut), json.dumps({"ids": whole}), json.dumps({"before": whole, "after": cut})]
+
+    def run(text: str, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "tokseam", "phantom", *words]
+        return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+
+    done = run("\n".join(lines), "--json")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["verdict"] for row in rows] == ["broken", "canonical", "phantom"]
+    assert rows[2]["labels"] == rows[2]["blocks"][0]["labels"] == [4]
+    assert "broken" in run(lines[0]).stdout
+    bad = run("[1, true]", "--json")
+    assert bad.returncode == 1
+    assert "line 1" in bad.stderr
