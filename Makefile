@@ -51,6 +51,8 @@ bench: $(STAMP)/bench  ## measure against the installed peers and write benches/
 	$(TEST)/python benches/train.py
 	$(TEST)/python benches/admissible.py
 	$(TEST)/python benches/triadic.py
+	$(TEST)/python benches/bytelm.py
+	$(TEST)/python benches/phantom.py
 
 wheel: $(STAMP)/wheel  ## build the wheel into dist
 	@ls dist/*.whl

@@ -141,9 +141,9 @@ def test_fuzz_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.failed == 0
 
 
-def test_phantom_page() -> None:
-    """The examples of docs/phantom.md run."""
-    done = doctest.testfile(str(ROOT / "docs" / "phantom.md"), module_relative=False)
+@pytest.mark.parametrize("page", ["phantom", "bytelm"])
+def test_pages_that_need_no_file(page: str) -> None:
+    done = doctest.testfile(str(ROOT / "docs" / f"{page}.md"), module_relative=False)
     assert done.attempted > 10
     assert done.failed == 0
 

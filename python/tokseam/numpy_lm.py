@@ -204,10 +204,10 @@ class NumpyLM:
             gate = normed @ weights["mlp.gate_proj"].T
             opened = gate / (1 + np.exp(-gate)) * (normed @ weights["mlp.up_proj"].T)
             hidden = hidden + opened @ weights["mlp.down_proj"].T
-        logits: NDArray[np.float64] = (self._normed(hidden[-1], self._norm) @ self._output.T).astype(np.float64)
+        logits: Array = self._normed(hidden[-1], self._norm) @ self._output.T
         logits -= logits.max()
-        row: NDArray[np.float64] = logits - math.log(float(np.exp(logits).sum()))
-        return np.stack(all_keys), np.stack(all_values), row.astype(np.float32)
+        row = logits - np.float32(math.log(float(np.exp(logits.astype(np.float64)).sum())))
+        return np.stack(all_keys), np.stack(all_values), row
 
     def _normed(self, hidden: Array, weight: Array) -> Array:
         scale = np.sqrt(np.mean(hidden * hidden, axis=-1, keepdims=True) + np.float32(self._epsilon))
@@ -218,5 +218,5 @@ class NumpyLM:
 def _turned(vectors: Array, cos: Array, sin: Array) -> Array:
     """Turn each pair of coordinates, half the size apart, by the angle of its position."""
     first, second = np.split(vectors, 2, axis=-1)
-    turned: Array = vectors * cos + np.concatenate([-second, first], axis=-1) * sin
-    return turned
+    other: Array = np.concatenate([-second, first], axis=-1)
+    return vectors * cos + other * sin

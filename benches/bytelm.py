@@ -1,0 +1,214 @@
+"""Measure the byte kernel: what it costs beside a model, and how often it needs one.
+
+    python benches/bytelm.py             # prints tables and writes benches/results/<date>-<cpu>-bytelm.csv
+    python benches/bytelm.py --quick     # short texts: to see that it runs
+
+No model runs: the kernel pushes byte by byte and plans each time, which is all that stands between two forwards. The
+figures in Rust come from `cargo bench -p tokseam-bytetoken`, those through Python stand beside them; a mask is what one
+new context costs on top. The published figures of byte-sampler at V=100k, on another machine, are 2,900 to 7,000
+microseconds a byte and 3.8 to 7.4 s of set-up. Then the bundled model: bits a byte over covers and for the tokens that
+the tokenizer writes, the leak, and contexts a byte at each tolerance.
+"""
+
+import argparse
+import json
+import math
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from encode import record
+from sources import corpora, ours
+
+from tokseam import _native
+from tokseam.bytelm import ByteLM, FunctionLM, bundled
+
+ROOT = Path(__file__).parents[1]
+VOCABULARIES = ("cl100k", "superbpe")
+TOLERANCES = (0.0, 1e-6, 1e-4, 1e-3, 1e-2)
+
+
+def texts(length: int) -> dict[str, bytes]:
+    found = {}
+    for name, documents in corpora().items():
+        text = "".join(documents)
+        found[name] = text[len(text) // 2 :].encode()[:length].decode("utf-8", "ignore").encode()
+    found["spaces"] = b" " * length
+    return found
+
+
+def in_rust(names: tuple[str, ...]) -> dict[tuple[str, str], tuple[float, float]]:
+    """Return microseconds a byte by vocabulary and text, without and with masks, from the Rust bench."""
+    if shutil.which("cargo") is None:
+        print("skipped the figures in Rust: there is no cargo", file=sys.stderr)
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        files = [str(Path(folder) / f"{name}.json") for name in names]
+        for name, file in zip(names, files, strict=True):
+            ours(name).save(file)
+        command = ["cargo", "bench", "--quiet", "-p", "tokseam-bytetoken", "--", "--quick"]
+        subprocess.run(
+            command, cwd=ROOT, check=True, capture_output=True, env=os.environ | {"TOKSEAM_FILES": ":".join(files)}
+        )
+    target = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
+    times: dict[tuple[str, str], float] = {}
+    for file in sorted((target / "criterion").glob("*/*/new/benchmark.json")):
+        facts = json.loads(file.read_text())
+        if facts["group_id"] in names:
+            nanoseconds = json.loads(file.with_name("estimates.json").read_text())["mean"]["point_estimate"]
+            times[facts["group_id"], facts["function_id"]] = nanoseconds / facts["throughput"]["Elements"] / 1e3
+    return {
+        (name, text): (spent, times[name, f"{text}, with masks"])
+        for (name, text), spent in times.items()
+        if not text.endswith("with masks")
+    }
+
+
+def kernel(quick: bool) -> list[dict[str, Any]]:
+    rust = {} if quick else in_rust(VOCABULARIES)
+    rows = []
+    for name in VOCABULARIES:
+        tokenizer = ours(name)
+        tokenizer.is_admissible([])
+        start = time.thread_time()
+        native = _native.ByteKernel(tokenizer._native, True, True)
+        setup = time.thread_time() - start
+        for text, data in texts(2_000 if quick else 20_000).items():
+            heads, newest, contexts, most, masked = native.start(), 0, 0, 0, 0.0
+            start = time.thread_time()
+            for byte in data:
+                heads = heads.push(native, bytes((byte,)))
+                plan = heads.plan(native)
+                serials = plan.nodes()[:, 0]
+                new = np.flatnonzero(serials > newest)
+                contexts += len(new)
+                newest = max(newest, int(serials.max()))
+                most = max(most, heads.count)
+                if len(new):
+                    before = time.thread_time()
+                    native.allowed([plan.stem(int(node)) for node in new])
+                    masked += time.thread_time() - before
+            spent = time.thread_time() - start - masked
+            known = rust.get((name, text), (None, None))
+            rows.append(
+                {
+                    "what": "kernel",
+                    "vocabulary": name,
+                    "text": text,
+                    "contexts_per_byte": round(contexts / len(data), 3),
+                    "heads": most,
+                    "rust_us_per_byte": known[0] and round(known[0], 2),
+                    "python_us_per_byte": round(1e6 * spent / len(data), 2),
+                    "mask_us_per_context": round(1e6 * masked / contexts, 1),
+                    "setup_s": round(setup, 3),
+                }
+            )
+    return rows
+
+
+def one_byte() -> dict[str, Any]:
+    """Return what 100 kB of one letter cost."""
+    tokenizer = ours("cl100k")
+    native = _native.ByteKernel(tokenizer._native, True, True)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.thread_time()
+    heads = native.start().push(native, b"a" * 100_000)
+    spent = time.thread_time() - start
+    megabytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert len(heads) == 100_000
+    return {"what": "100 kB of a", "vocabulary": "cl100k", "seconds": round(spent, 3), "megabytes": round(megabytes, 1)}
+
+
+def model(quick: bool) -> list[dict[str, Any]]:
+    """Return what a trained model needs: the bundled one, on code that it was not trained on."""
+    lm, tokenizer = bundled()
+    text = "".join(corpora().get("code", []) or next(iter(corpora().values())))
+    data = re.sub(r"[^\n -~]", "", text[len(text) // 2 :])[: 300 if quick else 1200].encode()
+    ids = tuple(tokenizer.encode(data).tolist())
+    logs = lm.logprobs([ids[:end] for end in range(len(ids))])
+    tokens = -sum(float(row[id]) for row, id in zip(logs, ids, strict=True)) / math.log(2) / len(data)
+    rows, exact = [], []
+    for tolerance in TOLERANCES:
+        scored = 0
+
+        def count(contexts: list[tuple[int, ...]]) -> Any:
+            nonlocal scored
+            scored += len(contexts)
+            return lm.logprobs(contexts)
+
+        byte_lm = ByteLM(
+            FunctionLM(count, vocab_size=lm.vocab_size, end_ids=lm.end_ids),
+            tokenizer,
+            tolerance=tolerance,
+            normalize="ratio",
+        )
+        state, found = byte_lm.state(), []
+        for byte in data:
+            found.append(state.next_byte())
+            state.push(bytes((byte,)))
+        exact = exact or found
+        bits = -sum(row.logp[byte] for row, byte in zip(found, data, strict=True)) / math.log(2) / len(data)
+        distances = [
+            float(np.abs(np.exp(one.logp) - np.exp(other.logp)).sum()) / 2
+            for one, other in zip(found, exact, strict=True)
+        ]
+        assert max(row.bound for row in found) <= tolerance
+        assert all(distance <= row.bound + 1e-12 for distance, row in zip(distances, found, strict=True))
+        rows.append(
+            {
+                "what": "bundled model",
+                "text": "code",
+                "tolerance": tolerance,
+                "contexts_per_byte": round(scored / len(data), 3),
+                "bits_per_byte": round(bits, 4),
+                "token_bits_per_byte": round(tokens, 4),
+                "leak": float(f"{np.mean([row.leak for row in found]):.3g}"),
+                "bound": float(f"{max(row.bound for row in found):.3g}"),
+                "distance": float(f"{max(distances):.3g}"),
+            }
+        )
+    return rows
+
+
+FIELDS = (
+    "what",
+    "vocabulary",
+    "text",
+    "tolerance",
+    "contexts_per_byte",
+    "heads",
+    "rust_us_per_byte",
+    "python_us_per_byte",
+    "mask_us_per_context",
+    "setup_s",
+    "seconds",
+    "megabytes",
+    "bits_per_byte",
+    "token_bits_per_byte",
+    "leak",
+    "bound",
+    "distance",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="short texts, nothing in Rust")
+    quick = parser.parse_args().quick
+    rows = [one_byte(), *kernel(quick), *model(quick)]
+    for row in rows:
+        print("  ".join(f"{name} {row[name]}" for name in FIELDS if row.get(name) is not None))
+    if not quick:
+        record(rows, FIELDS, "bytelm")
+
+
+if __name__ == "__main__":
+    main()
