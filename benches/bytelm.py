@@ -29,7 +29,7 @@ from encode import record
 from sources import corpora, ours
 
 from tokseam import _native
-from tokseam.bytelm import ByteLM, FunctionLM, bundled
+from tokseam.bytelm import ByteLM, FunctionLM, Row, bundled
 
 ROOT = Path(__file__).parents[1]
 VOCABULARIES = ("cl100k", "superbpe")
@@ -60,10 +60,10 @@ def in_rust(names: tuple[str, ...]) -> dict[tuple[str, str], tuple[float, float]
         )
     target = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
     times: dict[tuple[str, str], float] = {}
-    for file in sorted((target / "criterion").glob("*/*/new/benchmark.json")):
-        facts = json.loads(file.read_text())
+    for found in sorted((target / "criterion").glob("*/*/new/benchmark.json")):
+        facts = json.loads(found.read_text())
         if facts["group_id"] in names:
-            nanoseconds = json.loads(file.with_name("estimates.json").read_text())["mean"]["point_estimate"]
+            nanoseconds = json.loads(found.with_name("estimates.json").read_text())["mean"]["point_estimate"]
             times[facts["group_id"], facts["function_id"]] = nanoseconds / facts["throughput"]["Elements"] / 1e3
     return {
         (name, text): (spent, times[name, f"{text}, with masks"])
@@ -135,7 +135,8 @@ def model(quick: bool) -> list[dict[str, Any]]:
     ids = tuple(tokenizer.encode(data).tolist())
     logs = lm.logprobs([ids[:end] for end in range(len(ids))])
     tokens = -sum(float(row[id]) for row, id in zip(logs, ids, strict=True)) / math.log(2) / len(data)
-    rows, exact = [], []
+    rows: list[dict[str, Any]] = []
+    exact: list[Row] = []
     for tolerance in TOLERANCES:
         scored = 0
 
@@ -150,7 +151,8 @@ def model(quick: bool) -> list[dict[str, Any]]:
             tolerance=tolerance,
             normalize="ratio",
         )
-        state, found = byte_lm.state(), []
+        state = byte_lm.state()
+        found: list[Row] = []
         for byte in data:
             found.append(state.next_byte())
             state.push(bytes((byte,)))

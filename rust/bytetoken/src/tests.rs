@@ -1,2 +1,222 @@
-//! Heads against the definition of a cover, on toys.
+//! Heads against the definition of a cover, on a toy: every sequence of tokens is tried.
 #![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::json;
+use tokseam_bpe::Tokenizer;
+
+use crate::heads::Heads;
+use crate::plan::Plan;
+use crate::rules::Rules;
+use crate::vocabulary::ROOT;
+use crate::{Covers, Error, Kernel};
+
+/// Letters, blanks and an apostrophe, with merges over each of their borders, under GPT-2's split.
+fn toy() -> Arc<Tokenizer> {
+    let merges = [
+        ("r", "e"),
+        ("'", "r"),
+        ("'", "re"),
+        ("Ġ", "r"),
+        ("Ġ", "Ġ"),
+        ("re", "r"),
+        ("e", "'"),
+        ("r", "r"),
+        ("ĠĠ", "ĠĠ"),
+    ];
+    let mut vocab = serde_json::Map::new();
+    for token in ["r", "e", "'", "Ġ", "Ã", "©"] {
+        vocab.insert(token.into(), json!(vocab.len()));
+    }
+    for (left, right) in merges {
+        vocab.insert(format!("{left}{right}"), json!(vocab.len()));
+    }
+    let file = json!({
+        "version": "1.0",
+        "added_tokens": [{
+            "id": vocab.len(), "content": "<end>", "special": true, "normalized": false,
+            "single_word": false, "lstrip": false, "rstrip": false,
+        }],
+        "normalizer": null,
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        "post_processor": null,
+        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+        "model": {"type": "BPE", "vocab": vocab, "merges": merges.map(|(left, right)| [left, right])},
+    });
+    Arc::new(Tokenizer::from_json(file.to_string().as_bytes()).unwrap())
+}
+
+/// All covers of some bytes, token by token.
+fn listed(kernel: &Kernel, bytes: &[u8]) -> BTreeSet<Vec<u32>> {
+    let rules = kernel.rules().unwrap();
+    let mut covers = BTreeSet::new();
+    let mut open = vec![(Vec::new(), Vec::new(), rules.start())];
+    while let Some((ids, spelled, state)) = open.pop() {
+        if spelled.len() >= bytes.len() {
+            covers.insert(ids);
+            continue;
+        }
+        for &id in kernel.vocabulary().ids() {
+            let token = kernel.tokenizer().token_bytes(id).unwrap();
+            let longer: Vec<u8> = [&spelled[..], &token].concat();
+            let shared = longer.len().min(bytes.len());
+            if longer[..shared] != bytes[..shared] {
+                continue;
+            }
+            if let Some(state) = rules.extend(&state, id, kernel.tokenizer()) {
+                open.push(([&ids[..], &[id]].concat(), longer, state));
+            }
+        }
+    }
+    covers
+}
+
+/// The covers that heads stand for, each once.
+fn of_heads(kernel: &Kernel, heads: &Heads) -> BTreeSet<Vec<u32>> {
+    let rules: Rules = kernel.rules().unwrap();
+    let mut covers = BTreeSet::new();
+    for head in heads.heads() {
+        let stem = head.stem.ids();
+        if head.at == ROOT {
+            assert!(covers.insert(stem), "a stem twice");
+            continue;
+        }
+        let range = kernel.vocabulary().range(head.at);
+        for &id in &kernel.vocabulary().ids()[range.exact as usize..range.high as usize] {
+            if rules
+                .extend(&head.stem.state, id, kernel.tokenizer())
+                .is_some()
+            {
+                assert!(covers.insert([&stem[..], &[id]].concat()), "a cover twice");
+            }
+        }
+    }
+    covers
+}
+
+fn push(kernel: &Kernel, heads: &Heads, bytes: &[u8]) -> Result<Heads, Error> {
+    heads.push(kernel, bytes, &mut || true).map(Option::unwrap)
+}
+
+proptest! {
+    #[test]
+    fn heads_stand_for_all_covers(
+        text in prop::collection::vec(prop::sample::select(vec!["r", "e", "'", " ", "é"]), 0..7),
+        cut in 0_usize..3,
+        all in any::<bool>(),
+    ) {
+        let covers = if all { Covers::All { utf8: true } } else { Covers::Admissible };
+        let kernel = Kernel::new(toy(), covers).unwrap();
+        let text = text.concat().into_bytes();
+        let text = &text[..text.len().saturating_sub(cut)];
+        let start = kernel.start().unwrap();
+        let heads = push(&kernel, &start, text).unwrap();
+        prop_assert_eq!(of_heads(&kernel, &heads), listed(&kernel, text));
+        // Byte by byte, and back.
+        let mut single = start.clone();
+        for &byte in text {
+            single = push(&kernel, &single, &[byte]).unwrap();
+        }
+        prop_assert_eq!(of_heads(&kernel, &single), of_heads(&kernel, &heads));
+        for back in 0..=text.len() {
+            let popped = single.pop(back).unwrap();
+            prop_assert_eq!(popped.len(), text.len() - back);
+            let fresh = push(&kernel, &start, &text[..text.len() - back]).unwrap();
+            prop_assert_eq!(of_heads(&kernel, &popped), of_heads(&kernel, &fresh));
+        }
+        prop_assert!(single.pop(text.len() + 1).is_none());
+    }
+
+    #[test]
+    fn a_plan_has_the_stems_up_to_its_base(
+        text in prop::collection::vec(prop::sample::select(vec!["r", "e", "'", " "]), 1..12),
+        middle in 0_usize..12,
+    ) {
+        let kernel = Kernel::new(toy(), Covers::Admissible).unwrap();
+        let text = text.concat().into_bytes();
+        let before = push(&kernel, &kernel.start().unwrap(), &text[..middle.min(text.len())]).unwrap();
+        let heads = push(&kernel, &before, &text[middle.min(text.len())..]).unwrap();
+        for since in [None, Some(&before)] {
+            let plan = Plan::new(&kernel, &heads, since).unwrap();
+            let stems: Vec<Vec<u32>> = (0..plan.len()).map(|node| plan.stem(node).unwrap().ids()).collect();
+            for (node, &parent) in plan.parents().iter().enumerate().skip(1) {
+                prop_assert!((parent as usize) < node);
+                prop_assert_eq!(&stems[node][..stems[node].len() - 1], &stems[parent as usize][..]);
+            }
+            for (stem, depth) in stems.iter().zip(plan.depths()) {
+                prop_assert_eq!(stem.len(), depth as usize);
+                prop_assert!(stem.starts_with(&stems[0]));
+            }
+            // The heads that are left out have no cover.
+            let planned: BTreeSet<_> = plan.heads().iter().map(|head| (stems[head.node as usize].clone(), head.at)).collect();
+            for head in heads.heads() {
+                let alone = (head.stem.ids(), head.at);
+                let range = kernel.vocabulary().range(head.at);
+                let rules = kernel.rules().unwrap();
+                let counts = head.at == ROOT
+                    || kernel.vocabulary().ids()[range.exact as usize..range.high as usize]
+                        .iter()
+                        .any(|&id| rules.extend(&head.stem.state, id, kernel.tokenizer()).is_some());
+                prop_assert_eq!(planned.contains(&alone), counts);
+            }
+        }
+    }
+
+    #[test]
+    fn a_mask_has_the_tokens_that_follow(text in prop::collection::vec(prop::sample::select(vec!["r", "e", "'", " ", "é"]), 0..8)) {
+        for covers in [Covers::Admissible, Covers::All { utf8: true }, Covers::All { utf8: false }] {
+            let kernel = Kernel::new(toy(), covers).unwrap();
+            let heads = push(&kernel, &kernel.start().unwrap(), text.concat().as_bytes()).unwrap();
+            let rules = kernel.rules().unwrap();
+            let plan = Plan::new(&kernel, &heads, None).unwrap();
+            for node in 0..plan.len() {
+                let stem = plan.stem(node).unwrap();
+                let allowed = kernel.allowed(&[stem]).unwrap();
+                for (&id, allowed) in kernel.vocabulary().ids().iter().zip(allowed) {
+                    prop_assert_eq!(rules.extend(&stem.state, id, kernel.tokenizer()).is_some(), allowed);
+                    prop_assert_eq!(kernel.extend(stem, id).unwrap().is_some(), allowed);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_no_text_has() {
+    let kernel = Kernel::new(toy(), Covers::Admissible).unwrap();
+    let start = kernel.start().unwrap();
+    assert!(matches!(
+        push(&kernel, &start, b"r\xff").err(),
+        Some(Error::NotUtf8 {
+            position: 1,
+            byte: 0xff
+        })
+    ));
+    assert!(matches!(
+        push(&kernel, &start, b"rex").err(),
+        Some(Error::NoCover {
+            position: 2,
+            byte: b'x'
+        })
+    ));
+    let all = Kernel::new(toy(), Covers::All { utf8: true }).unwrap();
+    let error = push(&all, &all.start().unwrap(), &b"re".repeat(100)).err();
+    assert!(matches!(error, Some(Error::TooMany { .. })));
+    // A special token has no bytes and no place.
+    let end = kernel.tokenizer().vocab_size() as u32 - 1;
+    let plan = Plan::new(&kernel, &start, None).unwrap();
+    assert!(kernel.extend(plan.stem(0).unwrap(), end).unwrap().is_none());
+    assert!(plan.stem(1).is_none());
+}
+
+#[test]
+fn a_long_text_is_freed_without_recursion() {
+    let kernel = Kernel::new(toy(), Covers::Admissible).unwrap();
+    let heads = push(&kernel, &kernel.start().unwrap(), &b"re ".repeat(200_000)).unwrap();
+    let other = heads.clone();
+    drop(heads);
+    assert_eq!(other.len(), 600_000);
+}
