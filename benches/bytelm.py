@@ -54,7 +54,7 @@ def in_rust(names: tuple[str, ...]) -> dict[tuple[str, str], tuple[float, float]
         files = [str(Path(folder) / f"{name}.json") for name in names]
         for name, file in zip(names, files, strict=True):
             ours(name).save(file)
-        command = ["cargo", "bench", "--quiet", "-p", "tokseam-bytetoken", "--", "--quick"]
+        command = ["cargo", "bench", "--quiet", "-p", "tokseam-bytetoken", "--bench", "push", "--", "--quick"]
         subprocess.run(
             command, cwd=ROOT, check=True, capture_output=True, env=os.environ | {"TOKSEAM_FILES": ":".join(files)}
         )
