@@ -18,16 +18,22 @@
 //! is tested by merging.
 
 use rustc_hash::FxHashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::encoder::Encoder;
 use crate::model::Model;
+
+/// No id.
+const NO_ID: u32 = u32::MAX;
 
 /// The order of symbols and the merges by their left part.
 pub(super) struct Neighbours {
     /// The symbol at each place of the order, and the place of each symbol.
     order: Vec<u32>,
     places: Vec<u32>,
+    /// The id at each place, [`NO_ID`] for irregular symbols.
+    ids: Vec<u32>,
     /// For each symbol the end of its range.
     ends: Vec<u32>,
     /// The symbols whose left part is a symbol, in the order of rank, and where they start.
@@ -79,7 +85,15 @@ impl Neighbours {
                 whole_starts[symbol as usize] as usize..whole_starts[symbol as usize + 1] as usize;
             stack.extend(wholes[own].iter().rev().map(|&whole| (whole, false)));
         }
+        let id = |symbol: u32| {
+            if symbols.is_regular(symbol) {
+                symbols.id(symbol)
+            } else {
+                NO_ID
+            }
+        };
         Self {
+            ids: order.iter().map(|&symbol| id(symbol)).collect(),
             order,
             places,
             ends,
@@ -97,25 +111,27 @@ impl Neighbours {
         &self.wholes[self.whole_starts[symbol] as usize..self.whole_starts[symbol + 1] as usize]
     }
 
-    /// Calls `visit` for every symbol that encodes to itself and cannot stand behind `left`, which
-    /// does too; for some more than once, and for others that do not encode to themselves.
+    /// Calls `visit` with the ids of all symbols that encode to themselves and cannot stand behind
+    /// `left`, which does too, some at a time; some of them more than once, and with others that do
+    /// not encode to themselves, or are no id at all.
     pub(super) fn for_each_barred(
         &self,
         encoder: &Encoder,
         model: &Model,
         left: u32,
-        visit: &mut dyn FnMut(u32),
+        visit: &mut dyn FnMut(&[u32]),
     ) {
         let symbols = encoder.symbols();
         if symbols.is_regular(left) {
-            self.for_each_crossing(encoder, left, true, &mut |symbol| {
-                if symbols.is_regular(symbol) {
-                    visit(symbol);
+            self.for_each_crossing(encoder, left, true, &mut |right, above| {
+                if symbols.is_regular(right) {
+                    visit(&[symbols.id(right)]);
                 }
+                visit(&self.ids[above]);
             });
             for &symbol in &self.irregular {
                 if !encoder.is_compatible(model, left, symbol) {
-                    visit(symbol);
+                    visit(&[symbols.id(symbol)]);
                 }
             }
             return;
@@ -126,28 +142,32 @@ impl Neighbours {
             Ok(barred) => barred,
             Err(mut known) => {
                 let mut barred = Vec::new();
-                self.for_each_crossing(encoder, left, false, &mut |symbol| barred.push(symbol));
+                self.for_each_crossing(encoder, left, false, &mut |right, above| {
+                    barred.push(right);
+                    barred.extend_from_slice(&self.order[above]);
+                });
                 barred.sort_unstable();
                 barred.dedup();
                 barred.retain(|&symbol| {
                     encoder.is_own(symbol) && !encoder.is_compatible(model, left, symbol)
                 });
-                let barred: Arc<[u32]> = barred.into();
+                let barred: Arc<[u32]> = barred.iter().map(|&symbol| symbols.id(symbol)).collect();
                 known.insert(left, Arc::clone(&barred));
                 barred
             }
         };
-        barred.iter().copied().for_each(visit);
+        visit(&barred);
     }
 
-    /// Calls `visit` for the symbols `v` for which some merge crosses the border of `left` and `v`:
-    /// at the time when both its parts are there, or whenever.
+    /// Calls `visit` for the symbols `v` for which some merge crosses the border of `left` and `v`,
+    /// at the time when both its parts are there, or whenever: with one of them, and a range of
+    /// places of others that start with it.
     fn for_each_crossing(
         &self,
         encoder: &Encoder,
         left: u32,
         timely: bool,
-        visit: &mut dyn FnMut(u32),
+        visit: &mut dyn FnMut(u32, Range<usize>),
     ) {
         let symbols = encoder.symbols();
         let (mut side, mut above) = (left, u32::MAX);
@@ -159,11 +179,6 @@ impl Neighbours {
                 let Some((_, right)) = symbols.parts(merged) else {
                     continue;
                 };
-                visit(right);
-                let place = self.places[right as usize];
-                if place == u32::MAX {
-                    continue;
-                }
                 // The merges above `right` rise along its range, so those in time are its end.
                 let wholes = self.wholes(right);
                 let first = if timely {
@@ -171,12 +186,13 @@ impl Neighbours {
                 } else {
                     0
                 };
-                let Some(&first) = wholes.get(first) else {
-                    continue;
+                let range = match wholes.get(first) {
+                    Some(&first) if self.places[right as usize] != u32::MAX => {
+                        self.places[first as usize] as usize..self.ends[right as usize] as usize
+                    }
+                    _ => 0..0,
                 };
-                let range =
-                    self.places[first as usize] as usize..self.ends[right as usize] as usize;
-                self.order[range].iter().copied().for_each(&mut *visit);
+                visit(right, range);
             }
             let Some((_, part)) = symbols.parts(side) else {
                 return;

@@ -48,7 +48,7 @@ pub(super) struct Rows {
 pub struct Following {
     /// The numbers of rows, and the range of `barred` that each has.
     pub rows: Vec<(u32, Range<usize>)>,
-    /// Ids that a row has and that merges over the border forbid; some more than once.
+    /// Ids that merges over the border forbid; some more than once, and some that are no ids.
     pub barred: Vec<u32>,
     /// Ids that no row has.
     pub also: Vec<u32>,
@@ -365,7 +365,9 @@ impl Admissibility<'_> {
                 let (number, _) = self.row(branch.spot, start);
                 let from = following.barred.len();
                 if !start.fresh {
-                    self.for_each_barred(branch, &mut |id| following.barred.push(id));
+                    self.for_each_barred(branch, &mut |ids| {
+                        following.barred.extend_from_slice(ids);
+                    });
                 }
                 following.rows.push((number, from..following.barred.len()));
             }
@@ -399,23 +401,23 @@ impl Admissibility<'_> {
         }
     }
 
-    /// Calls `visit` for the ids that cannot stand behind the last token of a branch.
-    fn for_each_barred(&self, branch: &Branch, visit: &mut dyn FnMut(u32)) {
+    /// Calls `visit` with the ids that cannot stand behind the last token of a branch, some at a
+    /// time; see [`super::neighbours`].
+    fn for_each_barred(&self, branch: &Branch, visit: &mut dyn FnMut(&[u32])) {
         let (model, encoder) = (self.tokenizer.model(), self.tokenizer.encoder());
-        let symbols = encoder.symbols();
         if branch.last != NONE && branch.last != WHOLE {
             let neighbours = &self.tables.neighbours;
-            neighbours.for_each_barred(encoder, model, branch.last, &mut |symbol| {
-                visit(symbols.id(symbol));
-            });
+            neighbours.for_each_barred(encoder, model, branch.last, visit);
         }
     }
 
     /// Takes out of a row what cannot stand behind the last token of a branch.
     fn bar(&self, branch: &Branch, row: &mut Row) {
-        self.for_each_barred(branch, &mut |id| {
-            set(&mut row.open, id, false);
-            set(&mut row.done, id, false);
+        self.for_each_barred(branch, &mut |ids| {
+            for &id in ids {
+                set(&mut row.open, id, false);
+                set(&mut row.done, id, false);
+            }
         });
         if branch.trap != 0 {
             // The row does not know that these tokens go on along a trap.
