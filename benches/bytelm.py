@@ -170,7 +170,7 @@ def model(quick: bool) -> list[dict[str, Any]]:
                 "text": "code",
                 "tolerance": tolerance,
                 "contexts_per_byte": round(scored / len(data), 3),
-                "bits_per_byte": round(bits, 4),
+                "bits_per_byte": round(float(bits), 4),
                 "token_bits_per_byte": round(tokens, 4),
                 "leak": float(f"{np.mean([row.leak for row in found]):.3g}"),
                 "bound": float(f"{max(row.bound for row in found):.3g}"),
