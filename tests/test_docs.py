@@ -109,13 +109,14 @@ def test_training_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(names["second"]).startswith("Training(vocab_size=27")
 
 
-def test_numbers_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The examples of docs/numbers.md run, in a folder that holds a tokenizer.json."""
+@pytest.mark.parametrize("page", ["numbers", "fuzz", "phantom", "bytelm"])
+def test_pages(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examples of a page run, in a folder that holds a tokenizer.json."""
     from tokseam import _bundled
 
     monkeypatch.chdir(tmp_path)
     _bundled.tokenizer().save("tokenizer.json")
-    done = doctest.testfile(str(ROOT / "docs" / "numbers.md"), module_relative=False)
+    done = doctest.testfile(str(ROOT / "docs" / f"{page}.md"), module_relative=False)
     assert done.attempted > 5
     assert done.failed == 0
 
@@ -128,24 +129,6 @@ def test_triads_of_a_model() -> None:
     )
     assert "new rows" in done.stdout
     assert "nan" not in done.stdout
-
-
-def test_fuzz_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The examples of docs/fuzz.md run, in a folder that holds a tokenizer.json."""
-    from tokseam import _bundled
-
-    monkeypatch.chdir(tmp_path)
-    _bundled.tokenizer().save("tokenizer.json")
-    done = doctest.testfile(str(ROOT / "docs" / "fuzz.md"), module_relative=False)
-    assert done.attempted > 8
-    assert done.failed == 0
-
-
-@pytest.mark.parametrize("page", ["phantom", "bytelm"])
-def test_pages_that_need_no_file(page: str) -> None:
-    done = doctest.testfile(str(ROOT / "docs" / f"{page}.md"), module_relative=False)
-    assert done.attempted > 10
-    assert done.failed == 0
 
 
 def test_rollouts() -> None:
