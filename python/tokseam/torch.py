@@ -1,0 +1,491 @@
+"""Causal language models of transformers, on their device, as models of `tokseam.bytelm`.
+
+    lm = TransformersLM(AutoModelForCausalLM.from_pretrained(name))
+    ByteLM(lm, Tokenizer.from_file("tokenizer.json")).generate("raise ValueErr", max_bytes=20).text
+
+Contexts share prefixes: those of one step differ in a token or two, and those of the next go on from them. So what
+was computed stays, as a tree: slot `i` of the cache holds keys and values of one token behind those of its parent.
+The new tokens of all contexts of a call go into one forward, each at the position of its depth, under a mask that
+shows it its ancestors alone; the sum over what it sees is the one of a forward of its context by itself. A call costs
+one forward of the new tokens, and attention over the slots, of which at most about half are no use.
+
+Models whose attention cannot be masked like this (a sliding window, a recurrent state, positions that come from the
+mask, kernels that take no mask) get their contexts as a batch of whole sequences instead: the same rows, without
+cache. Which way a model goes is in `TransformersLM.reason`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokseam import _extras
+from tokseam.errors import ModelError
+
+torch: Any = _extras.load("torch", "torch", "tokseam.torch")
+cache_utils: Any = _extras.load("transformers.cache_utils", "torch", "tokseam.torch")
+
+__all__ = ["TransformersLM"]
+
+Ids = tuple[int, ...]
+
+# The most entries of a mask, and of logits, that one forward makes.
+MASK_SIZE = 1 << 26
+LOGITS_SIZE = 1 << 26
+
+# Calls for which a slot stays though no context asks for it: forks and bytes taken back come again soon.
+STAY = 64
+
+# The most slots that stay for that reason alone.
+SLOTS = 8192
+
+# The most bytes of rows that stay.
+ROWS_BYTES = 1 << 25
+
+
+class _Layer(cache_utils.DynamicLayer):  # type: ignore[misc]
+    """Keys and values of a layer in buffers with room behind them, so that a step copies what is new alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 0
+        self.buffers: list[Any] = []
+
+    def update(self, key_states: Any, value_states: Any, *_: Any, **__: Any) -> tuple[Any, Any]:
+        """Put the states behind those that are there; return all."""
+        end = self.size + key_states.shape[-2]
+        if not self.buffers or self.buffers[0].shape[-2] < end:
+            self._grow((key_states, value_states), max(2 * end, 64))
+        for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
+            buffer[..., self.size : end, :] = states
+        self.cut(end)
+        return self.keys, self.values
+
+    def _grow(self, states: tuple[Any, Any], room: int) -> None:
+        old = self.buffers
+        self.buffers = [state.new_empty((*state.shape[:-2], room, state.shape[-1])) for state in states]
+        for buffer, before in zip(self.buffers, old, strict=False):
+            buffer[..., : self.size, :] = before[..., : self.size, :]
+        self.is_initialized = True
+
+    def get_seq_length(self) -> int:
+        """Return the number of slots."""
+        return self.size
+
+    def cut(self, size: int) -> None:
+        """Keep the first slots."""
+        self.size = size
+        if self.buffers:
+            self.keys, self.values = (buffer[..., :size, :] for buffer in self.buffers)
+
+    def gather(self, slots: Any) -> None:
+        """Keep some slots, in this order."""
+        for buffer in self.buffers:
+            buffer[..., : len(slots), :] = buffer.index_select(-2, slots)
+        self.cut(len(slots))
+
+
+class _Tree:
+    """Which token each slot holds, and behind which.
+
+    A parent is older than its children and used at least as late, so the slots used since some call are a tree too.
+    """
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Start without slots."""
+        self.parents: list[int] = []
+        self.tokens: list[int] = []
+        self.children: dict[tuple[int, int], int] = {}
+        self.used = np.zeros(64, dtype=np.int64)
+        self._found: dict[Ids, int] = {(): -1}
+        self._paths: dict[int, NDArray[np.bool_]] = {-1: np.zeros(0, dtype=bool)}
+
+    def __len__(self) -> int:
+        return len(self.parents)
+
+    def find(self, context: Ids) -> tuple[int, int]:
+        """Return the slot of the longest prefix that is there, and its length."""
+        for back in range(min(len(context), 2) + 1):
+            size = len(context) - back
+            if (slot := self._found.get(context[:size])) is not None:
+                break
+        else:
+            slot, size = -1, 0
+        while size < len(context) and (child := self.children.get((slot, context[size]))) is not None:
+            slot, size = child, size + 1
+        return slot, size
+
+    def path(self, slot: int) -> NDArray[np.bool_]:
+        """Return the slots from the root to one: bool of shape (slot + 1,)."""
+        walked, place = [], slot
+        while place not in self._paths:
+            walked.append(place)
+            place = self.parents[place]
+        if not walked:
+            return self._paths[slot]
+        path = np.zeros(slot + 1, dtype=bool)
+        above = self._paths[place]
+        path[: len(above)] = above
+        path[walked] = True
+        if len(self._paths) > STAY:
+            self._paths = {-1: self._paths[-1]}
+        self._paths[slot] = path
+        return path
+
+    def add(self, parents: list[int], tokens: list[int], hidden: set[int]) -> None:
+        """Put new slots behind the others; hidden ones are found by no context."""
+        for parent, token in zip(parents, tokens, strict=True):
+            slot = len(self.parents)
+            self.parents.append(parent)
+            self.tokens.append(token)
+            if slot not in hidden:
+                self.children[parent, token] = slot
+        if len(self.used) < len(self):
+            self.used = np.concatenate([self.used, np.zeros(len(self), dtype=np.int64)])
+
+    def touch(self, context: Ids, slot: int, now: int) -> None:
+        """Note that a context is in use."""
+        path = self.path(slot)
+        self.used[: len(path)][path] = now
+        if len(self._found) > STAY:
+            self._found = {(): -1}
+        self._found[context] = slot
+
+    def keep(self, slots: NDArray[np.int64]) -> None:
+        """Keep some slots, each with its parent, in this order."""
+        places = np.full(len(self) + 1, -1)
+        places[slots] = np.arange(len(slots))
+        parents = [int(places[self.parents[slot]]) for slot in slots.tolist()]
+        tokens = [self.tokens[slot] for slot in slots.tolist()]
+        used = self.used[slots]
+        self.clear()
+        self.add(parents, tokens, set())
+        self.used[: len(slots)] = used
+
+
+class TransformersLM:
+    """A causal language model of transformers.
+
+    Every context of `logprobs` is `bos_id`, unless it starts with it, and the ids. The model is put into evaluation
+    mode, and its weights must stay as they are; `clear` forgets what was computed with others.
+
+    Args:
+        model: A model with logits over ids, on any device, of any floating type.
+        bos_id: The id before every context; by default the model's own, if it has one that has a row.
+        end_ids: The ids that end a text; by default those of the model's generation config.
+
+    Attributes:
+        vocab_size: The width of the model's logits.
+        reason: Why contexts go as a batch of sequences without cache; None if they go as a tree.
+
+    Raises:
+        ValueError: An id is none of the model.
+        ModelError: The model returned no logits.
+    """
+
+    def __init__(self, model: Any, *, bos_id: int | None = None, end_ids: int | Iterable[int] | None = None) -> None:
+        self._model = model
+        self._config = model.config.get_text_config(decoder=True)
+        defaults = getattr(model, "generation_config", None)
+        self.window: int | None = getattr(self._config, "max_position_embeddings", None)
+        self._embedded = int(model.get_input_embeddings().weight.shape[0])
+        model.eval()
+        self._start()
+        if bos_id is None:
+            bos_id = self._config.bos_token_id
+            if bos_id is None:
+                bos_id = getattr(defaults, "bos_token_id", None)
+            # The default of a configuration may be meant for another vocabulary.
+            self.bos_id = int(bos_id) if isinstance(bos_id, int) and 0 <= bos_id < self._embedded else None
+        elif not 0 <= bos_id < self._embedded:
+            raise ValueError(f"bos_id {bos_id} is not among the {self._embedded} ids of the model")
+        else:
+            self.bos_id = int(bos_id)
+        self.reason = self._unfit()
+        self.vocab_size, agrees = self._try()
+        if self.reason is None and not agrees:
+            self.reason = f"{type(model).__name__} does not attend by a mask of its own"
+        self._start()
+        chosen = end_ids is not None
+        if end_ids is None:
+            end_ids = getattr(defaults, "eos_token_id", None)
+            end_ids = self._config.eos_token_id if end_ids is None else end_ids
+        ends = [] if end_ids is None else [end_ids] if isinstance(end_ids, int) else [int(id) for id in end_ids]
+        for id in ends:
+            if chosen and not 0 <= id < self.vocab_size:
+                raise ValueError(f"end id {id} is not among the {self.vocab_size} ids of the model")
+        self.end_ids: Ids = tuple(dict.fromkeys(id for id in ends if 0 <= id < self.vocab_size))
+
+    def _start(self) -> None:
+        """Start with nothing computed."""
+        self._lock = threading.RLock()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was computed: the weights have changed, or the memory is wanted."""
+        with self._lock:
+            self._tree = _Tree()
+            self._cache: Any = None
+            self._rows: OrderedDict[Ids, NDArray[Any]] = OrderedDict()
+            self._calls = 0
+            self._place: tuple[Any, Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        computed = ("_lock", "_tree", "_cache", "_rows", "_calls", "_place")
+        return {name: value for name, value in self.__dict__.items() if name not in computed}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._start()
+
+    def logprobs(self, contexts: Sequence[Sequence[int]]) -> NDArray[Any]:
+        """Return the natural-log probabilities of the next id behind contexts, in one forward.
+
+        Returns:
+            Shape (contexts, vocab_size): float64 from a model of float64, otherwise float32.
+
+        Raises:
+            ModelError: A context does not fit the window, has ids that the model has not, or is empty for a model
+                without `bos_id`. What is computed stays as it was.
+        """
+        with self._lock:
+            whole = [self._whole(context) for context in contexts]
+            self._check_place()
+            missing = [context for context in dict.fromkeys(whole) if context not in self._rows]
+            found = dict(zip(missing, self._compute(missing), strict=True)) if missing else {}
+            rows = [found[context] if context in found else self._rows[context] for context in whole]
+            self._remember(found)
+        return np.stack(rows) if rows else np.zeros((0, self.vocab_size), dtype=np.float32)
+
+    def _whole(self, context: Sequence[int]) -> Ids:
+        """Return a context with `bos_id` before it."""
+        ids = tuple(context)
+        if self.bos_id is not None and ids[:1] != (self.bos_id,):
+            ids = (self.bos_id, *ids)
+        if not ids:
+            raise ModelError("a context is empty and the model has no bos_id: pass context_ids with a first id")
+        if self.window is not None and len(ids) > self.window:
+            raise ModelError(f"a context has {len(ids)} ids, more than the window of {self.window} of the model")
+        if min(ids) < 0 or max(ids) >= self._embedded:
+            wrong = next(id for id in ids if not 0 <= id < self._embedded)
+            raise ModelError(f"id {wrong} in a context is not among the {self._embedded} ids of the model")
+        return ids
+
+    def _check_place(self) -> None:
+        """Forget what was computed elsewhere, in another type or in training."""
+        weight = self._model.get_input_embeddings().weight
+        place = weight.device, weight.dtype
+        if place != self._place or self._model.training:
+            self.clear()
+            self._model.eval()
+            self._place = place
+
+    def _remember(self, found: dict[Ids, NDArray[Any]]) -> None:
+        self._rows.update(found)
+        most = max(ROWS_BYTES // (4 * self.vocab_size), 2)
+        while len(self._rows) > most:
+            self._rows.popitem(last=False)
+
+    def _unfit(self) -> str | None:
+        """Return why the layers of a model take no tree, as far as its configuration tells."""
+        name = type(self._model).__name__
+        parameters = inspect.signature(self._model.forward).parameters
+        self._accepts = frozenset(parameters)
+        if "position_ids" not in parameters:
+            return f"{name} takes no position_ids"
+        if not {"cache", "past_key_values"} & parameters.keys():
+            return f"{name} takes no cache"
+        attention = getattr(self._config, "_attn_implementation", None)
+        if attention not in ("eager", "sdpa"):
+            return f"attention {attention!r} takes no mask of floats"
+        if "local" in (getattr(self._config, "attention_layers", None) or ()):
+            return f"{name} has layers with local attention"
+        rope = getattr(self._config, "rope_parameters", None) or getattr(self._config, "rope_scaling", None) or {}
+        if "longrope" in str(rope) or "dynamic" in str(rope):
+            return f"the rotary embedding of {name} depends on the length of the text"
+        layers = cache_utils.DynamicCache(config=self._config).layers
+        for layer in layers:
+            if type(layer) is not cache_utils.DynamicLayer:
+                return f"{name} keeps {type(layer).__name__} in its cache"
+        return None
+
+    def _try(self) -> tuple[int, bool]:
+        """Return the width of the logits, and whether a tree gives what sequences give."""
+        first, *ids = ((self.bos_id or 0) + step for step in range(7))
+        a, b, c, d, e, f = (id % self._embedded for id in ids)
+        steps = [[(first, a)], [(first, a, b, c), (first, a, d), (first, e, f)]]
+        if self.window is not None:
+            steps = [[context[: self.window] for context in step] for step in steps]
+        with self._lock:
+            self._check_place()
+            whole = [row for step in steps for row in self._branches(step)]
+            if self.reason is not None:
+                return len(whole[0]), False
+            try:
+                tree = [row for step in steps for row in self._grow_tree(list(dict.fromkeys(step)))]
+            except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError):
+                return len(whole[0]), False
+        size = max(float(np.abs(np.stack(whole)).max()), 1.0)
+        # Some models take their softmax in float32 whatever their type is.
+        precision = max(torch.finfo(kind).eps for kind in (self._place[1] if self._place else None, torch.float32) if kind)
+        off = float(np.abs(np.stack(whole) - np.stack(tree)).max())
+        return len(whole[0]), off <= 16 * precision * size
+
+    def _compute(self, contexts: list[Ids]) -> list[NDArray[Any]]:
+        if self.reason is not None:
+            return self._branches(contexts)
+        return self._grow_tree(contexts)
+
+    def _forward(self, ids: Any, rows: Any, **options: Any) -> Any:
+        """Return the logits of some places: shape (sequences, places, vocab_size)."""
+        if "logits_to_keep" in self._accepts:
+            options["logits_to_keep"] = rows
+        with torch.no_grad():
+            logits = self._model(input_ids=ids, **options).logits
+            return logits if "logits_to_keep" in self._accepts else logits[:, rows]
+
+    def _logs(self, logits: Any) -> NDArray[Any]:
+        """Return log-probabilities on the host, in float32 or better."""
+        wide = logits if logits.dtype == torch.float64 else logits.float()
+        logs: NDArray[Any] = torch.log_softmax(wide, dim=-1).cpu().numpy()
+        return logs
+
+    def _branches(self, contexts: list[Ids]) -> list[NDArray[Any]]:
+        """Compute rows as a batch of sequences, filled up behind their ends."""
+        device, rows = self._model.get_input_embeddings().weight.device, []
+        width, longest = max(getattr(self._config, "vocab_size", 1), 1), max(map(len, contexts))
+        size = max(LOGITS_SIZE // (longest * width), 1)
+        for start in range(0, len(contexts), size):
+            part = contexts[start : start + size]
+            length = max(map(len, part))
+            ids = np.array([context + context[-1:] * (length - len(context)) for context in part])
+            lengths = np.array([len(context) for context in part])
+            options: dict[str, Any] = {}
+            if "attention_mask" in self._accepts:
+                mask = np.arange(length) < lengths[:, None]
+                options["attention_mask"] = torch.from_numpy(mask.astype(np.int64)).to(device)
+            if "use_cache" in self._accepts:
+                options["use_cache"] = False
+            ends, places = np.unique(lengths - 1, return_inverse=True)
+            logits = self._forward(torch.from_numpy(ids).to(device), torch.from_numpy(ends).to(device), **options)
+            taken = logits[torch.arange(len(part), device=device), torch.from_numpy(places).to(device)]
+            rows.extend(self._logs(taken))
+        return rows
+
+    def _grow_tree(self, contexts: list[Ids]) -> list[NDArray[Any]]:
+        """Compute rows with what is cached; put what is new into the cache."""
+        tree, old = self._tree, len(self._tree)
+        parents: list[int] = []
+        tokens: list[int] = []
+        pending: dict[tuple[int, int], int] = {}
+        ends: list[int] = []
+        depths: list[int] = []
+        hidden: set[int] = set()
+
+        def put(parent: int, token: int, depth: int) -> int:
+            parents.append(parent)
+            tokens.append(token)
+            depths.append(depth)
+            return old + len(parents) - 1
+
+        for context in contexts:
+            slot, size = tree.find(context)
+            if size == len(context):
+                # Its keys are there but its row is not: the last token is asked once more, beside itself.
+                slot = put(tree.parents[slot], context[-1], size - 1)
+                hidden.add(slot)
+            for depth in range(size, len(context)):
+                token = context[depth]
+                known = pending.get((slot, token))
+                if known is None:
+                    known = pending[slot, token] = put(slot, token, depth)
+                slot = known
+            ends.append(slot)
+        mask = self._mask(parents, old)
+        if mask is not None and mask.size > MASK_SIZE:
+            if len(contexts) > 1:
+                half = len(contexts) // 2
+                return self._grow_tree(contexts[:half]) + self._grow_tree(contexts[half:])
+            if old:
+                self._forget(np.zeros(0, dtype=np.int64))
+                return self._grow_tree(contexts)
+        logits = self._step(tokens, depths, mask, [end - old for end in ends], old)
+        rows = self._logs(logits)
+        tree.add(parents, tokens, hidden)
+        self._calls += 1
+        for context, end in zip(contexts, ends, strict=True):
+            tree.touch(context, end, self._calls)
+        self._trim()
+        return list(rows)
+
+    def _mask(self, parents: list[int], old: int) -> NDArray[np.bool_] | None:
+        """Return what each new slot sees: bool of shape (new, old + new), or None if that is all before it."""
+        new = len(parents)
+        if parents == list(range(old - 1, old + new - 1)) and self._tree.path(old - 1).all():
+            return None
+        mask = np.zeros((new, old + new), dtype=bool)
+        for row, parent in enumerate(parents):
+            if parent >= old:
+                mask[row] = mask[parent - old]
+            else:
+                path = self._tree.path(parent)
+                mask[row, : len(path)] = path
+            mask[row, old + row] = True
+        return mask
+
+    def _step(self, tokens: list[int], depths: list[int], mask: NDArray[np.bool_] | None, ends: list[int], old: int) -> Any:
+        """Run the model over new slots; on failure the cache is as before."""
+        device, dtype = self._place if self._place else (None, torch.float32)
+        if self._cache is None:
+            self._cache = cache_utils.DynamicCache(config=self._config)
+            self._cache.layers = [_Layer() for _ in self._cache.layers]
+        if mask is None:
+            seen = torch.ones((1, old + len(tokens)), dtype=torch.int64, device=device)
+        else:
+            hide = torch.finfo(dtype).min
+            seen = torch.from_numpy(mask).to(device)
+            seen = torch.zeros(mask.shape, dtype=dtype, device=device).masked_fill_(~seen, hide)[None, None]
+        try:
+            return self._forward(
+                torch.tensor([tokens], device=device),
+                torch.tensor(ends, device=device),
+                position_ids=torch.tensor([depths], device=device),
+                attention_mask=seen,
+                use_cache=True,
+                **{"cache" if "cache" in self._accepts else "past_key_values": self._cache},
+            )[0]
+        except BaseException:
+            for layer in self._cache.layers:
+                layer.cut(old)
+            raise
+
+    def _trim(self) -> None:
+        """Give up slots that no context has asked for lately, where they are many."""
+        if self._calls % 16 and len(self._tree) < SLOTS:
+            return
+        used = self._tree.used[: len(self._tree)]
+        live = int(np.count_nonzero(used == self._calls))
+        stay = used > self._calls - STAY
+        if np.count_nonzero(stay) > max(SLOTS, 2 * live):
+            stay = used >= np.sort(used)[-max(SLOTS // 2, live)]
+            if np.count_nonzero(stay) > max(SLOTS, 2 * live):
+                stay = used == self._calls
+        kept = np.flatnonzero(stay)
+        if len(kept) < len(used) and len(used) > len(kept) + len(kept) // 4 + STAY:
+            self._forget(kept)
+
+    def _forget(self, kept: NDArray[np.int64]) -> None:
+        """Keep some slots alone."""
+        slots = torch.from_numpy(kept).to(self._place[0] if self._place else None)
+        for layer in self._cache.layers:
+            layer.gather(slots)
+        self._tree.keep(kept)
