@@ -1,9 +1,9 @@
 """Models of transformers: equal to the same model asked for one context at a time, without cache."""
 
-import itertools
+import functools
 import pickle
 import random
-from pathlib import Path
+import threading
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ except ImportError:
 if torch is None:
     missing("torch is not installed")
 
+import tokseam.torch
 from tokseam.torch import TransformersLM
 
 TEXT = b"def total(values):\n    return sum(value for value in values if value)\n\n\nclass Words(dict):\n    pass\n" * 3
@@ -52,9 +53,7 @@ def config(kind: str, vocab: int, **options: Any) -> Any:
 
 def build(kind: str, vocab: int, *, dtype: str = "float64", attention: str = "eager", **options: Any) -> Any:
     torch.manual_seed(0)
-    model = transformers.AutoModelForCausalLM.from_config(
-        config(kind, vocab, **options), attn_implementation=attention
-    )
+    model = transformers.AutoModelForCausalLM.from_config(config(kind, vocab, **options), attn_implementation=attention)
     return model.to(getattr(torch, dtype)).eval()
 
 
@@ -138,3 +137,352 @@ def test_rows_of_bytes_with_cache_and_without(kind: str, dtype: str) -> None:
             for count in range(1, 21):
                 forks = fast.fork().pop(count), twin.fork().pop(count)
                 close(forks[0].next_byte().logp, forks[1].next_byte().logp, TOLERANCE[dtype])
+
+
+@functools.cache
+def bundled_pair(dtype: str = "float32", attention: str = "sdpa") -> tuple[Any, Tokenizer, int]:
+    """Return a random model for the bundled tokenizer, the tokenizer and the id that ends a text."""
+    tokenizer = ours("bundled")
+    end = tokenizer.special_tokens["<|endoftext|>"]
+    options = {"n_positions": 2048, "initializer_range": 0.1, "bos_token_id": end, "eos_token_id": end}
+    return build("gpt2", tokenizer.vocab_size, dtype=dtype, attention=attention, **options), tokenizer, end
+
+
+def test_batches_equal_single_prompts() -> None:
+    model, tokenizer, _ = bundled_pair()
+    prompts = [TEXT[:size] for size in (0, 1, 7, 20, 33, 60, 101, 200)]
+    single = np.stack([ByteLM(TransformersLM(model), tokenizer).state(one).next_byte().logp for one in prompts])
+    order = random.Random(2).sample(range(8), 8)
+    counter = Counter(model)
+    for places in (range(8), order):
+        lm = TransformersLM(model)
+        counter.calls = 0
+        rows = ByteLM(lm, tokenizer).next_byte_logprobs([prompts[place] for place in places])
+        assert counter.calls == 1
+        close(rows, single[list(places)], 1e-5)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_eager_and_sdpa_agree_on_a_plan(kind: str) -> None:
+    plans = [[(3, 4, 5)], [(3, 4, 5, 6, 7), (3, 4, 5, 6, 8), (3, 4, 9), (2,)], [(3, 4, 9, 9), (3, 4, 5, 6, 8, 1)]]
+    rows = []
+    for attention in ("eager", "sdpa"):
+        lm = TransformersLM(build(kind, 23, dtype="float32", attention=attention), bos_id=0)
+        assert lm.reason is None
+        rows.append(np.concatenate([lm.logprobs(plan) for plan in plans]))
+    close(rows[0], rows[1], 1e-5)
+
+
+def test_calls() -> None:
+    model, tokenizer, _ = bundled_pair()
+    byte_model, counter = ByteLM(TransformersLM(model), tokenizer), Counter(model)
+    text = (TEXT * 20)[:4000]
+    state = byte_model.state(text)
+    state.next_byte()
+    assert counter.calls == 1
+    # The prompt is computed once, and each step little more than what it adds.
+    assert counter.tokens < len(tokenizer.encode(text)) + 40
+    counter.calls = counter.tokens = 0
+    for byte in TEXT[:200]:
+        state.push(bytes([byte])).next_byte()
+    assert 150 < counter.calls <= 200
+    assert counter.tokens <= 1.15 * 200
+    counter.calls = counter.tokens = 0
+    other = state.fork().pop(20)
+    other.next_byte()
+    state.push(b" ").next_byte()
+    assert counter.calls <= 2
+    assert counter.tokens <= 40
+
+
+def test_slots_that_no_context_asks_for_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokseam.torch, "STAY", 4)
+    monkeypatch.setattr(tokseam.torch, "SLOTS", 40)
+    model = build("llama", 23, attention="sdpa")
+    lm, twin = TransformersLM(model, bos_id=0), slow(model, 0)
+    rng = random.Random(3)
+    known: list[tuple[int, ...]] = [()]
+    gathered = 0
+    for _ in range(200):
+        base = rng.choice(known[-3:])[:60]
+        contexts = [(*base, *(rng.randrange(23) for _ in range(rng.randrange(1, 5)))) for _ in range(2)]
+        before = len(lm._tree)
+        known += contexts
+        close(lm.logprobs(contexts), twin.logprobs(contexts), 1e-10)
+        gathered += len(lm._tree) < before
+        assert len(lm._tree) == lm._cache.layers[0].size <= 300
+    assert gathered > 5
+    # A mask that would be too large: fewer contexts a forward, or none of the cache.
+    monkeypatch.setattr(tokseam.torch, "MASK_SIZE", 200)
+    for count in (1, 6):
+        contexts = [(*known[-1][:40], *(rng.randrange(23) for _ in range(9))) for _ in range(count)]
+        close(lm.logprobs(contexts), twin.logprobs(contexts), 1e-10)
+
+
+def other_model(name: str) -> Any:
+    """Return a model whose contexts cannot go as a tree."""
+    torch.manual_seed(0)
+    common = {"vocab_size": 23, "bos_token_id": 0, "eos_token_id": 22, "initializer_range": 0.3, "hidden_size": 32}
+    heads = {"num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    if name == "sliding window":
+        made = transformers.MistralConfig(**common, **heads, num_key_value_heads=2, sliding_window=4)
+    elif name == "local attention":
+        made = transformers.GPTNeoConfig(
+            **common, num_layers=2, num_heads=4, attention_types=[[["global", "local"], 1]], window_size=4
+        )
+    elif name == "positions in the mask":
+        made = transformers.BloomConfig(**common, n_layer=2, n_head=4)
+    elif name == "recurrent state":
+        made = transformers.MambaConfig(**common, num_hidden_layers=2, state_size=4)
+    elif name == "length of the text":
+        scaling = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
+        made = transformers.LlamaConfig(**common, **heads, rope_parameters=scaling)
+    return transformers.AutoModelForCausalLM.from_config(made).double().eval()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sliding window", "local attention", "positions in the mask", "recurrent state", "length of the text"],
+)
+def test_models_that_take_no_tree(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = other_model(name)
+    lm, twin = TransformersLM(model), slow(model, 0)
+    assert lm.reason is not None
+    rng = random.Random(4)
+    contexts = [tuple(rng.randrange(23) for _ in range(size)) for size in (0, 3, 12, 12, 7, 1)]
+    for _ in range(2):
+        close(lm.logprobs(contexts), twin.logprobs(contexts), 1e-6)
+        monkeypatch.setattr(tokseam.torch, "LOGITS_SIZE", 30)
+        lm.clear()
+
+
+def test_a_mask_that_is_not_heeded_is_noticed() -> None:
+    """An attention of the right name that forgets its mask is found by the trial."""
+    model = build("llama", 23)
+
+    def forget(_model: Any, args: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        mask = options.get("attention_mask")
+        if mask is not None and mask.dim() == 4:
+            options["attention_mask"] = None
+        return args, options
+
+    model.register_forward_pre_hook(forget, with_kwargs=True)
+    lm = TransformersLM(model, bos_id=0)
+    assert lm.reason is not None
+    assert "mask" in lm.reason
+    close(lm.logprobs([(1, 2), (1, 3)]), slow(model, 0).logprobs([(1, 2), (1, 3)]), 1e-10)
+
+
+def test_bad_input_leaves_everything_as_it_was() -> None:
+    model = build("gpt2", 23, n_positions=16)
+    lm, twin = TransformersLM(model), slow(model)
+    assert (lm.bos_id, lm.end_ids, lm.vocab_size, lm.window) == (None, (22,), 23, 16)
+    before = lm.logprobs([(1, 2, 3)])
+    size = len(lm._tree)
+    with pytest.raises(ModelError, match=r"17 ids.*window of 16"):
+        lm.logprobs([(1, 2, 4), (1,) * 17])
+    with pytest.raises(ModelError, match="context_ids"):
+        lm.logprobs([(1, 2, 4), ()])
+    for wrong in (-1, 23):
+        with pytest.raises(ModelError, match=f"id {wrong} in a context is not among the 23"):
+            lm.logprobs([(1, 2, 4), (1, wrong)])
+    assert len(lm._tree) == size
+    assert np.array_equal(lm.logprobs([(1, 2, 3)]), before)
+    close(lm.logprobs([(1, 2, 4)]), twin.logprobs([(1, 2, 4)]), 1e-10)
+    assert lm.logprobs([]).shape == (0, 23)
+    for wrong in (-1, 23):
+        with pytest.raises(ValueError, match="not among the 23"):
+            TransformersLM(model, bos_id=wrong)
+        with pytest.raises(ValueError, match="not among the 23"):
+            TransformersLM(model, end_ids=[wrong])
+    assert TransformersLM(model, end_ids=[]).end_ids == ()
+    assert TransformersLM(model, end_ids=3).end_ids == (3,)
+    with pytest.raises(ModelError, match="do not belong together"):
+        ByteLM(lm, ours("bundled"))
+
+
+def test_a_full_window_leaves_the_state() -> None:
+    case = TOYS["ab"].tokenizer()
+    model = build("gpt2", case.vocab_size, n_positions=8)
+    state = ByteLM(TransformersLM(model, bos_id=0), case).state(b"babbabba")
+    with pytest.raises(ModelError, match="window"):
+        state.push(b"abbbbbbbbbbbbb").next_byte()
+    row = state.pop(18).next_byte()
+    twin = ByteLM(slow(model, 0, [case.vocab_size - 1]), case).state(b"babb")
+    close(row.logp, twin.next_byte().logp, 1e-10)
+
+
+def test_a_failed_forward_leaves_the_cache() -> None:
+    model = build("llama", 23)
+    lm, twin = TransformersLM(model, bos_id=0), slow(model, 0)
+    lm.logprobs([(1, 2, 3)])
+
+    def fail(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    handle = model.model.layers[1].register_forward_pre_hook(fail)
+    with pytest.raises(KeyboardInterrupt):
+        lm.logprobs([(1, 2, 4), (1, 5)])
+    handle.remove()
+    contexts = [(1, 2, 4), (1, 2, 3, 5), (1, 5)]
+    close(lm.logprobs(contexts), twin.logprobs(contexts), 1e-10)
+
+
+def test_bos_is_added_once() -> None:
+    model = build("llama", 23, bos_token_id=4)
+    lm = TransformersLM(model)
+    assert lm.bos_id == 4
+    left, right = lm.logprobs([(4, 1), (1,)])
+    assert np.array_equal(left, right)
+    close(left, slow(model).logprobs([(4, 1)])[0], 1e-10)
+    # The default of GPT-2's configuration is an id that a small model has no row for.
+    assert TransformersLM(build("gpt2", 23, bos_token_id=50256)).bos_id is None
+
+
+def test_training_mode_and_other_types_start_anew() -> None:
+    model = build("gpt2", 23, dtype="float32")
+    model.train()
+    lm = TransformersLM(model, bos_id=0)
+    contexts = [(1, 2, 3), (1, 4)]
+    close(lm.logprobs(contexts), slow(model, 0).logprobs(contexts), 1e-5)
+    model.train()
+    with torch.no_grad():
+        model.transformer.wte.weight += 0.1
+    close(lm.logprobs(contexts), slow(model, 0).logprobs(contexts), 1e-5)
+    model.double()
+    rows = lm.logprobs(contexts)
+    assert rows.dtype == np.float64
+    close(rows, slow(model, 0).logprobs(contexts), 1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision(dtype: str) -> None:
+    model = build("llama", 23, dtype=dtype, attention="sdpa", initializer_range=0.1)
+    lm = TransformersLM(model, bos_id=0)
+    assert lm.reason is None
+    contexts = [(1, 2, 3), (1, 2, 4, 5), (7,)]
+    rows = lm.logprobs(contexts)
+    assert rows.dtype == np.float32
+    # The sums are as good as float32 makes them.
+    np.testing.assert_allclose(np.exp(rows.astype(np.float64)).sum(axis=1), 1, atol=1e-6)
+    close(rows, slow(model, 0).logprobs(contexts), 0.05)
+
+
+def test_pickle_and_threads() -> None:
+    model = build("llama", 23)
+    lm, twin = TransformersLM(model, bos_id=0, end_ids=[5]), slow(model, 0)
+    contexts = [(1, 2, 3), (1, 2, 4)]
+    rows = lm.logprobs(contexts)
+    again = pickle.loads(pickle.dumps(lm))
+    assert (again.bos_id, again.end_ids, again.vocab_size, len(again._tree)) == (0, (5,), 23, 0)
+    close(again.logprobs(contexts), rows, 1e-10)
+    wrong = []
+
+    def work(seed: int) -> None:
+        rng = random.Random(seed)
+        for _ in range(20):
+            context = tuple(rng.randrange(3) for _ in range(rng.randrange(9)))
+            if np.abs(lm.logprobs([context]) - twin.logprobs([context])).max() > 1e-10:
+                wrong.append(context)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", ["fim", "stories260k"])
+def test_trained_models(name: str) -> None:
+    folder = vocabularies.SHARED / "models" / name
+    if not folder.exists():
+        missing(f"{folder} is not here")
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    tokenizer = Tokenizer.from_file(folder / "tokenizer.json")
+    lm = TransformersLM(model)
+    assert lm.reason is None
+    assert lm.bos_id == model.config.bos_token_id
+    covers: Any = "admissible" if name == "fim" else "all"
+    text = b"def add(a, b):\n    return a + b\n" if name == "fim" else b"Once upon a time there was"
+    state = ByteLM(lm, tokenizer, covers=covers).state(text[:9])
+    twin = ByteLM(slow(model, lm.bos_id, lm.end_ids), tokenizer, covers=covers).state(text[:9])
+    for byte in text[9:]:
+        close(state.push(bytes([byte])).next_byte().logp, twin.push(bytes([byte])).next_byte().logp, 1e-4)
+    assert ByteLM(lm, tokenizer, covers=covers).generate(text[:-1], max_bytes=8, temperature=0).data
+
+
+def exact(tokenizer: Any, **options: Any) -> Any:
+    return functools.partial(tokseam.torch.generate, tokenizer=tokenizer, **options)
+
+
+@pytest.mark.parametrize("host", [False, True])
+def test_generate_of_transformers(host: bool) -> None:
+    model, tokenizer, end = bundled_pair()
+    byte_model = ByteLM(TransformersLM(model), tokenizer)
+    for prompt in (b"def tot", b"return sum(val", b"    "):
+        ids = torch.tensor([tokenizer.encode(prompt).tolist()])
+        given = tokenizer.to_hf(eos_token="<|endoftext|>") if host else tokenizer
+        counter = Counter(model)
+        made = model.generate(ids, custom_generate=exact(given), max_new_tokens=8, do_sample=False)
+        assert made.dtype == torch.int64
+        data = tokenizer.decode_bytes([id for id in made[0].tolist() if id != end])
+        assert data.startswith(prompt)
+        rest = byte_model.generate(prompt, max_bytes=len(data) - len(prompt), temperature=0)
+        assert data[len(prompt) :].startswith(rest.data)
+        assert counter.calls > 5
+
+
+def test_generate_of_transformers_draws_texts_as_bytes_do() -> None:
+    """The first byte behind the prompt has the distribution of the exact row."""
+    tokenizer = TOYS["ab"].tokenizer()
+    model = build("gpt2", tokenizer.vocab_size, dtype="float32", initializer_range=0.5)
+    end = tokenizer.special_tokens["<end>"]
+    byte_model = ByteLM(TransformersLM(model, bos_id=0, end_ids=[end]), tokenizer, normalize="sum")
+    row = np.exp(byte_model.state(b"aba").next_byte().logp)
+    ids = torch.tensor([tokenizer.encode("aba").tolist()] * 2000)
+    torch.manual_seed(5)
+    made = model.generate(
+        ids, custom_generate=exact(byte_model), do_sample=True, max_new_tokens=1, top_k=0, pad_token_id=end
+    )
+    counts = {97: 0, 98: 0, 256: 0}
+    drawn = 0
+    for line in made.tolist():
+        data = b"".join(b"" if id == end else tokenizer.token_bytes(id) for id in line)
+        assert data.startswith(b"aba")
+        if len(data) > 3 or end in line:
+            counts[data[3] if len(data) > 3 else 256] += 1
+            drawn += 1
+    assert drawn > 1500
+    for byte, count in counts.items():
+        if drawn == 2000:
+            assert abs(count / drawn - row[byte]) < 4.5 * np.sqrt(row[byte] * (1 - row[byte]) / drawn) + 1e-9
+
+
+def test_generate_of_transformers_with_a_batch() -> None:
+    model, tokenizer, end = bundled_pair()
+    prompts = [b"def tot", b"class Words(di"]
+    lines = [tokenizer.encode(prompt).tolist() for prompt in prompts]
+    width = max(map(len, lines))
+    ids = torch.tensor([[end] * (width - len(line)) + line for line in lines])
+    mask = torch.tensor([[0] * (width - len(line)) + [1] * len(line) for line in lines])
+    options: dict[str, Any] = {"custom_generate": exact(tokenizer), "max_length": width + 6, "pad_token_id": end}
+    made = model.generate(ids, attention_mask=mask, **options)
+    for line, prompt, together in zip(lines, prompts, made.tolist(), strict=True):
+        single = model.generate(torch.tensor([line]), **options)[0].tolist()
+        assert together[: len(single)] == single
+        assert tokenizer.decode_bytes([id for id in single if id != end]).startswith(prompt)
+    whole = model.generate(ids[1:], **options, return_dict_in_generate=True)
+    assert whole.sequences[0].tolist() == made[1].tolist()[: whole.sequences.shape[1]]
+
+
+def test_what_generate_of_transformers_refuses() -> None:
+    model, tokenizer, _ = bundled_pair()
+    ids = torch.tensor([[5, 6]])
+    with pytest.raises(ValueError, match=r"functools\.partial"):
+        model.generate(ids, custom_generate=tokseam.torch.generate, tokenizer=tokenizer, max_new_tokens=2)
+    with pytest.raises(ValueError, match="num_beams"):
+        model.generate(ids, custom_generate=exact(tokenizer), num_beams=2, max_new_tokens=2)
+    other = ByteLM(TransformersLM(build("gpt2", tokenizer.vocab_size)), tokenizer)
+    with pytest.raises(ValueError, match="not over"):
+        model.generate(ids, custom_generate=exact(other), max_new_tokens=2)

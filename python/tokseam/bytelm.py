@@ -379,6 +379,14 @@ class _Reader:
             scores.append(_Scores(logs, end, leak, can_end))
         return scores
 
+    def followers(self, stem: _native.Stem | None) -> NDArray[np.bool_]:
+        """Return which ids of the model may follow a stem; without one, which are in any text."""
+        # What has no bytes and does not end the text is in no text, masked or not.
+        allowed = np.zeros(self.lm.vocab_size, dtype=bool)
+        allowed[self.order if stem is None else self.order[self.kernel.allowed([stem])[0]]] = True
+        allowed[self.ends] = stem is None or stem.can_end(self.kernel)
+        return allowed
+
     def weights(
         self, plan: _Plan, scores: dict[int, _Scores], edges: dict[int, float], *, all_known: bool = True
     ) -> _Weights:
@@ -1072,11 +1080,7 @@ class ByteLM(_Model):
         while True:
             row = reader.rows([ids])[0] if known is None else known
             known = None
-            # What has no bytes and does not end the text is in no text, masked or not.
-            allowed = np.zeros(self.lm.vocab_size, dtype=bool)
-            allowed[reader.order if stem is None else reader.order[reader.kernel.allowed([stem])[0]]] = True
-            allowed[reader.ends] = stem is None or stem.can_end(reader.kernel)
-            row = np.where(allowed, row, -math.inf)
+            row = np.where(reader.followers(stem), row, -math.inf)
             if np.isneginf(row).all():
                 raise ModelError("the model gives no probability to any token that may follow")
             id = sampling.draw(row)

@@ -25,13 +25,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tokseam import _extras
+from tokseam import _extras, _native
+from tokseam.bytelm import ByteLM, _Sampling
 from tokseam.errors import ModelError
+from tokseam.tokenizer import Tokenizer
 
 torch: Any = _extras.load("torch", "torch", "tokseam.torch")
 cache_utils: Any = _extras.load("transformers.cache_utils", "torch", "tokseam.torch")
 
-__all__ = ["TransformersLM"]
+__all__ = ["TransformersLM", "generate"]
 
 Ids = tuple[int, ...]
 
@@ -336,7 +338,9 @@ class TransformersLM:
                 return len(whole[0]), False
         size = max(float(np.abs(np.stack(whole)).max()), 1.0)
         # Some models take their softmax in float32 whatever their type is.
-        precision = max(torch.finfo(kind).eps for kind in (self._place[1] if self._place else None, torch.float32) if kind)
+        precision = max(
+            torch.finfo(kind).eps for kind in (self._place[1] if self._place else None, torch.float32) if kind
+        )
         off = float(np.abs(np.stack(whole) - np.stack(tree)).max())
         return len(whole[0]), off <= 16 * precision * size
 
@@ -442,7 +446,9 @@ class TransformersLM:
             mask[row, old + row] = True
         return mask
 
-    def _step(self, tokens: list[int], depths: list[int], mask: NDArray[np.bool_] | None, ends: list[int], old: int) -> Any:
+    def _step(
+        self, tokens: list[int], depths: list[int], mask: NDArray[np.bool_] | None, ends: list[int], old: int
+    ) -> Any:
         """Run the model over new slots; on failure the cache is as before."""
         device, dtype = self._place if self._place else (None, torch.float32)
         if self._cache is None:
@@ -489,3 +495,150 @@ class TransformersLM:
         for layer in self._cache.layers:
             layer.gather(slots)
         self._tree.keep(kept)
+
+
+class _Sequence:
+    """A text of a batch: its ids behind `bos_id`, and what is known at its end."""
+
+    def __init__(self, ids: Ids, stem: _native.Stem | None, row: NDArray[np.float64] | None) -> None:
+        self.ids, self.stem, self.row = ids, stem, row
+        self.is_done = False
+
+
+def generate(
+    model: Any,
+    input_ids: Any,
+    logits_processor: Any = None,
+    stopping_criteria: Any = None,
+    generation_config: Any = None,
+    *,
+    tokenizer: Any = None,
+    mask: bool = True,
+    **model_kwargs: Any,
+) -> Any:
+    """Go on behind prompts that may end inside a word: the `custom_generate` of transformers.
+
+    The bytes of the prompt's end are taken back as far as their tokens may still change; one cover of them is drawn
+    from its exact posterior, and tokens follow it as usual, under the processors and criteria of `generate`:
+
+        exact = functools.partial(tokseam.torch.generate, tokenizer=tokenizer)
+        ids = model.generate(**inputs, custom_generate=exact, max_new_tokens=40)
+
+    `partial` is needed because transformers keeps the argument `tokenizer` of its own `generate` to itself.
+
+    Args:
+        model: The model.
+        input_ids: Prompts: int64 of shape (prompts, ids). What stands behind the last special token of each is its
+            text. Where the model has a `bos_id`, a prompt that lacks it is scored behind it.
+        logits_processor: Acts on the tokens behind the prompt, on log-probabilities.
+        stopping_criteria: Asked for each prompt by itself.
+        generation_config: Its `do_sample`, `temperature` and `top_p` also act on the drawn cover; without sampling the
+            best one is taken.
+        tokenizer: The tokenizer, ours or one of Hugging Face. Or a `ByteLM` over the `TransformersLM` of this model,
+            which is taken as it is, so that what it has computed is used again.
+        mask: Whether tokens that no encoding has there are excluded; without it the texts are exact up to the leak.
+        **model_kwargs: Of these only `attention_mask` is looked at: its zeros before a prompt are padding.
+
+    Returns:
+        int64 of shape (prompts, ids), filled up with `pad_token_id` at the end: ids whose text starts with the bytes
+        of the prompt. The last ids of the prompt may be others than in `input_ids`, so cut by bytes, not by ids.
+
+    Raises:
+        ValueError: There is no tokenizer, or it is asked for beams.
+        ModelError: A text does not fit the window, or nothing may follow.
+    """
+    if tokenizer is None:
+        raise ValueError(
+            "generate needs a tokenizer, which transformers does not hand on: pass "
+            "custom_generate=functools.partial(tokseam.torch.generate, tokenizer=tokenizer)"
+        )
+    config = generation_config if generation_config is not None else model.generation_config
+    if (config.num_beams or 1) > 1:
+        raise ValueError(f"num_beams is {config.num_beams}: one cover is drawn, beams are none; use num_beams=1")
+    bytes_model = _bytes_model(model, tokenizer, config)
+    sampling = _Sampling(
+        (1.0 if config.temperature is None else config.temperature) if config.do_sample else 0.0,
+        1.0 if config.top_p is None else config.top_p,
+        # The seed of torch decides.
+        int(torch.randint(2**63 - 1, ())),
+    )
+    present = model_kwargs.get("attention_mask")
+    sequences = _start(bytes_model, _prompts(input_ids, present), sampling, mask)
+    reader, device = bytes_model._reader, input_ids.device
+    fresh = [sequence for sequence, cut in sequences if cut]
+    texts = [sequence for sequence, _ in sequences]
+    while True:
+        for sequence in fresh:
+            ids = torch.tensor([sequence.ids], device=device)
+            stops = stopping_criteria is not None and bool(stopping_criteria(ids, None).all())
+            sequence.is_done = sequence.is_done or stops
+        fresh = [sequence for sequence in texts if not sequence.is_done]
+        if not fresh:
+            break
+        unknown = [sequence for sequence in fresh if sequence.row is None]
+        for sequence, row in zip(unknown, reader.rows([sequence.ids for sequence in unknown]), strict=True):
+            sequence.row = row
+        for sequence in fresh:
+            logs = np.where(reader.followers(sequence.stem), sequence.row, -np.inf)
+            scores = torch.from_numpy(logs.astype(np.float32))[None].to(device)
+            if logits_processor is not None:
+                scores = logits_processor(torch.tensor([sequence.ids], device=device), scores)
+            if bool(torch.isneginf(scores).all()):
+                raise ModelError("the model and its processors give no probability to any token that may follow")
+            if config.do_sample:
+                id = int(torch.multinomial(torch.softmax(scores, dim=-1), 1))
+            else:
+                id = int(scores.argmax())
+            sequence.ids, sequence.row = (*sequence.ids, id), None
+            sequence.is_done = id in bytes_model.lm.end_ids
+            if not sequence.is_done and sequence.stem is not None:
+                sequence.stem = sequence.stem.push(reader.kernel, id)
+    pad = config.pad_token_id if config.pad_token_id is not None else next(iter(bytes_model.lm.end_ids), 0)
+    length = max(len(sequence.ids) for sequence in texts)
+    made = torch.tensor([[*text.ids, *[int(pad)] * (length - len(text.ids))] for text in texts], device=device)
+    if config.return_dict_in_generate:
+        host = _extras.load("transformers.generation.utils", "torch", "tokseam.torch")
+        return host.GenerateDecoderOnlyOutput(sequences=made)
+    return made
+
+
+def _bytes_model(model: Any, tokenizer: Any, config: Any) -> ByteLM:
+    if isinstance(tokenizer, ByteLM):
+        if not isinstance(tokenizer.lm, TransformersLM) or tokenizer.lm._model is not model:
+            raise ValueError("the ByteLM is not over the TransformersLM of this model")
+        return tokenizer
+    known = tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer.from_hf(tokenizer)
+    ends = () if config.eos_token_id is None else config.eos_token_id
+    return ByteLM(TransformersLM(model, end_ids=ends), known)
+
+
+def _prompts(input_ids: Any, present: Any) -> list[list[int]]:
+    """Return the ids of each prompt without padding before it."""
+    prompts: list[list[int]] = input_ids.tolist()
+    if present is not None and present.shape == input_ids.shape:
+        firsts = (present != 0).int().argmax(dim=-1).tolist()
+        prompts = [ids[first:] for ids, first in zip(prompts, firsts, strict=True)]
+    return prompts
+
+
+def _start(model: ByteLM, prompts: list[list[int]], sampling: _Sampling, mask: bool) -> list[tuple[_Sequence, int]]:
+    """Draw the covers of the prompts' ends, with one call of the model; return with each what it has of new bytes."""
+    tokenizer, reader = model.tokenizer, model._reader
+    special = set(tokenizer.special_tokens.values())
+    plans = []
+    for ids in prompts:
+        first = max((place + 1 for place, id in enumerate(ids) if id in special), default=0)
+        data = b"".join(tokenizer.token_bytes(id) for id in ids[first:])
+        before = reader.kernel.prefix()
+        if data and not data.startswith(before):
+            raise ValueError(
+                f"the text of a prompt does not start with {before!r}, as every text of the tokenizer does"
+            )
+        plans.append(model.heal_plan(data[len(before) :], context_ids=ids[:first]))
+    rows = reader.rows([context for plan in plans for context in plan.contexts])
+    sequences, place = [], 0
+    for plan in plans:
+        healed, stem, row = plan._draw(rows[place : place + len(plan.contexts)], sampling)
+        place += len(plan.contexts)
+        sequences.append((_Sequence(healed.ids, stem if mask else None, row), healed.cut))
+    return sequences
