@@ -164,7 +164,11 @@ def test_batches_equal_single_prompts() -> None:
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
 def test_eager_and_sdpa_agree_on_a_plan(kind: str) -> None:
-    plans = [[(3, 4, 5)], [(3, 4, 5, 6, 7), (3, 4, 5, 6, 8), (3, 4, 9), (2,)], [(3, 4, 9, 9), (3, 4, 5, 6, 8, 1)]]
+    plans: list[list[tuple[int, ...]]] = [
+        [(3, 4, 5)],
+        [(3, 4, 5, 6, 7), (3, 4, 5, 6, 8), (3, 4, 9), (2,)],
+        [(3, 4, 9, 9), (3, 4, 5, 6, 8, 1)],
+    ]
     rows = []
     for attention in ("eager", "sdpa"):
         lm = TransformersLM(build(kind, 23, dtype="float32", attention=attention), bos_id=0)
@@ -251,7 +255,7 @@ def test_models_that_take_no_tree(name: str, monkeypatch: pytest.MonkeyPatch) ->
     rng = random.Random(4)
     contexts = [tuple(rng.randrange(23) for _ in range(size)) for size in (0, 3, 12, 12, 7, 1)]
     for _ in range(2):
-        close(lm.logprobs(contexts), twin.logprobs(contexts), 1e-6)
+        close(lm.logprobs(contexts), twin.logprobs(contexts), 1e-5)
         monkeypatch.setattr(tokseam.torch, "LOGITS_SIZE", 30)
         lm.clear()
 
@@ -369,7 +373,7 @@ def test_half_precision(dtype: str) -> None:
 
 
 def test_pickle_and_threads() -> None:
-    model = build("llama", 23)
+    model = build("llama", 23, attention="sdpa")
     lm, twin = TransformersLM(model, bos_id=0, end_ids=[5]), slow(model, 0)
     contexts = [(1, 2, 3), (1, 2, 4)]
     rows = lm.logprobs(contexts)
@@ -403,13 +407,12 @@ def test_trained_models(name: str) -> None:
     lm = TransformersLM(model)
     assert lm.reason is None
     assert lm.bos_id == model.config.bos_token_id
-    covers: Any = "admissible" if name == "fim" else "all"
     text = b"def add(a, b):\n    return a + b\n" if name == "fim" else b"Once upon a time there was"
-    state = ByteLM(lm, tokenizer, covers=covers).state(text[:9])
-    twin = ByteLM(slow(model, lm.bos_id, lm.end_ids), tokenizer, covers=covers).state(text[:9])
+    state = ByteLM(lm, tokenizer).state(text[:9])
+    twin = ByteLM(slow(model, lm.bos_id, lm.end_ids), tokenizer).state(text[:9])
     for byte in text[9:]:
         close(state.push(bytes([byte])).next_byte().logp, twin.push(bytes([byte])).next_byte().logp, 1e-4)
-    assert ByteLM(lm, tokenizer, covers=covers).generate(text[:-1], max_bytes=8, temperature=0).data
+    assert ByteLM(lm, tokenizer).generate(text[:-1], max_bytes=8, temperature=0).data
 
 
 def exact(tokenizer: Any, **options: Any) -> Any:

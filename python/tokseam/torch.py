@@ -322,9 +322,9 @@ class TransformersLM:
 
     def _try(self) -> tuple[int, bool]:
         """Return the width of the logits, and whether a tree gives what sequences give."""
-        first, *ids = ((self.bos_id or 0) + step for step in range(7))
-        a, b, c, d, e, f = (id % self._embedded for id in ids)
-        steps = [[(first, a)], [(first, a, b, c), (first, a, d), (first, e, f)]]
+        weight_type = self._model.get_input_embeddings().weight.dtype
+        first, a, b, c, d, e, f = (((self.bos_id or 0) + step) % self._embedded for step in range(7))
+        steps: list[list[Ids]] = [[(first, a)], [(first, a, b, c), (first, a, d), (first, e, f)]]
         if self.window is not None:
             steps = [[context[: self.window] for context in step] for step in steps]
         with self._lock:
@@ -338,9 +338,7 @@ class TransformersLM:
                 return len(whole[0]), False
         size = max(float(np.abs(np.stack(whole)).max()), 1.0)
         # Some models take their softmax in float32 whatever their type is.
-        precision = max(
-            torch.finfo(kind).eps for kind in (self._place[1] if self._place else None, torch.float32) if kind
-        )
+        precision = max(torch.finfo(kind).eps for kind in (weight_type, torch.float32))
         off = float(np.abs(np.stack(whole) - np.stack(tree)).max())
         return len(whole[0]), off <= 16 * precision * size
 
@@ -365,7 +363,8 @@ class TransformersLM:
 
     def _branches(self, contexts: list[Ids]) -> list[NDArray[Any]]:
         """Compute rows as a batch of sequences, filled up behind their ends."""
-        device, rows = self._model.get_input_embeddings().weight.device, []
+        device = self._model.get_input_embeddings().weight.device
+        rows: list[NDArray[Any]] = []
         width, longest = max(getattr(self._config, "vocab_size", 1), 1), max(map(len, contexts))
         size = max(LOGITS_SIZE // (longest * width), 1)
         for start in range(0, len(contexts), size):
@@ -575,20 +574,16 @@ def generate(
         fresh = [sequence for sequence in texts if not sequence.is_done]
         if not fresh:
             break
-        unknown = [sequence for sequence in fresh if sequence.row is None]
-        for sequence, row in zip(unknown, reader.rows([sequence.ids for sequence in unknown]), strict=True):
-            sequence.row = row
+        rows = iter(reader.rows([sequence.ids for sequence in fresh if sequence.row is None]))
         for sequence in fresh:
-            logs = np.where(reader.followers(sequence.stem), sequence.row, -np.inf)
+            row = next(rows) if sequence.row is None else sequence.row
+            logs = np.where(reader.followers(sequence.stem), row, -np.inf)
             scores = torch.from_numpy(logs.astype(np.float32))[None].to(device)
             if logits_processor is not None:
                 scores = logits_processor(torch.tensor([sequence.ids], device=device), scores)
             if bool(torch.isneginf(scores).all()):
                 raise ModelError("the model and its processors give no probability to any token that may follow")
-            if config.do_sample:
-                id = int(torch.multinomial(torch.softmax(scores, dim=-1), 1))
-            else:
-                id = int(scores.argmax())
+            id = int(torch.multinomial(scores.softmax(-1), 1)) if config.do_sample else int(scores.argmax())
             sequence.ids, sequence.row = (*sequence.ids, id), None
             sequence.is_done = id in bytes_model.lm.end_ids
             if not sequence.is_done and sequence.stem is not None:
