@@ -1,11 +1,12 @@
 """Byte models over a model of transformers: against the model's own time, and against transformers' `generate`.
 
-One thread, random weights: 4 layers, width 256, the 4,096 ids of the model in the package. Every figure is the median of rounds in which
-both sides take turns, so that a busy machine slows both.
+One thread, random weights: 4 layers, width 256, the 4,096 ids of the model in the package. Every figure is the median
+of rounds in which both sides take turns, so that a busy machine slows both.
 """
 
 import argparse
 import importlib.metadata
+import inspect
 import json
 import platform
 import random
@@ -32,8 +33,8 @@ def build(vocab: int, end: int) -> Any:
 
 def prompts(count: int, size: int) -> list[bytes]:
     """Return pieces of the standard library that end inside a word."""
-    data = "".join(open(module.__file__).read() for module in (json, random, statistics, argparse)).encode()  # noqa: SIM115, PTH123
-    rng, found = random.Random(0), []
+    data = b"".join(inspect.getsource(module).encode() for module in (json, random, statistics, argparse))
+    rng, found = random.Random(0), list[bytes]()
     while len(found) < count:
         end = rng.randrange(size, len(data) - 1)
         piece = data[end - size : end]
@@ -69,7 +70,7 @@ def plain(model: Any, calls: list[list[tuple[int, ...]]], bos: int) -> float:
     One forward a call of all that is new, cut back by hand to what the contexts share: what one would write without
     a tree. The log-softmax and the way to the host belong to it.
     """
-    cache, ids = transformers.DynamicCache(config=model.config), []
+    cache, ids = transformers.DynamicCache(config=model.config), list[int]()
     start = time.perf_counter()
     with torch.no_grad():
         for contexts in calls:

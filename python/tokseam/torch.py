@@ -6,8 +6,8 @@
 Contexts share prefixes: those of one step differ in a token or two, and those of the next go on from them. So what
 was computed stays, as a tree: slot `i` of the cache holds keys and values of one token behind those of its parent.
 The new tokens of all contexts of a call go into one forward, each at the position of its depth, under a mask that
-shows it its ancestors alone; the sum over what it sees is the one of a forward of its context by itself. A call costs
-one forward of the new tokens, and attention over the slots, of which at most about half are no use.
+shows it its ancestors alone, so it sees what it would see in a forward of its context by itself. A call costs one
+forward of the new tokens and attention over the slots; those that no call of late has used are given up.
 
 Models whose attention cannot be masked like this (a sliding window, a recurrent state, positions that come from the
 mask, kernels that take no mask) get their contexts as a batch of whole sequences instead: the same rows, without
@@ -333,7 +333,7 @@ class TransformersLM:
             if self.reason is not None:
                 return len(whole[0]), False
             try:
-                tree = [row for step in steps for row in self._grow_tree(list(dict.fromkeys(step)))]
+                tree = [row for step in steps for row in self._compute(step)]
             except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError):
                 return len(whole[0]), False
         size = max(float(np.abs(np.stack(whole)).max()), 1.0)
@@ -345,15 +345,15 @@ class TransformersLM:
     def _compute(self, contexts: list[Ids]) -> list[NDArray[Any]]:
         if self.reason is not None:
             return self._branches(contexts)
-        return self._grow_tree(contexts)
+        with torch.inference_mode():
+            return self._grow_tree(contexts)
 
     def _forward(self, ids: Any, rows: Any, **options: Any) -> Any:
         """Return the logits of some places: shape (sequences, places, vocab_size)."""
         if "logits_to_keep" in self._accepts:
             options["logits_to_keep"] = rows
-        with torch.no_grad():
-            logits = self._model(input_ids=ids, **options).logits
-            return logits if "logits_to_keep" in self._accepts else logits[:, rows]
+        logits = self._model(input_ids=ids, **options).logits
+        return logits if "logits_to_keep" in self._accepts else logits[:, rows]
 
     def _logs(self, logits: Any) -> NDArray[Any]:
         """Return log-probabilities on the host, in float32 or better."""
@@ -362,7 +362,10 @@ class TransformersLM:
         return logs
 
     def _branches(self, contexts: list[Ids]) -> list[NDArray[Any]]:
-        """Compute rows as a batch of sequences, filled up behind their ends."""
+        """Compute rows as a batch of sequences, filled up behind their ends.
+
+        Without inference mode: some of these models keep what they compute for a length, and may train later.
+        """
         device = self._model.get_input_embeddings().weight.device
         rows: list[NDArray[Any]] = []
         width, longest = max(getattr(self._config, "vocab_size", 1), 1), max(map(len, contexts))
@@ -379,9 +382,10 @@ class TransformersLM:
             if "use_cache" in self._accepts:
                 options["use_cache"] = False
             ends, places = np.unique(lengths - 1, return_inverse=True)
-            logits = self._forward(torch.from_numpy(ids).to(device), torch.from_numpy(ends).to(device), **options)
-            taken = logits[torch.arange(len(part), device=device), torch.from_numpy(places).to(device)]
-            rows.extend(self._logs(taken))
+            with torch.no_grad():
+                logits = self._forward(torch.from_numpy(ids).to(device), torch.from_numpy(ends).to(device), **options)
+                taken = logits[torch.arange(len(part), device=device), torch.from_numpy(places).to(device)]
+                rows.extend(self._logs(taken))
         return rows
 
     def _grow_tree(self, contexts: list[Ids]) -> list[NDArray[Any]]:
