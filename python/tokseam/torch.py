@@ -89,7 +89,7 @@ class _Layer(cache_utils.DynamicLayer):  # type: ignore[misc]
     def gather(self, slots: Any) -> None:
         """Keep some slots, in this order."""
         for buffer in self.buffers:
-            buffer[..., : len(slots), :] = buffer.index_select(-2, slots)
+            buffer[..., : len(slots), :] = buffer.index_select(-2, slots.to(buffer.device))
         self.cut(len(slots))
 
 
@@ -494,7 +494,7 @@ class TransformersLM:
 
     def _forget(self, kept: NDArray[np.int64]) -> None:
         """Keep some slots alone."""
-        slots = torch.from_numpy(kept).to(self._place[0] if self._place else None)
+        slots = torch.from_numpy(kept)
         for layer in self._cache.layers:
             layer.gather(slots)
         self._tree.keep(kept)
