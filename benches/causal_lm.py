@@ -67,8 +67,8 @@ class Recorder:
 def plain(model: Any, calls: list[list[tuple[int, ...]]], bos: int) -> float:
     """Return the seconds that the model needs for the contexts of calls with transformers' own cache.
 
-    One forward a call of all that is new, cut back by hand to what the contexts share: what one would write without
-    a tree. The log-softmax and the way to the host belong to it.
+    One forward for each context, of what is new in it, behind a cache cut back to what it shares with the last one:
+    what one would write without a tree. The log-softmax and the way to the host belong to it.
     """
     cache, ids = transformers.DynamicCache(config=model.config), list[int]()
     start = time.perf_counter()
