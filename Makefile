@@ -53,6 +53,7 @@ bench: $(STAMP)/bench  ## measure against the installed peers and write benches/
 	$(TEST)/python benches/triadic.py
 	$(TEST)/python benches/bytelm.py
 	$(TEST)/python benches/phantom.py
+	-$(TEST)/python benches/causal_lm.py
 
 wheel: $(STAMP)/wheel  ## build the wheel into dist
 	@ls dist/*.whl
