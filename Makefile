@@ -25,7 +25,7 @@ help:  ## list the targets
 setup: $(STAMP)/setup  ## make .venv with tokseam and its command in it
 	@echo "ready: . $(BIN)/activate, then tokseam --help"
 
-demo: $(STAMP)/setup  ## encode and show real text
+demo: $(STAMP)/setup  ## run every kernel on real text
 	@$(BIN)/python examples/demo.py
 
 test: $(STAMP)/test  ## all tests, against the built wheel; FULL=1 is the full volume

@@ -41,9 +41,14 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
+# Modules that can be used behind `import tokseam` alone.
+_MODULES = ("bytelm", "errors", "fim", "fuzz", "hf", "phantom", "superbpe", "tiktoken", "torch", "triadic")
+
 
 def __getattr__(name: str) -> Any:
     """Load a name when it is first asked for: the pytest plugin is imported where nothing else of this is used."""
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     homes = {"StreamDecoder": "_native", "Ragged": "tokenizer", "Tokenizer": "tokenizer"}
@@ -52,4 +57,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})
