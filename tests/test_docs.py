@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import json
 import os
 import pkgutil
 import re
@@ -91,7 +92,6 @@ def test_training_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     monkeypatch.chdir(tmp_path)
     import gzip
-    import json
 
     import pyarrow as pa
     import pyarrow.parquet
@@ -136,3 +136,39 @@ def test_rollouts() -> None:
         [sys.executable, str(ROOT / "examples" / "rollouts.py")], capture_output=True, text=True, check=True
     )
     assert "drift:" in done.stdout
+
+
+def test_ensemble(tmp_path: Path) -> None:
+    (tmp_path / "text.py").write_text("import os\nimport sys\nimport re\n\n\ndef f(self):\n    return self.f\n")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "ensemble.py"), str(tmp_path / "text.py")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    bits = [float(line.split()[-4]) for line in done.stdout.splitlines()]
+    assert len(bits) == 5
+    assert all(0 < one < 8 for one in bits)
+
+
+def test_cuts_inside_words(tmp_path: Path) -> None:
+    """One case of the study; a second run finds it done."""
+    problem = {"prompt": "def add(first, second):\n", "canonical_solution": "    return first + second\n", "suffix": ""}
+    (tmp_path / "problems.jsonl").write_text(json.dumps(problem) + "\n")
+    command = [sys.executable, str(ROOT / "examples" / "midword.py")]
+    for _ in range(2):
+        arguments = [
+            str(tmp_path / "problems.jsonl"),
+            "--out",
+            str(tmp_path / "out.jsonl"),
+            "--cases",
+            "1",
+            "--lines",
+            "1",
+        ]
+        subprocess.run([*command, *arguments], check=True)
+        assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 12
+    table = subprocess.run(
+        [*command, "--table", str(tmp_path / "out.jsonl")], capture_output=True, text=True, check=True
+    )
+    assert len(table.stdout.splitlines()) == 24
