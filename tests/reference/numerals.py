@@ -103,7 +103,9 @@ def restore(text: str) -> str:
             while place < len(text) and text[place] in SPECIAL and text[place] != "\x1a":
                 place += 1
             if text[place : place + 1] == "\x1a":
-                # One escape; what follows it is text.
-                out += text[place + 1 : place + 2]
-                place += 2
+                # One escape; a marker or escape behind it is text.
+                place += 1
+                if place < len(text) and text[place] in SPECIAL:
+                    out += text[place]
+                    place += 1
     return out
