@@ -112,11 +112,6 @@ class Heads:
         """
         The number of heads.
         """
-    @property
-    def is_whole(self, /) -> bool:
-        """
-        Whether the bytes end between two characters.
-        """
     def plan(self, /, kernel: ByteKernel, since: Heads | None = None) -> Plan:
         """
         The contexts and ranges; weights count from the trunk of `since`.

@@ -358,6 +358,13 @@ class _Reader:
             if complete or total > 0:
                 row -= total
 
+    def ask(self, wanted: Iterable[tuple[tuple[int, ...], _native.Stem]]) -> list[_Scores]:
+        """Return the scores of contexts, each with its stem, from one call of the model."""
+        pairs = list(wanted)
+        if not pairs:
+            return []
+        return self.scores(self.rows([context for context, _ in pairs]), [stem for _, stem in pairs])
+
     def scores(self, rows: Floats, stems: list[_native.Stem]) -> list[_Scores]:
         """Return the scores of stems from their rows."""
         allowed = self.kernel.allowed(stems)
@@ -700,11 +707,7 @@ class ByteState:
             ModelError: The model returned something else than log-probabilities, or gives no text a probability.
         """
         with self._lock:
-            if self._row is None:
-                self._prepare([self], self._model._tolerance)
-            if self._row is None:
-                raise ModelError("the model gave no row")
-            return self._row
+            return self._row or self._prepare([self])[0]
 
     def logprob(self, text: Text, end: bool = False) -> float:
         """Return the joint log-probability of more bytes, in nats, over covers; the state stays as it is.
@@ -728,7 +731,7 @@ class ByteState:
                 return -math.inf
             below = _Plan(before.plan(reader.kernel))
             above = _Plan(state._heads.plan(reader.kernel, before))
-            state._fetch([below, above], ends=False)
+            self._fetch([(state, below), (state, above)], ends=False)
             masses = [
                 reader.total(plan, reader.weights(plan, state._scores, state._edges), state._scores)
                 for plan in (above, below)
@@ -739,7 +742,7 @@ class ByteState:
             state._forget(above)
         if end:
             plan = _Plan(state._heads.plan(reader.kernel))
-            state._fetch([plan])
+            self._fetch([(state, plan)])
             weights = reader.weights(plan, state._scores, state._edges)
             columns, _ = reader.columns(plan, weights, state._scores)
             total += float(columns[END]) - reader.total(plan, weights, state._scores)
@@ -754,7 +757,7 @@ class ByteState:
         reader = self._model._reader
         with self._lock:
             plan = _Plan(self._heads.plan(reader.kernel))
-            self._fetch([plan])
+            self._fetch([(self, plan)])
             weights = reader.weights(plan, self._scores, self._edges)
             total = reader.total(plan, weights, self._scores)
             found: list[tuple[float, tuple[int, ...]]] = []
@@ -775,17 +778,24 @@ class ByteState:
     def _context(self, plan: _Plan, node: int) -> tuple[int, ...]:
         return (*self._context_ids, *plan.native.stem(node).ids().tolist())
 
-    def _fetch(self, plans: list[_Plan], *, ends: bool = True) -> None:
-        """Get the rows that plans need and that are not there: all, or nothing if the model fails."""
-        wanted: dict[int, tuple[tuple[int, ...], _native.Stem]] = {}
-        for plan in plans:
-            for node, serial in self._missing(plan, ends=ends):
-                wanted[serial] = self._context(plan, node), plan.native.stem(node)
-        if wanted:
-            reader = self._model._reader
-            rows = reader.rows([context for context, _ in wanted.values()])
-            scores = reader.scores(rows, [stem for _, stem in wanted.values()])
-            self._scores.update(zip(wanted, scores, strict=True))
+    @staticmethod
+    def _fetch(plans: list[tuple[ByteState, _Plan]], *, ends: bool = True) -> None:
+        """Get the rows that plans need and that are not there, in one call: all, or nothing if the model fails.
+
+        The states are of one model.
+        """
+        wanted: dict[tuple[int, ...], tuple[_native.Stem, list[tuple[ByteState, int]]]] = {}
+        for state, plan in plans:
+            for node, serial in state._missing(plan, ends=ends):
+                context = state._context(plan, node)
+                wanted.setdefault(context, (plan.native.stem(node), []))[1].append((state, serial))
+        if not wanted:
+            return
+        reader = plans[0][0]._model._reader
+        scores = reader.ask((context, stem) for context, (stem, _) in wanted.items())
+        for score, (_, users) in zip(scores, wanted.values(), strict=True):
+            for state, serial in users:
+                state._scores[serial] = score
 
     def _missing(self, plan: _Plan, *, ends: bool = True) -> list[tuple[int, int]]:
         """Return the nodes whose rows are needed and not there, with their numbers."""
@@ -807,32 +817,23 @@ class ByteState:
         self._scores, self._edges = scores, edges
 
     @staticmethod
-    def _prepare(states: list[ByteState], tolerance: float) -> None:
-        """Make the rows of states of one model, those of all in one call of the model where nothing is skipped."""
-        if not states:
-            return
-        reader = states[0]._model._reader
-        plans = [_Plan(state._heads.plan(reader.kernel)) for state in states]
-        if tolerance == 0 and len(states) > 1:
-            wanted: dict[tuple[int, ...], tuple[_native.Stem, list[tuple[ByteState, int]]]] = {}
-            for state, plan in zip(states, plans, strict=True):
-                for node, serial in state._missing(plan):
-                    context = state._context(plan, node)
-                    wanted.setdefault(context, (plan.native.stem(node), []))[1].append((state, serial))
-            rows = reader.rows(list(wanted))
-            scores = reader.scores(rows, [stem for stem, _ in wanted.values()]) if wanted else []
-            for score, (_, users) in zip(scores, wanted.values(), strict=True):
-                for state, serial in users:
-                    state._scores[serial] = score
-        for state, plan in zip(states, plans, strict=True):
-            if tolerance == 0:
-                state._fetch([plan])
-                weights = reader.weights(plan, state._scores, state._edges)
-                columns, leak = reader.columns(plan, weights, state._scores)
-            else:
-                weights, columns, leak = state._fetch_enough(plan, tolerance)
-            state._row = state._model._row(columns, leak, weights.unresolved)
-            state._forget(plan)
+    def _prepare(states: list[ByteState]) -> list[Row]:
+        """Make and return the rows of states of one model, in one call of it where nothing is skipped."""
+        plans = [(state, _Plan(state._heads.plan(state._model._reader.kernel))) for state in states]
+        if states and not states[0]._model._tolerance:
+            ByteState._fetch(plans)
+        return [state._make_row(plan) for state, plan in plans]
+
+    def _make_row(self, plan: _Plan) -> Row:
+        model = self._model
+        if model._tolerance:
+            weights, columns, leak = self._fetch_enough(plan, model._tolerance)
+        else:
+            weights = model._reader.weights(plan, self._scores, self._edges)
+            columns, leak = model._reader.columns(plan, weights, self._scores)
+        row = self._row = model._row(columns, leak, weights.unresolved)
+        self._forget(plan)
+        return row
 
     def _fetch_enough(self, plan: _Plan, tolerance: float) -> tuple[_Weights, Floats, float]:
         """Get rows in the order of their weight until what is not resolved is small enough.
@@ -870,9 +871,7 @@ class ByteState:
                 left -= math.exp(-weight)
                 if left <= tolerance * reached:
                     break
-            stems = [plan.native.stem(index) for index in chosen]
-            rows = reader.rows([self._context(plan, index) for index in chosen])
-            found = reader.scores(rows, stems)
+            found = reader.ask((self._context(plan, index), plan.native.stem(index)) for index in chosen)
             scores.update((plan.nodes[index].serial, one) for index, one in zip(chosen, found, strict=True))
         self._scores, self._edges = scores, edges
         return weights, columns, leak
@@ -965,8 +964,7 @@ class ByteLM(_Model):
             ModelError: The model returned something else than log-probabilities.
         """
         states = [self.state(prefix) for prefix in prefixes]
-        ByteState._prepare(states, self._tolerance)
-        rows = [state.next_byte().logp for state in states]
+        rows = [row.logp for row in ByteState._prepare(states)]
         return np.stack(rows) if rows else np.zeros((0, END + 1))
 
     def heal_plan(self, prompt: Text, *, context_ids: Sequence[int] = ()) -> HealPlan:
@@ -1008,24 +1006,20 @@ class ByteLM(_Model):
         template = fim.find(template)
         prefix = prefix.encode() if isinstance(prefix, str) else prefix
         after = tuple(self.tokenizer.encode(suffix).tolist())
-        before = tuple(self.tokenizer.encode(prefix).tolist())
         tail = b""
-        if heal:
+        if not heal:
+            before = tuple(self.tokenizer.encode(prefix).tolist())
+        else:
             # The trunk of all covers stays; what lies behind it may still change.
             heads = self._reader.start.push(self._reader.kernel, prefix)
             before = tuple(heads.plan(self._reader.kernel).stem(0).ids().tolist())
             kept = sum(len(self.tokenizer.token_bytes(id)) for id in before) - len(self._reader.kernel.prefix())
             tail = prefix[max(kept, 0) :]
         model = self._ending_with(template.stop_ids(self.tokenizer))
-        if template.order == "psm":
-            context_ids = template.ids(self.tokenizer, before, after)
-            done = model.generate(tail, max_bytes=max_bytes, context_ids=context_ids, **options)
-        elif heal:
-            context_ids = template.ids(self.tokenizer, (), after)
-            done = model.generate(prefix, max_bytes=max_bytes, context_ids=context_ids, **options)
-        else:
-            context_ids = template.ids(self.tokenizer, before, after)
-            done = model.generate(b"", max_bytes=max_bytes, context_ids=context_ids, **options)
+        # Where the middle goes on behind the prefix, all of it is summed over.
+        prompt, fixed = (prefix, ()) if heal and template.order == "spm" else (tail, before)
+        context_ids = template.ids(self.tokenizer, fixed, after)
+        done = model.generate(prompt, max_bytes=max_bytes, context_ids=context_ids, **options)
         return Completion(done.data, done.finish_reason, len(tail), lambda: done.logprob)
 
     def _ending_with(self, ids: tuple[int, ...]) -> ByteLM:
@@ -1213,6 +1207,7 @@ class _EnsembleState:
 
     def __init__(self, ensemble: Ensemble, states: list[Any], weights: Floats) -> None:
         self._ensemble, self._states, self._weights = ensemble, states, weights
+        # Of a posterior mixture, the weights before each byte.
         self._history: list[Floats] = []
 
     def __len__(self) -> int:
@@ -1222,28 +1217,30 @@ class _EnsembleState:
     def push(self, data: Text) -> _EnsembleState:
         """Put bytes behind the text of all members, or of none; returns the state itself."""
         data = data.encode() if isinstance(data, str) else data
-        states, weights, history = [state.fork() for state in self._states], self._weights, list(self._history)
-        for byte in data:
-            history.append(weights)
+        states, weights, before = [state.fork() for state in self._states], self._weights, []
+        # The weights need the rows on the way.
+        steps = [bytes([byte]) for byte in data] if self._ensemble.mode == "posterior" else [data]
+        for step in steps:
             if self._ensemble.mode == "posterior":
-                rows = np.array([state.next_byte().logp[byte] for state in states])
-                weights = weights + rows
+                before.append(weights)
+                weights = weights + np.array([state.next_byte().logp[step[0]] for state in states])
                 total = _logsumexp(weights)
                 if total == -math.inf:
-                    raise PretokenizeError(f"no member gives byte 0x{byte:02X} a probability")
+                    raise PretokenizeError(f"no member gives byte 0x{step[0]:02X} a probability")
                 weights = weights - total
             for state in states:
-                state.push(bytes([byte]))
-        self._states, self._weights, self._history = states, weights, history
+                state.push(step)
+        self._states, self._weights = states, weights
+        self._history += before
         return self
 
     def pop(self, n: int) -> _EnsembleState:
         """Take the last n bytes back; returns the state itself."""
-        if not 0 <= n <= len(self._history):
-            raise ValueError(f"{n} bytes cannot be taken back from {len(self._history)}")
+        if not 0 <= n <= len(self):
+            raise ValueError(f"{n} bytes cannot be taken back from {len(self)}")
         for state in self._states:
             state.pop(n)
-        if n:
+        if n and self._history:
             self._weights = self._history[-n]
             del self._history[-n:]
         return self
@@ -1323,13 +1320,8 @@ class Ensemble(_Model):
 
     def state(self, prefix: Text = b"", *, context_ids: Sequence[int] = ()) -> _EnsembleState:
         """Return the state behind a prefix; see `ByteLM.state`."""
-        if self.mode == "posterior":
-            states = [member.state(context_ids=context_ids) for member in self.members]
-            return _EnsembleState(self, states, self._weights).push(prefix)
-        states = [member.state(prefix, context_ids=context_ids) for member in self.members]
-        state = _EnsembleState(self, states, self._weights)
-        state._history = [self._weights] * len(state)
-        return state
+        states = [member.state(context_ids=context_ids) for member in self.members]
+        return _EnsembleState(self, states, self._weights).push(prefix)
 
     def _is_utf8(self) -> bool:
         return self.members[0]._is_utf8()

@@ -244,12 +244,6 @@ impl Heads {
         self.len() == 0
     }
 
-    /// Whether the bytes end between two characters.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.step.utf8 == utf8::START
-    }
-
     /// The number of heads.
     #[must_use]
     pub fn count(&self) -> usize {

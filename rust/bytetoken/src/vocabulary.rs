@@ -29,7 +29,6 @@ pub struct ByteVocabulary {
     children: Vec<u32>,
     /// The byte that leads to each node.
     bytes: Vec<u8>,
-    longest: usize,
 }
 
 /// The tokens of a node: those of `low..exact` spell it, those of `exact..high` are longer.
@@ -77,11 +76,6 @@ impl ByteVocabulary {
             ranges: Vec::new(),
             children: Vec::new(),
             bytes: vec![0],
-            longest: tokens
-                .iter()
-                .map(|(bytes, _)| bytes.len())
-                .max()
-                .unwrap_or(0),
         };
         // The nodes of one depth, each with its range.
         let mut level = vec![(0, tokens.len())];
@@ -162,12 +156,6 @@ impl ByteVocabulary {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
-    }
-
-    /// The number of bytes of the longest token.
-    #[must_use]
-    pub fn longest(&self) -> usize {
-        self.longest
     }
 }
 

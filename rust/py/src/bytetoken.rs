@@ -146,12 +146,6 @@ impl Heads {
         self.inner.len()
     }
 
-    /// Whether the bytes end between two characters.
-    #[getter]
-    fn is_whole(&self) -> bool {
-        self.inner.is_whole()
-    }
-
     /// The number of heads.
     #[getter]
     fn count(&self) -> usize {
