@@ -1,11 +1,12 @@
 """Train a small fill-in-the-middle code model on the standard library, such as the one in the package.
 
     python examples/train_fim.py OUT --steps 24000        # a second run goes on from OUT/checkpoint.pt
+    python examples/train_fim.py LONGER --start OUT --steps 12000 --rate 0.0015
     tokseam complete -m OUT "raise ValueErr"
 
 Needs torch and transformers. The corpus are the Python files of this interpreter's standard library, 2 % of them held
-out; the tokenizer is trained on the same by tokseam; the model is a Llama with tied embeddings. Half of the sequences
-are plain text, half fill-in-the-middle with cuts at random characters (Bavarian et al. 2022): seven in ten in
+out; the tokenizer is trained on the same by tokseam, or is that of the model to start from; the model is a Llama with tied
+embeddings. Half of the sequences are plain text, half fill-in-the-middle with cuts at random characters (Bavarian et al. 2022): seven in ten in
 prefix-suffix-middle order, each part cut into tokens by itself, the others in suffix-prefix-middle order, prefix and
 middle as one text. Every sequence depends on the seed and its number alone, so an interrupted run gives the same model.
 """
@@ -35,7 +36,8 @@ def corpus() -> tuple[list[str], list[str]]:
     root = Path(sysconfig.get_path("stdlib"))
     texts: dict[str, None] = {}
     for file in sorted(root.rglob("*.py")):
-        if "site-packages" not in file.parts:
+        # lib2to3 is left out, since it is gone from later versions.
+        if not {"site-packages", "lib2to3"} & set(file.parts):
             try:
                 text = file.read_text(encoding="utf-8")
             except UnicodeDecodeError:
@@ -43,7 +45,7 @@ def corpus() -> tuple[list[str], list[str]]:
             if 200 <= len(text) <= 400_000:
                 texts[text] = None
     files = list(texts)
-    random.Random(0).shuffle(files)
+    random.Random(20).shuffle(files)
     held = max(len(files) // 50, 1)
     return files[held:], files[:held]
 
@@ -127,12 +129,18 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--heads", type=int, default=5)
     parser.add_argument("--inner", type=int, default=432, help="the width of the feed-forward layers")
+    parser.add_argument("--start", type=Path, help="a folder with the model and tokenizer to start from")
+    parser.add_argument("--threads", type=int, help="threads of torch")
     parser.add_argument("--save-every", type=int, default=1000, help="steps between two checkpoints")
     given = parser.parse_args()
+    if given.threads:
+        torch.set_num_threads(given.threads)
     given.out.mkdir(parents=True, exist_ok=True)
     train, held = corpus()
     file = given.out / "tokenizer.json"
-    if not file.exists():
+    if not file.exists() and given.start:
+        Tokenizer.from_file(given.start / "tokenizer.json").save(file)
+    elif not file.exists():
         trained = superbpe.train(train, vocab_size=VOCAB, transition=VOCAB, special_tokens=SPECIALS)
         trained.tokenizer.save(file)
     tokenizer = Tokenizer.from_file(file)
@@ -152,11 +160,12 @@ def main() -> None:
         eos_token_id=end,
         pad_token_id=end,
     )
-    model: Any = LlamaForCausalLM(config).to("cuda" if torch.cuda.is_available() else "cpu")
+    made = LlamaForCausalLM.from_pretrained(given.start, dtype=torch.float32) if given.start else LlamaForCausalLM(config)
+    model: Any = made.to("cuda" if torch.cuda.is_available() else "cpu")
     matrices = [weight for weight in model.parameters() if weight.dim() > 1]
     others = [weight for weight in model.parameters() if weight.dim() <= 1]
     groups = [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=given.rate, betas=(0.9, 0.95))
+    optimizer = torch.optim.AdamW(groups, lr=given.rate, betas=(0.9, 0.95), fused=True)
     checkpoint, step = given.out / "checkpoint.pt", 0
     if checkpoint.exists():
         kept = torch.load(checkpoint, weights_only=True)
