@@ -12,19 +12,19 @@ from markdown.extensions import Extension
 from markdown.inlinepatterns import InlineProcessor
 
 
-class Formula(InlineProcessor):
+class Formula(InlineProcessor):  # type: ignore[misc]
     """Replaces a formula."""
 
     def __init__(self, pattern: str, display: str, md: Markdown) -> None:
         super().__init__(pattern, md)
         self.display = display
 
-    def handleMatch(self, m: re.Match[str], data: str) -> tuple[str, int, int]:  # type: ignore[override]  # noqa: ARG002, N802
+    def handleMatch(self, m: re.Match[str], data: str) -> tuple[str, int, int]:  # noqa: ARG002, N802
         """Return what stands for the formula in the text, and its range."""
         return self.md.htmlStash.store(convert(m[1], display=self.display)), m.start(), m.end()
 
 
-class Formulas(Extension):
+class Formulas(Extension):  # type: ignore[misc]
     """Formulas between dollar signs."""
 
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802

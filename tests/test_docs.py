@@ -4,7 +4,6 @@ import doctest
 import gzip
 import importlib
 import json
-import os
 import pkgutil
 import re
 import shlex

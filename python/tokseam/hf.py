@@ -63,7 +63,12 @@ class CanonicalLogitsProcessor:
         self.restarted = 0
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """Return the scores with all ids masked that may not come next."""
+        """Return the scores with all ids masked that may not come next.
+
+        Args:
+            input_ids: int64 tensor of shape (rows, length).
+            scores: Float tensor of shape (rows, columns), in any unit: what is masked becomes -inf.
+        """
         torch = self._torch
         states = {}
         rows = []
@@ -124,7 +129,16 @@ class CanonicalLogitsProcessor:
 
 
 def to_fast(tokenizer: Tokenizer, **special: Any) -> transformers.PreTrainedTokenizerFast:
-    """Return a fast tokenizer of transformers; see `Tokenizer.to_hf`."""
+    """Return a fast tokenizer of transformers with the same ids: what `Tokenizer.to_hf` does.
+
+    Args:
+        tokenizer: The tokenizer.
+        **special: What `PreTrainedTokenizerFast` takes; a special token that is named must be in the vocabulary.
+
+    Raises:
+        ExportError: A special token that is named has no id, or the tokenizer cannot be written as a `tokenizer.json`.
+        ImportError: transformers is not installed.
+    """
     host = _extras.load("transformers", "hf", "to_hf")
     stock = _extras.load("tokenizers", "hf", "to_hf")
     known = {token["content"] for token in tokenizer._native.added_tokens}

@@ -1,10 +1,10 @@
 """Id sequences that are not what the tokenizer gives for their text: found, mapped, repaired and prevented.
 
 Many id sequences spell one text, and a model takes them for different inputs. `judge`, `find` and `canonicalize` look
-at one sequence; `compare` tells an edit of the text from a *phantom edit*, which changes the ids and not what a reader
-sees; `project` carries log-probabilities and other values over to new tokens; `Probe` measures how often a model makes
-phantom edits; `next_token_mask`, `prompt_tail` and `tokseam.hf.CanonicalLogitsProcessor` prevent them; a `Detector`
-watches a stream.
+at one sequence; `compare` tells an edit of the text from a *phantom edit* (Ayoobi et al. 2026, arXiv 2601.14658), which
+changes the ids and not what a reader sees; `project` carries log-probabilities and other values over to new tokens;
+`Probe` measures how often a model makes phantom edits; `next_token_mask`, `prompt_tail` and
+`tokseam.hf.CanonicalLogitsProcessor` prevent them; a `Detector` watches a stream.
 
 Canonical means what `Tokenizer.is_canonical` says: special ids cut the sequence, and each run between them is what
 `encode` gives for its text.
@@ -392,6 +392,10 @@ def prompt_tail(ids: Ids, tokenizer: Tokenizer) -> int:
     A blank at the end, or half a word, makes most continuations non-canonical: behind `Answer: ` nearly every token
     that starts with a letter. Drop the tail and let the model write it again, with the text so far as a constraint.
 
+    Args:
+        ids: The ids of the prompt.
+        tokenizer: The tokenizer.
+
     Raises:
         PretokenizeError: The ids start no encoding; the message names the position.
         TypeError: The ids are not integers.
@@ -733,7 +737,11 @@ class Summary(NamedTuple):
 
 
 def summary(outcomes: Iterable[Outcome]) -> Summary:
-    """Count outcomes, of one probe or of many."""
+    """Count outcomes, of one probe or of many.
+
+    Args:
+        outcomes: What `Probe.score` returned.
+    """
     all = list(outcomes)
     counts = Counter(outcome.kind for outcome in all)
     phantoms = [outcome for outcome in all if outcome.kind == "phantom"]

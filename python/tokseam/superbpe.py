@@ -64,6 +64,8 @@ TIE_RULE = "count descending, then smallest (left id, right id)"
 class Constraints:
     """What a superword may not be. Every rule looks at the token alone and holds for the second stage only.
 
+    The defaults of the first two are what the reference trainer has built in.
+
     Attributes:
         max_words: The most words; a word is a non-empty piece between U+0020. None is no limit.
         forbid_substrings: What no token may contain.
@@ -198,8 +200,12 @@ class _Counts:
     def merge(self, other: Any) -> None:
         """Add other counts to these; the order does not matter.
 
+        Args:
+            other: Counts of the same kind.
+
         Raises:
             TrainError: The other counts are of another scheme, tokenizer or barrier.
+            TypeError: They are of another kind.
         """
         if type(other) is not type(self):
             raise TypeError(f"{type(self).__name__} merges with its own kind only, not {type(other).__name__}")
@@ -246,6 +252,9 @@ class PretokenCounts(_Counts):
     @classmethod
     def from_arrow(cls, table: pa.Table) -> PretokenCounts:
         """Return the counts of a table that `to_arrow` made.
+
+        Args:
+            table: The table.
 
         Raises:
             TrainError: The table is no such table.
@@ -295,7 +304,11 @@ class PairCounts(_Counts):
         return dict(zip(names, self._counts.totals(), strict=True))
 
     def guess_barrier(self, merges: int) -> int:
-        """Return a barrier for `RunCounts`: a guess, from below, of the count of the last of so many merges."""
+        """Return a barrier for `RunCounts`: a guess, from below, of the count of the last of so many merges.
+
+        Args:
+            merges: The number of merges that will be made.
+        """
         return int(self._counts.guess_barrier(max(0, merges)))
 
     def to_arrow(self) -> pa.Table:
@@ -314,6 +327,10 @@ class PairCounts(_Counts):
     @classmethod
     def from_arrow(cls, table: pa.Table, tokenizer: Tokenizer) -> PairCounts:
         """Return the counts of a table that `to_arrow` made, for the same tokenizer.
+
+        Args:
+            table: The table.
+            tokenizer: The tokenizer that the counts were made with.
 
         Raises:
             TrainError: The table is no such table, or of another tokenizer.
@@ -388,6 +405,10 @@ class RunCounts(_Counts):
     @classmethod
     def from_arrow(cls, table: pa.Table, tokenizer: Tokenizer) -> RunCounts:
         """Return the counts of a table that `to_arrow` made, for the same tokenizer. They merge, and can be trained on.
+
+        Args:
+            table: The table.
+            tokenizer: The tokenizer that the counts were made with.
 
         Raises:
             TrainError: The table is no such table, or of another tokenizer.
@@ -572,6 +593,9 @@ class Training:
         """Return the tokenizer of a smaller vocabulary, as a run of that size would have given it.
 
         Up to `transition` it is the plain BPE tokenizer, with the pre-tokenizer of the first stage.
+
+        Args:
+            vocab_size: The size: entries, special tokens and alphabet included.
 
         Raises:
             TrainError: The run has no such size.

@@ -252,8 +252,11 @@ class TransformersLM:
     def logprobs(self, contexts: Sequence[Sequence[int]]) -> NDArray[Any]:
         """Return the natural-log probabilities of the next id behind contexts, in one forward.
 
+        Args:
+            contexts: Ids, without `bos_id` or with it.
+
         Returns:
-            Shape (contexts, vocab_size): float64 from a model of float64, otherwise float32.
+            float64 from a model of float64, otherwise float32, of shape (contexts, vocab_size), in nats.
 
         Raises:
             ModelError: A context does not fit the window, has ids that the model has not, or is empty for a model
