@@ -51,27 +51,29 @@ def documented(value: Any, kind: str) -> list[str]:
     return [getattr(entry, "name", None) or str(entry.annotation) for section in found for entry in section.value]
 
 
+def fields(value: Any) -> list[str] | None:
+    """Return the fields of a class that is made of them."""
+    if not value.is_class or not ("dataclass" in value.labels or "NamedTuple" in map(str, value.bases)):
+        return None
+    found = (member for member in value.members.values() if member.is_attribute and "property" not in member.labels)
+    return [member.name for member in found if member.annotation is not None and not member.name.startswith("_")]
+
+
 def faults(value: Any) -> Iterator[str]:
     """Yield what is wrong with a docstring."""
     if not value.has_docstring:
         yield "there is no docstring"
         return
     text = value.docstring.value
-    if value.is_function or value.is_class:
-        fields = value.is_class and (value.labels & {"dataclass"} or "NamedTuple" in map(str, value.bases))
-        if fields:
-            wanted = [
-                member.name
-                for member in value.members.values()
-                if member.is_attribute and member.annotation is not None and "property" not in member.labels
-            ]
-        else:
-            wanted = [one.name for one in value.parameters if one.name not in ("self", "cls")]
-        wanted = [name for name in wanted if not name.startswith("_")]
-        given = [name.lstrip("*") for name in documented(value, "attributes" if fields else "parameters")]
-        # What is made by other calls need not say how it is made.
-        if given != wanted and (given or fields or (value.is_function and len(wanted) > 1)):
-            yield f"it documents {given}, but has {wanted}"
+    if (wanted := fields(value)) is not None:
+        if (given := documented(value, "attributes")) != wanted:
+            yield f"its attributes are {given}, its fields {wanted}"
+    elif value.is_function or value.is_class:
+        wanted = [one.name for one in value.parameters if one.name not in ("self", "cls")]
+        given = [name.lstrip("*") for name in documented(value, "parameters")]
+        # What other calls make need not say how it is made.
+        if given != wanted and (given or (value.is_function and len(wanted) > 1)):
+            yield f"its arguments are {given}, its parameters {wanted}"
     for name in documented(value, "raises"):
         if not hasattr(builtins, name) and not hasattr(errors, name) and name != "Failure":
             yield f"it raises {name}, which is no error"

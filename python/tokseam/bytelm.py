@@ -3,15 +3,19 @@
 A tokenized model gives probabilities of tokens, so a prompt that ends inside a word asks it a question that it never
 learned to answer. The probability that a text starts with bytes `x` is the sum over the *covers* of `x`: the token
 sequences whose bytes start with `x` while those of all but the last token do not (the Byte-Token Representation, Phan
-et al. 2024, arXiv 2410.09303, section 3). `ByteLM` sums over them exactly:
-
-    lm = FunctionLM(fn, vocab_size=..., end_ids=[...])
-    model = ByteLM(lm, tokenizer)
-    row = model.state(b"raise ValueErr").next_byte()   # row.logp: 256 bytes and the end of the text
-    model.generate("raise ValueErr", max_bytes=20).text
+et al. 2024, arXiv 2410.09303, section 3). `ByteLM` sums over them exactly.
 
 Rust plans which contexts to score and which ranges to sum; here the model's rows are summed. All logarithms are
 natural, all weights in nats. This module needs numpy alone.
+
+Examples:
+    >>> from tokseam.bytelm import ByteLM, bundled
+    >>> model = ByteLM(*bundled())
+    >>> row = model.state(b"raise ValueErr").next_byte()
+    >>> row.logp.shape  # 256 bytes, and the end of the text
+    (257,)
+    >>> model.generate("raise ValueErr", max_bytes=3, temperature=0).text
+    'or('
 """
 
 from __future__ import annotations

@@ -1,9 +1,15 @@
 """Tokenizers as those of Hugging Face, and canonical sampling: a logits processor that plugs into `generate`.
 
 Examples:
-    >>> from transformers import LogitsProcessorList  # doctest: +SKIP
-    >>> processor = CanonicalLogitsProcessor(tokenizer)  # doctest: +SKIP
-    >>> model.generate(**inputs, do_sample=True, logits_processor=LogitsProcessorList([processor]))  # doctest: +SKIP
+    >>> import torch
+    >>> from transformers import AutoModelForCausalLM, LogitsProcessorList
+    >>> from tokseam import Tokenizer
+    >>> model, tokenizer = AutoModelForCausalLM.from_pretrained("model"), Tokenizer.from_file("model")
+    >>> prompt = torch.tensor([tokenizer.encode("import").tolist()])
+    >>> canonical = LogitsProcessorList([CanonicalLogitsProcessor(tokenizer)])
+    >>> ids = model.generate(prompt, do_sample=True, logits_processor=canonical, max_new_tokens=5)
+    >>> tokenizer.is_admissible(ids[0].tolist())
+    True
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ Canonical means what `Tokenizer.is_canonical` says: special ids cut the sequence
 `encode` gives for its text.
 
 Examples:
-    >>> from tokseam import _bundled, phantom
-    >>> tokenizer = _bundled.tokenizer()
+    >>> from tokseam import Tokenizer, phantom
+    >>> tokenizer = Tokenizer.from_file("tokenizer.json")
     >>> ids = [tokenizer.token_id(token) for token in (b"be", b"cause")]
     >>> phantom.judge(ids, tokenizer)
     Judgement(state='broken', position=0, reason='pair')
@@ -413,8 +413,8 @@ class Detector:
     that are no text, what was reported before them stays, though `find` may then cut the text there otherwise.
 
     Examples:
-        >>> from tokseam import _bundled
-        >>> tokenizer = _bundled.tokenizer()
+        >>> from tokseam import Tokenizer
+        >>> tokenizer = Tokenizer.from_file("tokenizer.json")
         >>> detector = Detector(tokenizer)
         >>> detector.push(tokenizer.token_id(b"be")), detector.broken
         ([], None)

@@ -5,13 +5,15 @@ Two stages of greedy byte-pair encoding: inside words up to `transition` entries
 `tokenizers`' `BpeTrainer`; the second continues from what encoding with the inherited merges gives. Counts are 64 bits
 wide, texts are streamed and never held, and the result is the same for every number of threads and order of texts.
 
-    from tokseam import superbpe
-
-    training = superbpe.train(superbpe.files("corpus/*.jsonl.gz"), vocab_size=128_000, transition=100_000)
-    training.tokenizer.save("tokenizer.json")
-
 A run is three counts and two loops. `PretokenCounts`, `PairCounts` and `RunCounts` are the counts; they can be made on
 many machines, merged in any order, and trained on with `train_from_counts` and `extend_from_counts`.
+
+Examples:
+    >>> from tokseam import superbpe
+    >>> training = superbpe.train(superbpe.files("web/*.jsonl.gz"), vocab_size=2000, transition=1500)
+    >>> training.tokenizer.save("superwords.json")
+    >>> training.at(1800).vocab_size
+    1800
 """
 
 from __future__ import annotations

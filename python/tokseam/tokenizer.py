@@ -74,8 +74,8 @@ class Tokenizer:
     of threads, pickles to the same bytes every time, and equals another one that saves to the same file.
 
     Examples:
-        >>> from tokseam import _bundled
-        >>> tokenizer = _bundled.tokenizer()
+        >>> from tokseam import Tokenizer
+        >>> tokenizer = Tokenizer.from_file("tokenizer.json")
         >>> ids = tokenizer.encode("Tokens meet at seams.")
         >>> ids.dtype
         dtype('uint32')

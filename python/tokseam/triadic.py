@@ -21,14 +21,17 @@ digits more; with no letter, number, `_`, `.` or `,` before it, and behind it no
   several markers, as numbers to base 5 with the digits k = 1 to q = 5: 10^18 is k k, 10^33 is m k.
 
 Examples:
-    >>> from tokseam import triadic
+    >>> from tokseam import Tokenizer, triadic
     >>> triadic.annotate("pi is 3.14159")
     'pi is 3.141\x0e59\x0f'
     >>> triadic.restore(_)
     'pi is 3.14159'
     >>> triadic.split("1234.5")
     [Triad(digits='1', power=3), Triad(digits='234', power=0), Triad(digits='5', power=-1)]
-    >>> extension = triadic.extend_tokenizer(tokenizer)  # doctest: +SKIP
+    >>> base = Tokenizer.from_file("tokenizer.json")
+    >>> tokenizer = triadic.extend_tokenizer(base).tokenizer
+    >>> [tokenizer.token_bytes(id) for id in tokenizer.encode("1234.5")]
+    [b'1', b'234', b'.', b'5']
 """
 
 from __future__ import annotations
