@@ -10,7 +10,8 @@ many machines, merged in any order, and trained on with `train_from_counts` and 
 
 Examples:
     >>> from tokseam import superbpe
-    >>> training = superbpe.train(superbpe.files("web/*.jsonl.gz"), vocab_size=2000, transition=1500)
+    >>> corpus = superbpe.files("web/*.jsonl.gz")
+    >>> training = superbpe.train(corpus, vocab_size=2000, transition=1500)
     >>> training.tokenizer.save("superwords.json")
     >>> training.at(1800).vocab_size
     1800
