@@ -701,6 +701,9 @@ class ByteState:
     def push(self, data: Text) -> ByteState:
         """Put bytes behind the text; returns the state itself.
 
+        Args:
+            data: Bytes, which may end inside a character, or text.
+
         Raises:
             UnicodeError: The bytes are not the start of a UTF-8 text.
             PretokenizeError: No text of the tokenizer goes on like this.
@@ -713,6 +716,9 @@ class ByteState:
 
     def pop(self, n: int) -> ByteState:
         """Take the last n bytes back; returns the state itself.
+
+        Args:
+            n: The number of bytes.
 
         Raises:
             ValueError: There are not so many.
@@ -734,7 +740,7 @@ class ByteState:
             return other
 
     def next_byte(self) -> Row:
-        """Return the distribution of the next byte.
+        """Return the distribution of the next byte, in nats.
 
         Raises:
             ModelError: The model returned something else than log-probabilities, or gives no text a probability.

@@ -34,6 +34,8 @@ _KEPT = 4096
 class CanonicalLogitsProcessor:
     """Masks all ids that would make a sequence non-canonical, whatever the model.
 
+    What that does to a language model: Vieira et al. 2025, "Language Models over Canonical BPE", arXiv 2506.07956.
+
     It is called with ids of shape (rows, length) and logits of shape (rows, columns) and returns logits of that shape
     in which an id that may not come next is -inf; columns beyond the vocabulary are too. A row is never all -inf. Rows
     of bits are made in Rust, kept on the device of the logits, and applied there.

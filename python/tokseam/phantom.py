@@ -173,7 +173,10 @@ class Map:
         return marks
 
     def new_range(self, position: int) -> tuple[int, int]:
-        """Return the new tokens that an old one became: itself, or all of its changed range.
+        """Return the new tokens that an old one became, first and the one behind the last: itself, or its whole range.
+
+        Args:
+            position: The place of the old token.
 
         Raises:
             IndexError: There is no such old token.
@@ -437,6 +440,9 @@ class Detector:
 
     def push(self, id: int) -> list[Block]:
         """Take one id.
+
+        Args:
+            id: The id.
 
         Returns:
             The blocks that are certain now: no continuation can change their ranges or their canonical ids. Ranges

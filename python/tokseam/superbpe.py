@@ -230,6 +230,10 @@ class PretokenCounts(_Counts):
         min_count: Above 1, pretokens that came less often are dropped whenever there are more than `max_entries`. That
             saves memory and is no longer exact; the report says how many were dropped.
         max_entries: See `min_count`.
+
+    Raises:
+        TrainError: There is no such scheme, or a limit is below 1.
+        UnsupportedTokenizerError: A pre-tokenizer of the scheme is not supported.
     """
 
     def __init__(
@@ -245,7 +249,11 @@ class PretokenCounts(_Counts):
         return dict(zip(names, self._counts.totals(), strict=True))
 
     def to_arrow(self) -> pa.Table:
-        """Return the columns `pretoken` (large_binary) and `count` (uint64), with what else belongs to them."""
+        """Return the columns `pretoken` (large_binary) and `count` (uint64), with what else belongs to them.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+        """
         pa = _arrow()
         items, ends, counts = self._counts.table()
         meta = {"kind": "pretokens", "pre_tokenizer": self._component, "totals": list(self._counts.totals())}
@@ -286,6 +294,10 @@ class PairCounts(_Counts):
         scheme: Its second stage cuts the text, instead of the tokenizer's own pre-tokenizer.
         min_count: As in `PretokenCounts`.
         max_entries: As in `PretokenCounts`.
+
+    Raises:
+        TrainError: As `PretokenCounts`; also a tokenizer that is not byte-level.
+        UnsupportedTokenizerError: As `PretokenCounts`.
     """
 
     def __init__(
@@ -315,7 +327,11 @@ class PairCounts(_Counts):
         return int(self._counts.guess_barrier(max(0, merges)))
 
     def to_arrow(self) -> pa.Table:
-        """Return the columns `left`, `right` (uint32) and `count` (uint64), with what else belongs to them."""
+        """Return the columns `left`, `right` (uint32) and `count` (uint64), with what else belongs to them.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+        """
         pa = _arrow()
         left, right, counts = self._counts.table()
         meta = {
@@ -365,6 +381,9 @@ class RunCounts(_Counts):
         pairs: The pairs of the whole text.
         barrier: The barrier; None guesses one for `vocab_size`.
         vocab_size: The size that will be asked for; only for the guess.
+
+    Raises:
+        TrainError: The pairs are of another tokenizer, the barrier is below 1, or there is neither it nor `vocab_size`.
     """
 
     def __init__(
@@ -398,7 +417,11 @@ class RunCounts(_Counts):
         return dict(zip(("texts", "bytes", "tokens"), self._counts.totals(), strict=True))
 
     def to_arrow(self) -> pa.Table:
-        """Return the columns `run` (large_list of uint32) and `count` (uint64), with what else belongs to them."""
+        """Return the columns `run` (large_list of uint32) and `count` (uint64), with what else belongs to them.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+        """
         pa = _arrow()
         items, ends, counts = self._counts.table()
         meta = {"kind": "runs", **self._meta()}
