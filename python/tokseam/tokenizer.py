@@ -447,9 +447,9 @@ class Tokenizer:
         """Return what the file holds and how it is read, as the command `tokseam info` prints it.
 
         Keys: `kind`, `vocab_size`, `entries` (of the model), `merges`, `live_merges` (that can fire), `added_tokens`,
-        `superwords` (whether merges join words), `normalizer`, `pretokenizer`, `lossless` (`"yes"`, or the component
-        that loses text), `missing_bytes` (bytes without a token) and `warnings` (where this package and stock
-        `tokenizers` differ on purpose).
+        `superwords` (whether encoding joins words in a second phase; a small vocabulary has them without one),
+        `normalizer`, `pretokenizer`, `lossless` (`"yes"`, or the component that loses text), `missing_bytes` (bytes
+        without a token) and `warnings` (where this package and stock `tokenizers` differ on purpose).
         """
         info = self._native.info()
         return info | {"lossless": info.pop("lossy") or "yes"}
