@@ -99,7 +99,13 @@ def test_docstrings(name: str, folder: Path) -> None:  # noqa: ARG001
     assert doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS).failed == 0
 
 
-@pytest.mark.parametrize("page", PAGES)
+def has_own_test(page: str) -> bool:
+    """Whether tests/test_NAME.py runs the blocks of docs/NAME.md itself: they are scripts of several processes, say."""
+    file = ROOT / "tests" / f"test_{Path(page).stem}.py"
+    return file.exists() and f'"{Path(page).name}"' in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if not has_own_test(page)])
 def test_page(page: str, folder: Path) -> None:  # noqa: ARG001
     """Every block runs, one after the other, in one folder and with one set of names, and prints what it says."""
     found = blocks(ROOT / page)
