@@ -249,11 +249,7 @@ class PretokenCounts(_Counts):
         return dict(zip(names, self._counts.totals(), strict=True))
 
     def to_arrow(self) -> pa.Table:
-        """Return the columns `pretoken` (large_binary) and `count` (uint64), with what else belongs to them.
-
-        Raises:
-            ImportError: pyarrow is not installed.
-        """
+        """Return the columns `pretoken` (large_binary) and `count` (uint64), with what else belongs to them."""
         pa = _arrow()
         items, ends, counts = self._counts.table()
         meta = {"kind": "pretokens", "pre_tokenizer": self._component, "totals": list(self._counts.totals())}
@@ -327,11 +323,7 @@ class PairCounts(_Counts):
         return int(self._counts.guess_barrier(max(0, merges)))
 
     def to_arrow(self) -> pa.Table:
-        """Return the columns `left`, `right` (uint32) and `count` (uint64), with what else belongs to them.
-
-        Raises:
-            ImportError: pyarrow is not installed.
-        """
+        """Return the columns `left`, `right` (uint32) and `count` (uint64), with what else belongs to them."""
         pa = _arrow()
         left, right, counts = self._counts.table()
         meta = {
@@ -417,11 +409,7 @@ class RunCounts(_Counts):
         return dict(zip(("texts", "bytes", "tokens"), self._counts.totals(), strict=True))
 
     def to_arrow(self) -> pa.Table:
-        """Return the columns `run` (large_list of uint32) and `count` (uint64), with what else belongs to them.
-
-        Raises:
-            ImportError: pyarrow is not installed.
-        """
+        """Return the columns `run` (large_list of uint32) and `count` (uint64), with what else belongs to them."""
         pa = _arrow()
         items, ends, counts = self._counts.table()
         meta = {"kind": "runs", **self._meta()}
