@@ -43,8 +43,9 @@ lint: $(STAMP)/lint  ## formatting, lints, types, and the generated stub
 	diff -u python/tokseam/_native.pyi $(STAMP)/stubs/tokseam/_native.pyi
 	$(TEST)/python -m mypy.stubtest tokseam._native
 
-docs: $(STAMP)/test  ## run every example of the README and of the docstrings
+docs: $(STAMP)/docs  ## run every example of the README, the docs and the docstrings, and build the site
 	$(TEST)/python -m pytest tests/test_docs.py
+	$(TEST)/python -m zensical build --strict --clean
 
 bench: $(STAMP)/bench  ## measure against the installed peers and write benches/results
 	$(TEST)/python benches/encode.py
@@ -93,6 +94,10 @@ $(STAMP)/test: $(STAMP)/peers $(STAMP)/wheel
 
 $(STAMP)/lint: $(STAMP)/test
 	$(TEST)/python -m pip install --quiet --group lint
+	@touch $@
+
+$(STAMP)/docs: $(STAMP)/test
+	$(TEST)/python -m pip install --quiet --group docs
 	@touch $@
 
 $(STAMP)/bench: $(STAMP)/test

@@ -3,15 +3,19 @@
 A tokenized model gives probabilities of tokens, so a prompt that ends inside a word asks it a question that it never
 learned to answer. The probability that a text starts with bytes `x` is the sum over the *covers* of `x`: the token
 sequences whose bytes start with `x` while those of all but the last token do not (the Byte-Token Representation, Phan
-et al. 2024, arXiv 2410.09303, section 3). `ByteLM` sums over them exactly:
-
-    lm = FunctionLM(fn, vocab_size=..., end_ids=[...])
-    model = ByteLM(lm, tokenizer)
-    row = model.state(b"raise ValueErr").next_byte()   # row.logp: 256 bytes and the end of the text
-    model.generate("raise ValueErr", max_bytes=20).text
+et al. 2024, arXiv 2410.09303, section 3). `ByteLM` sums over them exactly.
 
 Rust plans which contexts to score and which ranges to sum; here the model's rows are summed. All logarithms are
 natural, all weights in nats. This module needs numpy alone.
+
+Examples:
+    >>> from tokseam.bytelm import ByteLM, bundled
+    >>> model = ByteLM(*bundled())
+    >>> row = model.state(b"raise ValueErr").next_byte()
+    >>> row.logp.shape  # 256 bytes, and the end of the text
+    (257,)
+    >>> model.generate("raise ValueErr", max_bytes=3, temperature=0).text
+    'or('
 """
 
 from __future__ import annotations
@@ -99,7 +103,7 @@ class FunctionLM:
                 raise ValueError(f"end id {id} is not among the {self.vocab_size} ids of the model")
 
     def logprobs(self, contexts: Sequence[tuple[int, ...]]) -> NDArray[Any]:
-        """Return what the function returns for some contexts."""
+        """Return what the function returns for some contexts, in nats: float64 or float32, shape (contexts, ids)."""
         return np.asarray(self._fn(list(contexts)))
 
 
@@ -119,7 +123,12 @@ class Row(NamedTuple):
 
 
 class Cover(NamedTuple):
-    """A cover: its ids, without those of `context_ids`, and its log-probability given the bytes, in nats."""
+    """A cover of some bytes.
+
+    Attributes:
+        ids: Its ids, without those of `context_ids`.
+        logprob: Its log-probability given the bytes, in nats.
+    """
 
     ids: tuple[int, ...]
     logprob: float
@@ -475,6 +484,11 @@ class _Model:
 
         Returns:
             `log P(text | prefix)`, -inf for a text that no tokens spell.
+
+        Raises:
+            UnicodeError: The prefix or the text is not UTF-8.
+            PretokenizeError: No text starts with the prefix.
+            ModelError: The model returned something else than log-probabilities.
         """
         result: float = self.state(prefix).logprob(text, end=end)
         return result
@@ -491,7 +505,24 @@ class _Model:
         context_ids: Sequence[int] = (),
         **options: Any,
     ) -> Iterator[bytes]:
-        """Yield the bytes of `generate` as they become certain, whole characters at a time."""
+        """Yield the bytes of `generate` as they become certain, whole characters at a time.
+
+        Args:
+            prompt: As in `generate`.
+            max_bytes: As in `generate`.
+            temperature: As in `generate`.
+            top_p: As in `generate`.
+            stop: As in `generate`; what may be the start of one is held back.
+            seed: As in `generate`.
+            context_ids: As in `generate`.
+            **options: As in `generate`.
+
+        Raises:
+            ValueError: An argument is out of its range.
+            ModelError: As `next_byte_logprobs`.
+            PretokenizeError: As `next_byte_logprobs`.
+            UnicodeError: As `next_byte_logprobs`.
+        """
         source = self._chunks(prompt, _Sampling(temperature, top_p, seed), context_ids=context_ids, **options)
         return _cut(source, max_bytes, _stops(stop), _Result(), self._is_utf8())
 
@@ -523,7 +554,9 @@ class _Model:
 
         Raises:
             ValueError: An argument is out of its range.
-            ModelError, PretokenizeError, UnicodeError: As `next_byte_logprobs`.
+            ModelError: As `next_byte_logprobs`.
+            PretokenizeError: As `next_byte_logprobs`.
+            UnicodeError: As `next_byte_logprobs`.
         """
         sampling, result = _Sampling(temperature, top_p, seed), _Result()
         source = self._chunks(prompt, sampling, context_ids=context_ids, **options)
@@ -668,6 +701,9 @@ class ByteState:
     def push(self, data: Text) -> ByteState:
         """Put bytes behind the text; returns the state itself.
 
+        Args:
+            data: Bytes, which may end inside a character, or text.
+
         Raises:
             UnicodeError: The bytes are not the start of a UTF-8 text.
             PretokenizeError: No text of the tokenizer goes on like this.
@@ -680,6 +716,9 @@ class ByteState:
 
     def pop(self, n: int) -> ByteState:
         """Take the last n bytes back; returns the state itself.
+
+        Args:
+            n: The number of bytes.
 
         Raises:
             ValueError: There are not so many.
@@ -701,7 +740,7 @@ class ByteState:
             return other
 
     def next_byte(self) -> Row:
-        """Return the distribution of the next byte.
+        """Return the distribution of the next byte, in nats.
 
         Raises:
             ModelError: The model returned something else than log-probabilities, or gives no text a probability.
@@ -718,6 +757,10 @@ class ByteState:
 
         Returns:
             -inf for a text that no tokens spell. It is exact whatever the tolerance is.
+
+        Raises:
+            UnicodeError: The bytes are not UTF-8.
+            ModelError: The model returned something else than log-probabilities.
         """
         data = text.encode() if isinstance(text, str) else text
         with self._lock:
@@ -749,10 +792,16 @@ class ByteState:
         return total
 
     def covers(self, limit: int = 20) -> list[Cover]:
-        """Return the most probable covers of the bytes, at most `limit`, the best first.
+        """Return the most probable covers of the bytes, the best first.
 
-        Their log-probabilities are given the bytes; over all covers the probabilities sum to one. The ids leave
-        `context_ids` out.
+        Their log-probabilities are given the bytes, in nats; over all covers the probabilities sum to one. The ids
+        leave `context_ids` out.
+
+        Args:
+            limit: The most covers to return.
+
+        Raises:
+            ModelError: The model returned something else than log-probabilities.
         """
         reader = self._model._reader
         with self._lock:
@@ -973,6 +1022,11 @@ class ByteLM(_Model):
         Args:
             prompt: Bytes, which may end anywhere.
             context_ids: Ids before it that are fixed.
+
+        Raises:
+            UnicodeError: The prompt does not start a UTF-8 text.
+            PretokenizeError: No text of the tokenizer starts with it.
+            ModelError: An id of `context_ids` is not one of the model.
         """
         return HealPlan(self, self.state(prompt, context_ids=context_ids))
 
@@ -1002,6 +1056,8 @@ class ByteLM(_Model):
 
         Raises:
             ValueError: There is no such template, or the tokenizer lacks its special tokens.
+            ModelError: As `generate`.
+            UnicodeError: As `generate`.
         """
         template = fim.find(template)
         prefix = prefix.encode() if isinstance(prefix, str) else prefix
@@ -1319,7 +1375,17 @@ class Ensemble(_Model):
             self._weights = np.log(shares / shares.sum())
 
     def state(self, prefix: Text = b"", *, context_ids: Sequence[int] = ()) -> _EnsembleState:
-        """Return the state behind a prefix; see `ByteLM.state`."""
+        """Return the state behind a prefix, of all members: `push`, `pop`, `fork`, `next_byte` and `logprob`.
+
+        Args:
+            prefix: As in `ByteLM.state`.
+            context_ids: As in `ByteLM.state`; each member gets them, so their vocabularies must agree there.
+
+        Raises:
+            UnicodeError: The prefix does not start a UTF-8 text.
+            PretokenizeError: No text of a member starts with it.
+            ModelError: An id of `context_ids` is not one of a member's model.
+        """
         states = [member.state(context_ids=context_ids) for member in self.members]
         return _EnsembleState(self, states, self._weights).push(prefix)
 

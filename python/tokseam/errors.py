@@ -27,7 +27,7 @@ class VocabError(TokseamError, ValueError):
 
 
 class PretokenizeError(TokseamError, ValueError):
-    """A text that could not be cut into pretokens."""
+    """A text that could not be cut into pretokens, or ids or bytes that no text starts with."""
 
 
 class TrainError(TokseamError, ValueError):

@@ -42,6 +42,11 @@ class FimTemplate:
     def ids(self, tokenizer: Tokenizer, prefix: tuple[int, ...], suffix: tuple[int, ...]) -> tuple[int, ...]:
         """Return the ids of a prompt.
 
+        Args:
+            tokenizer: The tokenizer of the model.
+            prefix: The ids of the prefix.
+            suffix: The ids of the suffix.
+
         Raises:
             ValueError: The tokenizer lacks one of the special tokens.
         """
@@ -110,10 +115,14 @@ TEMPLATES: dict[str, FimTemplate] = {
     "tokseam": _psm(*_PLAIN, "<|endoftext|>"),
     "tokseam-spm": _spm(*_PLAIN, "<|endoftext|>"),
 }
+"""The templates by name: those of the models' own papers and cards. `-spm` has the prefix behind the suffix."""
 
 
 def find(template: str | FimTemplate) -> FimTemplate:
     """Return a template by its name.
+
+    Args:
+        template: A name of `TEMPLATES`; a `FimTemplate` is returned as it is.
 
     Raises:
         ValueError: There is none of this name.

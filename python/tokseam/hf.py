@@ -1,9 +1,15 @@
 """Tokenizers as those of Hugging Face, and canonical sampling: a logits processor that plugs into `generate`.
 
 Examples:
-    >>> from transformers import LogitsProcessorList  # doctest: +SKIP
-    >>> processor = CanonicalLogitsProcessor(tokenizer)  # doctest: +SKIP
-    >>> model.generate(**inputs, do_sample=True, logits_processor=LogitsProcessorList([processor]))  # doctest: +SKIP
+    >>> import torch
+    >>> from transformers import AutoModelForCausalLM, LogitsProcessorList
+    >>> from tokseam import Tokenizer
+    >>> model, tokenizer = AutoModelForCausalLM.from_pretrained("model"), Tokenizer.from_file("model")
+    >>> prompt = torch.tensor([tokenizer.encode("import").tolist()])
+    >>> canonical = LogitsProcessorList([CanonicalLogitsProcessor(tokenizer)])
+    >>> ids = model.generate(prompt, do_sample=True, logits_processor=canonical, max_new_tokens=5)
+    >>> tokenizer.is_admissible(ids[0].tolist())
+    True
 """
 
 from __future__ import annotations
@@ -27,6 +33,8 @@ _KEPT = 4096
 
 class CanonicalLogitsProcessor:
     """Masks all ids that would make a sequence non-canonical, whatever the model.
+
+    What that does to a language model: Vieira et al. 2025, "Language Models over Canonical BPE", arXiv 2506.07956.
 
     It is called with ids of shape (rows, length) and logits of shape (rows, columns) and returns logits of that shape
     in which an id that may not come next is -inf; columns beyond the vocabulary are too. A row is never all -inf. Rows
@@ -63,7 +71,12 @@ class CanonicalLogitsProcessor:
         self.restarted = 0
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """Return the scores with all ids masked that may not come next."""
+        """Return the scores with all ids masked that may not come next.
+
+        Args:
+            input_ids: int64 tensor of shape (rows, length).
+            scores: Float tensor of shape (rows, columns), in any unit: what is masked becomes -inf.
+        """
         torch = self._torch
         states = {}
         rows = []
@@ -124,7 +137,16 @@ class CanonicalLogitsProcessor:
 
 
 def to_fast(tokenizer: Tokenizer, **special: Any) -> transformers.PreTrainedTokenizerFast:
-    """Return a fast tokenizer of transformers; see `Tokenizer.to_hf`."""
+    """Return a fast tokenizer of transformers with the same ids: what `Tokenizer.to_hf` does.
+
+    Args:
+        tokenizer: The tokenizer.
+        **special: What `PreTrainedTokenizerFast` takes; a special token that is named must be in the vocabulary.
+
+    Raises:
+        ExportError: A special token that is named has no id, or the tokenizer cannot be written as a `tokenizer.json`.
+        ImportError: transformers is not installed.
+    """
     host = _extras.load("transformers", "hf", "to_hf")
     stock = _extras.load("tokenizers", "hf", "to_hf")
     known = {token["content"] for token in tokenizer._native.added_tokens}

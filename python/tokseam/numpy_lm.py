@@ -36,6 +36,9 @@ DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
 def read_safetensors(data: bytes) -> dict[str, Array]:
     """Return the tensors of a safetensors file as float32.
 
+    Args:
+        data: The bytes of the file.
+
     Raises:
         ModelError: The file is damaged, or a tensor has another type than F16, F32 or F64.
     """
@@ -126,7 +129,16 @@ class NumpyLM:
 
     @classmethod
     def from_folder(cls, path: str | os.PathLike[str], **options: Any) -> NumpyLM:
-        """Read `config.json` and `model.safetensors` of a folder."""
+        """Read `config.json` and `model.safetensors` of a folder.
+
+        Args:
+            path: The folder.
+            **options: `bos_id` and `end_ids`, as in the constructor.
+
+        Raises:
+            OSError: A file is missing.
+            ModelError: The config names something else than a plain Llama, or the weights are damaged.
+        """
         folder = Path(path)
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         return cls(config, read_safetensors((folder / "model.safetensors").read_bytes()), **options)

@@ -1,17 +1,17 @@
 """Id sequences that are not what the tokenizer gives for their text: found, mapped, repaired and prevented.
 
 Many id sequences spell one text, and a model takes them for different inputs. `judge`, `find` and `canonicalize` look
-at one sequence; `compare` tells an edit of the text from a *phantom edit*, which changes the ids and not what a reader
-sees; `project` carries log-probabilities and other values over to new tokens; `Probe` measures how often a model makes
-phantom edits; `next_token_mask`, `prompt_tail` and `tokseam.hf.CanonicalLogitsProcessor` prevent them; a `Detector`
-watches a stream.
+at one sequence; `compare` tells an edit of the text from a *phantom edit* (Ayoobi et al. 2026, arXiv 2601.14658), which
+changes the ids and not what a reader sees; `project` carries log-probabilities and other values over to new tokens;
+`Probe` measures how often a model makes phantom edits; `next_token_mask`, `prompt_tail` and
+`tokseam.hf.CanonicalLogitsProcessor` prevent them; a `Detector` watches a stream.
 
 Canonical means what `Tokenizer.is_canonical` says: special ids cut the sequence, and each run between them is what
 `encode` gives for its text.
 
 Examples:
-    >>> from tokseam import _bundled, phantom
-    >>> tokenizer = _bundled.tokenizer()
+    >>> from tokseam import Tokenizer, phantom
+    >>> tokenizer = Tokenizer.from_file("tokenizer.json")
     >>> ids = [tokenizer.token_id(token) for token in (b"be", b"cause")]
     >>> phantom.judge(ids, tokenizer)
     Judgement(state='broken', position=0, reason='pair')
@@ -173,7 +173,10 @@ class Map:
         return marks
 
     def new_range(self, position: int) -> tuple[int, int]:
-        """Return the new tokens that an old one became: itself, or all of its changed range.
+        """Return the new tokens that an old one became, first and the one behind the last: itself, or its whole range.
+
+        Args:
+            position: The place of the old token.
 
         Raises:
             IndexError: There is no such old token.
@@ -392,6 +395,10 @@ def prompt_tail(ids: Ids, tokenizer: Tokenizer) -> int:
     A blank at the end, or half a word, makes most continuations non-canonical: behind `Answer: ` nearly every token
     that starts with a letter. Drop the tail and let the model write it again, with the text so far as a constraint.
 
+    Args:
+        ids: The ids of the prompt.
+        tokenizer: The tokenizer.
+
     Raises:
         PretokenizeError: The ids start no encoding; the message names the position.
         TypeError: The ids are not integers.
@@ -409,8 +416,8 @@ class Detector:
     that are no text, what was reported before them stays, though `find` may then cut the text there otherwise.
 
     Examples:
-        >>> from tokseam import _bundled
-        >>> tokenizer = _bundled.tokenizer()
+        >>> from tokseam import Tokenizer
+        >>> tokenizer = Tokenizer.from_file("tokenizer.json")
         >>> detector = Detector(tokenizer)
         >>> detector.push(tokenizer.token_id(b"be")), detector.broken
         ([], None)
@@ -433,6 +440,9 @@ class Detector:
 
     def push(self, id: int) -> list[Block]:
         """Take one id.
+
+        Args:
+            id: The id.
 
         Returns:
             The blocks that are certain now: no continuation can change their ranges or their canonical ids. Ranges
@@ -733,7 +743,11 @@ class Summary(NamedTuple):
 
 
 def summary(outcomes: Iterable[Outcome]) -> Summary:
-    """Count outcomes, of one probe or of many."""
+    """Count outcomes, of one probe or of many.
+
+    Args:
+        outcomes: What `Probe.score` returned.
+    """
     all = list(outcomes)
     counts = Counter(outcome.kind for outcome in all)
     phantoms = [outcome for outcome in all if outcome.kind == "phantom"]

@@ -86,7 +86,14 @@ class Segmentation:
     def from_offsets(
         cls, data: bytes, ids: Sequence[int], offsets: Sequence[Sequence[int]], special: Collection[int]
     ) -> Segmentation:
-        """Make one from what `Tokenizer.encode_with_offsets` returned for the UTF-8 of a text."""
+        """Make one from what `Tokenizer.encode_with_offsets` returned for the UTF-8 of a text.
+
+        Args:
+            data: The UTF-8 of the text.
+            ids: The ids.
+            offsets: For each id the first byte and the one behind the last.
+            special: The ids of special tokens.
+        """
         return cls(Token(id, data[start:end], id in special) for id, (start, end) in zip(ids, offsets, strict=True))
 
     @property

@@ -5,13 +5,16 @@ Two stages of greedy byte-pair encoding: inside words up to `transition` entries
 `tokenizers`' `BpeTrainer`; the second continues from what encoding with the inherited merges gives. Counts are 64 bits
 wide, texts are streamed and never held, and the result is the same for every number of threads and order of texts.
 
-    from tokseam import superbpe
-
-    training = superbpe.train(superbpe.files("corpus/*.jsonl.gz"), vocab_size=128_000, transition=100_000)
-    training.tokenizer.save("tokenizer.json")
-
 A run is three counts and two loops. `PretokenCounts`, `PairCounts` and `RunCounts` are the counts; they can be made on
 many machines, merged in any order, and trained on with `train_from_counts` and `extend_from_counts`.
+
+Examples:
+    >>> from tokseam import superbpe
+    >>> corpus = superbpe.files("web/*.jsonl.gz")
+    >>> training = superbpe.train(corpus, vocab_size=2000, transition=1500)
+    >>> training.tokenizer.save("superwords.json")
+    >>> training.at(1800).vocab_size
+    1800
 """
 
 from __future__ import annotations
@@ -63,6 +66,8 @@ TIE_RULE = "count descending, then smallest (left id, right id)"
 @dataclass(frozen=True, kw_only=True)
 class Constraints:
     """What a superword may not be. Every rule looks at the token alone and holds for the second stage only.
+
+    The defaults of the first two are what the reference trainer has built in.
 
     Attributes:
         max_words: The most words; a word is a non-empty piece between U+0020. None is no limit.
@@ -198,8 +203,12 @@ class _Counts:
     def merge(self, other: Any) -> None:
         """Add other counts to these; the order does not matter.
 
+        Args:
+            other: Counts of the same kind.
+
         Raises:
             TrainError: The other counts are of another scheme, tokenizer or barrier.
+            TypeError: They are of another kind.
         """
         if type(other) is not type(self):
             raise TypeError(f"{type(self).__name__} merges with its own kind only, not {type(other).__name__}")
@@ -221,6 +230,10 @@ class PretokenCounts(_Counts):
         min_count: Above 1, pretokens that came less often are dropped whenever there are more than `max_entries`. That
             saves memory and is no longer exact; the report says how many were dropped.
         max_entries: See `min_count`.
+
+    Raises:
+        TrainError: There is no such scheme, or a limit is below 1.
+        UnsupportedTokenizerError: A pre-tokenizer of the scheme is not supported.
     """
 
     def __init__(
@@ -246,6 +259,9 @@ class PretokenCounts(_Counts):
     @classmethod
     def from_arrow(cls, table: pa.Table) -> PretokenCounts:
         """Return the counts of a table that `to_arrow` made.
+
+        Args:
+            table: The table.
 
         Raises:
             TrainError: The table is no such table.
@@ -274,6 +290,10 @@ class PairCounts(_Counts):
         scheme: Its second stage cuts the text, instead of the tokenizer's own pre-tokenizer.
         min_count: As in `PretokenCounts`.
         max_entries: As in `PretokenCounts`.
+
+    Raises:
+        TrainError: As `PretokenCounts`; also a tokenizer that is not byte-level.
+        UnsupportedTokenizerError: As `PretokenCounts`.
     """
 
     def __init__(
@@ -295,7 +315,11 @@ class PairCounts(_Counts):
         return dict(zip(names, self._counts.totals(), strict=True))
 
     def guess_barrier(self, merges: int) -> int:
-        """Return a barrier for `RunCounts`: a guess, from below, of the count of the last of so many merges."""
+        """Return a barrier for `RunCounts`: a guess, from below, of the count of the last of so many merges.
+
+        Args:
+            merges: The number of merges that will be made.
+        """
         return int(self._counts.guess_barrier(max(0, merges)))
 
     def to_arrow(self) -> pa.Table:
@@ -314,6 +338,10 @@ class PairCounts(_Counts):
     @classmethod
     def from_arrow(cls, table: pa.Table, tokenizer: Tokenizer) -> PairCounts:
         """Return the counts of a table that `to_arrow` made, for the same tokenizer.
+
+        Args:
+            table: The table.
+            tokenizer: The tokenizer that the counts were made with.
 
         Raises:
             TrainError: The table is no such table, or of another tokenizer.
@@ -345,6 +373,9 @@ class RunCounts(_Counts):
         pairs: The pairs of the whole text.
         barrier: The barrier; None guesses one for `vocab_size`.
         vocab_size: The size that will be asked for; only for the guess.
+
+    Raises:
+        TrainError: The pairs are of another tokenizer, the barrier is below 1, or there is neither it nor `vocab_size`.
     """
 
     def __init__(
@@ -388,6 +419,10 @@ class RunCounts(_Counts):
     @classmethod
     def from_arrow(cls, table: pa.Table, tokenizer: Tokenizer) -> RunCounts:
         """Return the counts of a table that `to_arrow` made, for the same tokenizer. They merge, and can be trained on.
+
+        Args:
+            table: The table.
+            tokenizer: The tokenizer that the counts were made with.
 
         Raises:
             TrainError: The table is no such table, or of another tokenizer.
@@ -572,6 +607,9 @@ class Training:
         """Return the tokenizer of a smaller vocabulary, as a run of that size would have given it.
 
         Up to `transition` it is the plain BPE tokenizer, with the pre-tokenizer of the first stage.
+
+        Args:
+            vocab_size: The size: entries, special tokens and alphabet included.
 
         Raises:
             TrainError: The run has no such size.

@@ -16,7 +16,17 @@ __all__ = ["to_encoding"]
 
 
 def to_encoding(tokenizer: Tokenizer, name: str, *, pad_bytes: bool = False) -> tiktoken.Encoding:
-    """Return a `tiktoken.Encoding`; see `Tokenizer.to_tiktoken`."""
+    """Return a `tiktoken.Encoding` with the same ids: what `Tokenizer.to_tiktoken` does.
+
+    Args:
+        tokenizer: The tokenizer.
+        name: The name of the encoding.
+        pad_bytes: Give the bytes that have no token an id behind all others, with a `UserWarning`.
+
+    Raises:
+        ExportError: Some text would get other ids; the message names the token or step, and the remedy.
+        ImportError: tiktoken is not installed.
+    """
     host = _extras.load("tiktoken", "tiktoken", "to_tiktoken")
     pattern, ranks, special, padded = tokenizer._native.to_tiktoken(pad_bytes)
     if padded:

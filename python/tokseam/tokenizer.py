@@ -74,8 +74,8 @@ class Tokenizer:
     of threads, pickles to the same bytes every time, and equals another one that saves to the same file.
 
     Examples:
-        >>> from tokseam import _bundled
-        >>> tokenizer = _bundled.tokenizer()
+        >>> from tokseam import Tokenizer
+        >>> tokenizer = Tokenizer.from_file("tokenizer.json")
         >>> ids = tokenizer.encode("Tokens meet at seams.")
         >>> ids.dtype
         dtype('uint32')
@@ -124,6 +124,9 @@ class Tokenizer:
     @classmethod
     def from_json(cls, data: str | bytes) -> Tokenizer:
         """Load the text of a `tokenizer.json`.
+
+        Args:
+            data: The JSON, as text or as UTF-8.
 
         Raises:
             VocabError: The text is no valid tokenizer.
@@ -273,6 +276,10 @@ class Tokenizer:
     def count(self, text: Text, *, allowed_special: Allowed = ()) -> int:
         """Return the number of tokens of one text: `len(encode(text))` without the array.
 
+        Args:
+            text: As in `encode`.
+            allowed_special: As in `encode`.
+
         Raises:
             UnicodeError: The text holds a lone surrogate.
             UnknownTokenError: `allowed_special` has a name that is no special token.
@@ -287,7 +294,15 @@ class Tokenizer:
         allowed_special: Allowed = (),
         parallel: bool | int | None = None,
     ) -> NDArray[np.int64]:
-        """Return the number of tokens of each text: int64, shape (m,). The arguments are those of `encode_batch`.
+        """Return the number of tokens of each text, without the ids.
+
+        Args:
+            texts: The texts.
+            allowed_special: As in `encode`.
+            parallel: As in `encode_batch`.
+
+        Returns:
+            The counts: int64, shape (texts,). Unit: tokens.
 
         Raises:
             UnicodeError: A text holds a lone surrogate.
@@ -330,6 +345,9 @@ class Tokenizer:
     def decode_bytes(self, ids: Ids) -> bytes:
         """Decode ids to bytes, whatever they are. Special tokens are written out.
 
+        Args:
+            ids: As in `decode`.
+
         Raises:
             TypeError: The ids are not integers.
             UnknownTokenError: An id has no token.
@@ -357,8 +375,9 @@ class Tokenizer:
     def stream_decoder(self) -> _native.StreamDecoder:
         """Return a decoder for ids that come one at a time.
 
-        `push(id)` returns the text that is certain now and never splits a character; `finish()` returns the rest. All
-        of it joined is `decode` of all the ids.
+        `push(id)` returns the text that is certain now and never splits a character, and raises `UnknownTokenError` for
+        an id without a token; `finish()` returns the rest, with U+FFFD for a character that was cut, and starts anew.
+        All of it joined is `decode` of all the ids. Its calls are locked; it does not pickle.
         """
         return self._native.stream_decoder()
 
@@ -369,6 +388,9 @@ class Tokenizer:
 
         Special ids cut the sequence and each run between them is judged alone. A run that is not UTF-8 is not
         canonical; an empty one is.
+
+        Args:
+            ids: As in `decode`.
 
         Raises:
             TypeError: The ids are not integers.
@@ -382,6 +404,9 @@ class Tokenizer:
         This is what a sequence must satisfy while it is being written: later text can still move the borders of
         pretokens, so the start of an encoding need not be the encoding of its own text. Texts are valid UTF-8 whose
         bytes all have a token. Special ids end a run, and the runs before the last must be canonical.
+
+        Args:
+            ids: As in `decode`.
 
         Raises:
             TypeError: The ids are not integers.
@@ -401,7 +426,11 @@ class Tokenizer:
         return self._native.token_bytes(id)
 
     def token_id(self, token: bytes | str) -> int | None:
-        """Return the id of the token with exactly these bytes, or None. Special tokens are never found."""
+        """Return the id of the token with exactly these bytes, or None. Special tokens are never found.
+
+        Args:
+            token: The bytes, or text that stands for its UTF-8.
+        """
         return self._native.token_id(token.encode() if isinstance(token, str) else token)
 
     @property
@@ -418,9 +447,9 @@ class Tokenizer:
         """Return what the file holds and how it is read, as the command `tokseam info` prints it.
 
         Keys: `kind`, `vocab_size`, `entries` (of the model), `merges`, `live_merges` (that can fire), `added_tokens`,
-        `superwords` (whether merges join words), `normalizer`, `pretokenizer`, `lossless` (`"yes"`, or the component
-        that loses text), `missing_bytes` (bytes without a token) and `warnings` (where this package and stock
-        `tokenizers` differ on purpose).
+        `superwords` (whether encoding joins words in a second phase; a small vocabulary has them without one),
+        `normalizer`, `pretokenizer`, `lossless` (`"yes"`, or the component that loses text), `missing_bytes` (bytes
+        without a token) and `warnings` (where this package and stock `tokenizers` differ on purpose).
         """
         info = self._native.info()
         return info | {"lossless": info.pop("lossy") or "yes"}
@@ -428,13 +457,24 @@ class Tokenizer:
     # Saving.
 
     def to_json(self) -> str:
-        """Return the text of a `tokenizer.json` that stock `tokenizers` loads to the same ids."""
+        """Return the text of a `tokenizer.json` that stock `tokenizers` loads to the same ids.
+
+        Raises:
+            ExportError: As `save`.
+        """
         return self._native.to_json()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a `tokenizer.json`; gzipped if the name ends in `.gz`, inside if the path is a folder.
 
         The file is written beside its place and then moved there, so a full disk or a crash leaves the old one.
+
+        Args:
+            path: The file, or a folder that is there.
+
+        Raises:
+            ExportError: The tokenizer came from tiktoken with a pattern that means something else in such a file.
+            OSError: The file cannot be written.
         """
         file = Path(os.path.realpath(path))
         if file.is_dir():

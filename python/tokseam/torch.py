@@ -1,8 +1,5 @@
 """Causal language models of transformers, on their device, as models of `tokseam.bytelm`.
 
-    lm = TransformersLM(AutoModelForCausalLM.from_pretrained(name))
-    ByteLM(lm, Tokenizer.from_file("tokenizer.json")).generate("raise ValueErr", max_bytes=20).text
-
 Contexts share prefixes: those of one step differ in a token or two, and those of the next go on from them. So what
 was computed stays, as a tree: slot `i` of the cache holds keys and values of one token behind those of its parent.
 The new tokens of all contexts of a call go into one forward, each at the position of its depth, under a mask that
@@ -12,6 +9,13 @@ forward of the new tokens and attention over the slots; those that no call of la
 Models whose attention cannot be masked like this (a sliding window, a recurrent state, positions that come from the
 mask, kernels that take no mask) get their contexts as a batch of whole sequences instead: the same rows, without
 cache. Which way a model goes is in `TransformersLM.reason`.
+
+Examples:
+    >>> from transformers import AutoModelForCausalLM
+    >>> from tokseam.bytelm import ByteLM
+    >>> lm = TransformersLM(AutoModelForCausalLM.from_pretrained("model", dtype="float32"))
+    >>> ByteLM(lm, Tokenizer.from_file("model")).generate("raise ValueErr", max_bytes=3, temperature=0).text
+    'or('
 """
 
 from __future__ import annotations
@@ -252,8 +256,11 @@ class TransformersLM:
     def logprobs(self, contexts: Sequence[Sequence[int]]) -> NDArray[Any]:
         """Return the natural-log probabilities of the next id behind contexts, in one forward.
 
+        Args:
+            contexts: Ids, without `bos_id` or with it.
+
         Returns:
-            Shape (contexts, vocab_size): float64 from a model of float64, otherwise float32.
+            float64 from a model of float64, otherwise float32, of shape (contexts, vocab_size), in nats.
 
         Raises:
             ModelError: A context does not fit the window, has ids that the model has not, or is empty for a model
@@ -522,12 +529,8 @@ def generate(
     """Go on behind prompts that may end inside a word: the `custom_generate` of transformers.
 
     The bytes of the prompt's end are taken back as far as their tokens may still change; one cover of them is drawn
-    from its exact posterior, and tokens follow it as usual, under the processors and criteria of `generate`:
-
-        exact = functools.partial(tokseam.torch.generate, tokenizer=tokenizer)
-        ids = model.generate(**inputs, custom_generate=exact, max_new_tokens=40)
-
-    `partial` is needed because transformers keeps the argument `tokenizer` of its own `generate` to itself.
+    from its exact posterior, and tokens follow it as usual, under the processors and criteria of `generate`. Hand it on
+    as a `functools.partial`, since transformers keeps the argument `tokenizer` of its own `generate` to itself.
 
     Args:
         model: The model.
@@ -549,6 +552,17 @@ def generate(
     Raises:
         ValueError: There is no tokenizer, or it is asked for beams.
         ModelError: A text does not fit the window, or nothing may follow.
+
+    Examples:
+        >>> import functools
+        >>> from transformers import AutoModelForCausalLM
+        >>> model = AutoModelForCausalLM.from_pretrained("model", dtype="float32")
+        >>> tokenizer = Tokenizer.from_file("model")
+        >>> prompt = torch.tensor([tokenizer.encode("raise ValueErr").tolist()])
+        >>> exact = functools.partial(generate, tokenizer=tokenizer)
+        >>> ids = model.generate(prompt, custom_generate=exact, max_new_tokens=1, do_sample=False)
+        >>> tokenizer.decode(ids[0].tolist())
+        'raise ValueError(...'
     """
     if tokenizer is None:
         raise ValueError(

@@ -1,9 +1,10 @@
 r"""Triadic suffix tokenization: numbers cut into triads that name their order of magnitude, without losing a digit.
 
-`1234567.89` becomes `1{m}234{k}567.89{p}`: integer triads are counted from the point to the left and marked k, m, b, t,
-q; those of the fraction to the right, p to ppppp. The markers are control characters, U+0001 to U+0005 and U+000E to
-U+0012; where the text has such a character behind a digit, U+001A stands between the two, so `restore(annotate(x))`
-is `x` for every text. Nothing visible is added or taken away, and no number ever becomes a float.
+The scheme is that of Chetverina (2026, arXiv 2604.11582), made lossless. `1234567.89` becomes `1{m}234{k}567.89{p}`:
+integer triads are counted from the point to the left and marked k, m, b, t, q; those of the fraction to the right, p to
+ppppp. The markers are control characters, U+0001 to U+0005 and U+000E to U+0012; where the text has such a character
+behind a digit, U+001A stands between the two, so `restore(annotate(x))` is `x` for every text. Nothing visible is added
+or taken away, and no number ever becomes a float.
 
 `extend_tokenizer` puts the scheme into a byte-level tokenizer. The result saves to a plain `tokenizer.json` that gives
 the same ids in stock software.
@@ -20,14 +21,17 @@ digits more; with no letter, number, `_`, `.` or `,` before it, and behind it no
   several markers, as numbers to base 5 with the digits k = 1 to q = 5: 10^18 is k k, 10^33 is m k.
 
 Examples:
-    >>> from tokseam import triadic
+    >>> from tokseam import Tokenizer, triadic
     >>> triadic.annotate("pi is 3.14159")
     'pi is 3.141\x0e59\x0f'
     >>> triadic.restore(_)
     'pi is 3.14159'
     >>> triadic.split("1234.5")
     [Triad(digits='1', power=3), Triad(digits='234', power=0), Triad(digits='5', power=-1)]
-    >>> extension = triadic.extend_tokenizer(tokenizer)  # doctest: +SKIP
+    >>> base = Tokenizer.from_file("tokenizer.json")
+    >>> tokenizer = triadic.extend_tokenizer(base).tokenizer
+    >>> [tokenizer.token_bytes(id) for id in tokenizer.encode("1234.5")]
+    [b'1', b'234', b'.', b'5']
 """
 
 from __future__ import annotations
@@ -156,6 +160,10 @@ def find_numbers(
         A structured array of shape (n,) with the int64 fields `start` and `end` (bytes of the text's UTF-8),
         `integer_digits` and `fraction_digits`.
 
+    Raises:
+        NumeralError: Options that do not go together.
+        UnicodeError: The text holds a lone surrogate.
+
     Examples:
         >>> find_numbers("7 of 12.50").tolist()
         [(0, 1, 1, 0), (5, 10, 2, 2)]
@@ -184,6 +192,9 @@ def split(literal: Text, *, group_size: int = 3, extend: bool = False) -> list[T
 def join(triads: Iterable[tuple[str, int]]) -> str:
     """Join triads, of any sizes, to the number that they are: `join(split(x)) == x`.
 
+    Args:
+        triads: Digits, and the power of ten of the last one, the highest first.
+
     Raises:
         NumeralError: The triads leave a gap or overlap, one reaches over the point, or the units are missing.
 
@@ -201,7 +212,14 @@ def _power(power: int) -> int:
 
 
 def is_lossy(style: Style) -> bool:
-    """Return whether a style loses digits: all but `"lossless"` write 0.1 and 0.100 alike."""
+    """Return whether a style loses digits: all but `"lossless"` write 0.1 and 0.100 alike.
+
+    Args:
+        style: As in `annotate`.
+
+    Raises:
+        ValueError: There is no such style.
+    """
     if style not in ("lossless", "author", "paper"):
         raise ValueError(f'style is "lossless", "author" or "paper", not {style!r}')
     return style != "lossless"
@@ -259,6 +277,9 @@ def restore(text: AnyStr) -> AnyStr:
     Only those right behind a digit are taken out, so text without digits is what it was. A text of a lossy style does
     not become what it was.
 
+    Args:
+        text: Text, or bytes that need not be UTF-8.
+
     Raises:
         UnicodeError: The text holds a lone surrogate.
     """
@@ -274,6 +295,13 @@ def vocabulary(*, identity: Literal["string", "value"] = "string", group_size: i
             fractions; the two rows `-0` and `-00`, behind the last triad of a fraction, say that one or two zeros
             at its end are not written. That makes 10,002. A tokenizer file can hold the first alone.
         group_size: Digits in a group, 1 to 4.
+
+    Returns:
+        The texts, each digits and a marker.
+
+    Raises:
+        NumeralError: The group size is none.
+        ValueError: There is no such identity.
     """
     triads = [(digits.decode(), marker.decode()) for digits, marker in _native.marked_triads(group_size)]
     if identity == "string":
@@ -315,9 +343,9 @@ def values(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.void]:
 def right_to_left(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.uint32]:
     """Regroup the digits of an unmodified tokenizer so that groups of three are counted from the right.
 
-    Every longest run of tokens that are ASCII digits is regrouped, except one that follows a digit and a point.
-    The text is the same. It is for models that have a token for every string of one to three digits, as those of
-    cl100k and Llama 3 do.
+    Every longest run of tokens that are ASCII digits is regrouped, except one that follows a digit and a point. The
+    text is the same. It is for models that have a token for every string of one to three digits, as those of cl100k and
+    Llama 3 do (what it does to their arithmetic: Singh and Strouse 2024, arXiv 2402.14903).
 
     Args:
         ids: Ids of the tokenizer.
@@ -336,7 +364,16 @@ def right_to_left(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.uint32]:
 def left_to_right(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.uint32]:
     """Undo `right_to_left`: groups of three are counted from the left, as the tokenizer itself does.
 
-    The arguments, the result and the errors are those of `right_to_left`.
+    Args:
+        ids: As in `right_to_left`.
+        tokenizer: As in `right_to_left`.
+
+    Returns:
+        The new ids: uint32, shape (m,).
+
+    Raises:
+        VocabError: The tokenizer lacks a group of digits.
+        UnknownTokenError: An id has no token.
     """
     return _native.regroup_digits(ids, tokenizer._native, False)
 

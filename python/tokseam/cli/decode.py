@@ -25,7 +25,7 @@ def decode(
     The ids may be parted by blanks, commas or line ends; JSON lists, and what `encode --json` prints, are read too.
 
     Examples:
-        tokseam decode 2964 279 1648
+        tokseam decode 4225 277 2327
 
         tokseam encode --file book.txt | tokseam decode | cmp - book.txt
     """

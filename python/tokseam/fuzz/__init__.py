@@ -7,8 +7,8 @@ checks raise `AssertionError` with the case, and `audit` says what each id of a 
 The strategies need hypothesis: `pip install 'tokseam[fuzz]'`. The checks and `audit` do not.
 
 Examples:
-    >>> from tokseam import _bundled, fuzz
-    >>> tokenizer = _bundled.tokenizer()
+    >>> from tokseam import Tokenizer, fuzz
+    >>> tokenizer = Tokenizer.from_file("tokenizer.json")
     >>> fuzz.check_round_trip(tokenizer, "It 's  00:07 .\r\n")
     >>> fuzz.audit(tokenizer).classes["unreachable"]
     0

@@ -123,3 +123,4 @@ CATALOGUE: tuple[Case, ...] = (
         "huggingface/tokenizers#1348",
     ),
 )
+"""Texts that a tokenizer lost somewhere, each with the thread that tells of it."""

@@ -155,6 +155,10 @@ def check_join(tokenizer: Any, left: str, right: str, *, expected: Callable[[str
 def check_batch(tokenizer: Any, texts: Sequence[str]) -> None:
     """Check that texts give the same in a batch as alone, there and back. Without batch calls there is nothing to do.
 
+    Args:
+        tokenizer: Anything with `encode` and `decode`.
+        texts: The texts.
+
     Raises:
         Failure: One differs.
     """
@@ -176,6 +180,11 @@ def check_batch(tokenizer: Any, texts: Sequence[str]) -> None:
 def check_same(tokenizer: Any, other: Any, text: str) -> None:
     """Check that two tokenizers give the same ids for a text: one saved and loaded, another library, another version.
 
+    Args:
+        tokenizer: Anything with `encode` and `decode`.
+        other: Another one.
+        text: The text.
+
     Raises:
         Failure: They do not.
     """
@@ -190,6 +199,11 @@ def check_resegmentation(tokenizer: Any, canonical: Ids, other: Ids) -> None:
     """Check that two sequences of ids that spell the same bytes decode to the same text.
 
     A tokenizer with `is_canonical` must also call the first canonical and the second not.
+
+    Args:
+        tokenizer: Anything with `encode` and `decode`.
+        canonical: The ids of a text.
+        other: Other ids that spell the same bytes.
 
     Raises:
         Failure: They do not, or it does not.
@@ -220,6 +234,9 @@ def encode(tokenizer: Any, text: str) -> list[int]:
 
 def reload(tokenizer: Any) -> Any:
     """Return the same tokenizer, saved and loaded again by its own library; one of unknown kind is pickled.
+
+    Args:
+        tokenizer: Anything with `encode` and `decode`.
 
     Raises:
         Exception: What the library raises, or pickle.

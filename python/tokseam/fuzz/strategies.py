@@ -195,6 +195,14 @@ def short_ids(tokenizer: Any, *, tokens: int = 50, size: int = 2) -> Iterator[li
 
     The part has single bytes, pieces of characters, special tokens and the shortest words: what random sequences meet
     too seldom together.
+
+    Args:
+        tokenizer: Anything with `encode`, `decode` and a vocabulary.
+        tokens: The size of the part.
+        size: The most ids of a sequence.
+
+    Raises:
+        TypeError: The tokenizer does not tell its vocabulary.
     """
     few = _few(Subject.of(tokenizer), tokens)
     for length in range(size + 1):

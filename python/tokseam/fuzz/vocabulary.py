@@ -67,6 +67,9 @@ class Audit:
     def ids(self, name: str) -> NDArray[np.uint32]:
         """Return the ids of a class, rising: uint32, shape (n,).
 
+        Args:
+            name: The class, one of `ok`, `unreachable`, `undecodable`, `special`, `added` and `unused`.
+
         Raises:
             ValueError: There is no class of this name.
         """
@@ -75,7 +78,15 @@ class Audit:
         return np.flatnonzero(self.kinds == CLASSES.index(name)).astype(np.uint32)
 
     def examples(self, name: str, limit: int = 5) -> list[tuple[int, bytes | None]]:
-        """Return some ids of a class, spread over it, with the bytes of their tokens where these are known."""
+        """Return some ids of a class, spread over it, with the bytes of their tokens where these are known.
+
+        Args:
+            name: The class.
+            limit: The most ids.
+
+        Raises:
+            ValueError: There is no class of this name.
+        """
         ids = self.ids(name)
         places = np.unique(np.linspace(0, max(len(ids) - 1, 0), min(limit, len(ids))).astype(np.int64))
         return [(int(id), self._subject.tokens[int(id)]) for id in ids[places]]
