@@ -68,6 +68,9 @@ __all__ = [
     "read_counts",
 ]
 
+# By the first column.
+_KINDS: dict[str, Any] = {"pretoken": PretokenCounts, "left": PairCounts, "run": RunCounts}
+
 _NAME = re.compile(r"(\d+)_of_(\d+)\.parquet")
 
 
@@ -86,7 +89,8 @@ def read_counts(folder: Any, tokenizer: Source | None = None) -> Counts:
             are of another tokenizer.
     """
     folder = storage.get_datafolder(folder)
-    return _merged(folder, _ranks(folder), None if tokenizer is None else _load(tokenizer))
+    counts: Counts = _merged(folder, _ranks(folder), None if tokenizer is None else _load(tokenizer))
+    return counts
 
 
 def _ranks(folder: Any) -> list[str]:
@@ -115,25 +119,25 @@ def _name(rank: int, size: int) -> str:
     return f"{rank:05d}_of_{size:05d}.parquet"
 
 
-def _merged(folder: Any, names: Iterable[str], tokenizer: Tokenizer | None) -> Counts:
-    total: Counts | None = None
+def _merged(folder: Any, names: Iterable[str], tokenizer: Tokenizer | None, wanted: type | None = None) -> Any:
+    total: Any = None
     for name in names:
         with folder.open(name, "rb") as file:
             table = parquet.read_table(file)
-        first = table.column_names[0]
-        if first == "pretoken":
-            counts: Counts = PretokenCounts.from_arrow(table)
-        elif first not in ("left", "run"):
-            raise TrainError(f"{name} in {folder.path} holds no counts of ours")
+        kind = _KINDS.get(table.column_names[0])
+        if kind is None or (wanted is not None and kind is not wanted):
+            found = "no counts of ours" if kind is None else f"{kind.__name__}, not {wanted.__name__}"  # type: ignore[union-attr]
+            raise TrainError(f"{name} in {folder.path} holds {found}")
+        if kind is PretokenCounts:
+            counts = PretokenCounts.from_arrow(table)
         elif tokenizer is None:
             raise TrainError(f"the counts in {folder.path} are of a tokenizer; give it too")
         else:
-            counts = (PairCounts if first == "left" else RunCounts).from_arrow(table, tokenizer)
+            counts = kind.from_arrow(table, tokenizer)
         if total is None:
             total = counts
         else:
             total.merge(counts)
-    assert total is not None
     return total
 
 
@@ -340,9 +344,7 @@ class RunCounter(_Counter):
 
     def _start(self) -> RunCounts:
         tokenizer = _load(self.tokenizer)
-        pairs = read_counts(self.pairs_folder, tokenizer)
-        if not isinstance(pairs, PairCounts):
-            raise TrainError(f"{self.pairs_folder.path} holds {type(pairs).__name__}, not PairCounts")
+        pairs = _merged(self.pairs_folder, _ranks(self.pairs_folder), tokenizer, PairCounts)
         return RunCounts(tokenizer, pairs, self.barrier, vocab_size=self.vocab_size)
 
 
@@ -450,9 +452,7 @@ class WordTrainer(_Step):
             TrainError: As in `read_counts` and `superbpe.train_from_counts`; also where there are more tasks.
         """
         self._alone(world_size)
-        counts = read_counts(self.counts_folder)
-        if not isinstance(counts, PretokenCounts):
-            raise TrainError(f"{self.counts_folder.path} holds {type(counts).__name__}, not PretokenCounts")
+        counts = _merged(self.counts_folder, _ranks(self.counts_folder), None, PretokenCounts)
         with self.track_time(unit="task"):
             training = train_from_counts(counts, progress=False, **self.options)
         _save(self.output_folder, training)
@@ -510,9 +510,7 @@ class SuperwordTrainer(_Step):
         """
         self._alone(world_size)
         tokenizer = _load(self.tokenizer)
-        counts = read_counts(self.counts_folder, tokenizer)
-        if not isinstance(counts, RunCounts):
-            raise TrainError(f"{self.counts_folder.path} holds {type(counts).__name__}, not RunCounts")
+        counts = _merged(self.counts_folder, _ranks(self.counts_folder), tokenizer, RunCounts)
         with self.track_time(unit="task"):
             training = extend_from_counts(tokenizer, counts, progress=False, **self.options)
         _save(self.output_folder, training)
