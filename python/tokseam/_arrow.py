@@ -6,7 +6,7 @@ Any object with the Arrow PyCapsule interface is a column: arrays of pyarrow, se
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -19,16 +19,27 @@ if TYPE_CHECKING:
 
     Packed = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
+
+class _Array(Protocol):
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> object: ...
+
+
+class _Stream(Protocol):
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+
+Column: TypeAlias = _Array | _Stream
+
 # Texts that become Python objects at once.
 _BLOCK = 8192
 
 
-def is_column(value: object) -> TypeGuard[Any]:
+def is_column(value: object) -> TypeGuard[Column]:
     """Return whether an object gives Arrow data."""
     return hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
 
 
-def texts(value: Any) -> pa.ChunkedArray:
+def texts(value: Column) -> pa.ChunkedArray:
     """Return a column of texts, none of them null, as strings or binaries with offsets.
 
     Args:
@@ -48,7 +59,7 @@ def texts(value: Any) -> pa.ChunkedArray:
         plain = pa.large_binary()
     else:
         raise TypeError(
-            f"expected a column of strings or binaries, not of {column.type}; of a table, pass one column: table['text']"
+            f"expected a column of strings or binaries, not of {column.type}; of a table, pass one: table['text']"
         )
     if column.null_count:
         row = _first(column.is_null())
@@ -82,7 +93,7 @@ def strings(column: pa.ChunkedArray) -> Iterator[str | bytes]:
             yield from chunk[start : start + _BLOCK].to_pylist()
 
 
-def rows(value: Any) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+def rows(value: Column) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """Return the ids and the offsets of a column of lists of integers.
 
     One chunk of large lists of uint32, as `Ragged.to_arrow` makes it, is not copied.
@@ -114,7 +125,7 @@ def rows(value: Any) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     return np.asarray(ids, np.uint32), offsets - offsets[0] if offsets[0] else offsets
 
 
-def _chunked(pa: Any, value: Any) -> pa.ChunkedArray:
+def _chunked(pa: Any, value: Column) -> pa.ChunkedArray:
     if isinstance(value, pa.ChunkedArray):
         return value
     if hasattr(value, "__arrow_c_stream__"):

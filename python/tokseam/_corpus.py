@@ -319,7 +319,7 @@ def _batched(texts: Iterable[Text]) -> Iterator[Batch]:
 class Texts:
     """A corpus that can be read again and again, whatever it was."""
 
-    def __init__(self, corpus: Iterable[Text] | Files, lines: bool) -> None:
+    def __init__(self, corpus: Iterable[Text] | _arrow.Column | Files, lines: bool) -> None:
         if isinstance(corpus, (str, bytes)):
             raise TypeError(
                 "the corpus is one text; pass an iterable of texts ([text]), or tokseam.superbpe.files(path) for a file"

@@ -78,7 +78,7 @@ def read_counts(folder: Any, tokenizer: Source | None = None) -> Counts:
     """Return the counts of all ranks that wrote into a folder, merged.
 
     Args:
-        folder: A folder of counts, as datatrove takes folders: a path, a URL, or either with options of its file system.
+        folder: A folder of counts, as datatrove takes folders: a path, a URL, or either with options of a file system.
         tokenizer: The tokenizer of the counts, or its file; pretokens need none.
 
     Returns:
@@ -370,7 +370,7 @@ class CountsMerger(_Step):
         if self.input_folder.resolve_paths("") == self.output_folder.resolve_paths(""):
             raise TrainError(f"the merged counts of {self.input_folder.path} go to another folder")
 
-    def run(self, data: Iterable[Any] | None = None, rank: int = 0, world_size: int = 1) -> None:
+    def run(self, data: Iterable[Any] | None = None, rank: int = 0, world_size: int = 1) -> None:  # noqa: ARG002
         """Merge the counts of a rank.
 
         Args:
@@ -440,7 +440,7 @@ class WordTrainer(_Step):
             "max_token_length": max_token_length,
         }
 
-    def run(self, data: Iterable[Any] | None = None, rank: int = 0, world_size: int = 1) -> None:
+    def run(self, data: Iterable[Any] | None = None, rank: int = 0, world_size: int = 1) -> None:  # noqa: ARG002
         """Train.
 
         Args:
@@ -482,7 +482,7 @@ class SuperwordTrainer(_Step):
         output_folder: Any,
         *,
         vocab_size: int,
-        constraints: Constraints | None = Constraints(),
+        constraints: Constraints | None = Constraints(),  # noqa: B008
         min_frequency: int = 1,
         max_token_length: int | None = None,
     ) -> None:
@@ -497,7 +497,7 @@ class SuperwordTrainer(_Step):
             "max_token_length": max_token_length,
         }
 
-    def run(self, data: Iterable[Any] | None = None, rank: int = 0, world_size: int = 1) -> None:
+    def run(self, data: Iterable[Any] | None = None, rank: int = 0, world_size: int = 1) -> None:  # noqa: ARG002
         """Train.
 
         Args:
@@ -557,6 +557,7 @@ class DocumentTokenizer(host.DocumentTokenizer):  # type: ignore[misc]
         if options.get("save_loss_metadata"):
             raise ExportError("save_loss_metadata needs datatrove's own DocumentTokenizer, which it is made for")
         super().__init__(output_folder, os.fspath(tokenizer_name_or_path), local_working_dir, **options)
+        self.output_folder: Any  # datatrove's folder, of the argument.
         self.allowed_special: Any = allowed_special if allowed_special == "all" else sorted(allowed_special)
         self.threads = threads
 
@@ -575,7 +576,7 @@ class DocumentTokenizer(host.DocumentTokenizer):  # type: ignore[misc]
     def token_size(self) -> int:
         """The bytes of an id."""
         # The highest id counts, where it lies beyond the number of entries.
-        return max(super().token_size, 4 if self._encoder.vocab_size > 1 << 16 else 2)
+        return max(int(super().token_size), 4 if self._encoder.vocab_size > 1 << 16 else 2)
 
     @cached_property
     def _encoder(self) -> Tokenizer:

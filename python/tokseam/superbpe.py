@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from tokseam._arrow import Column
+
     Text = str | bytes
-    Corpus = Iterable[Text] | Files
+    Corpus = Iterable[Text] | Column | Files
     Progress = bool | Callable[[str, int, int | None], None] | None
 
 __all__ = [
@@ -177,7 +179,7 @@ class _Counts:
 
     _counts: Any
 
-    def update(self, texts: Iterable[Text] | Files, *, lines: bool = False, threads: int | None = None) -> None:
+    def update(self, texts: Corpus, *, lines: bool = False, threads: int | None = None) -> None:
         """Count some texts; call it as often as there are more.
 
         Args:

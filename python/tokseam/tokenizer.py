@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import transformers
     from numpy.typing import NDArray
 
+    from tokseam._arrow import Column
+
     Text = str | bytes
     Ids = Sequence[int] | NDArray[np.integer[Any]]
     Allowed = Literal["all"] | Collection[str]
@@ -66,7 +68,7 @@ class Ragged(NamedTuple):
         return pa.LargeListArray.from_arrays(pa.array(self.offsets), pa.array(self.ids))
 
     @classmethod
-    def from_arrow(cls, rows: Any) -> Ragged:
+    def from_arrow(cls, rows: Column) -> Ragged:
         """Return the rows of an Arrow column of lists of integers; what `to_arrow` made is not copied.
 
         Args:
@@ -240,7 +242,7 @@ class Tokenizer:
 
     def encode_batch(
         self,
-        texts: Iterable[Text],
+        texts: Iterable[Text] | Column,
         *,
         allowed_special: Allowed = (),
         parallel: bool | int | None = None,
@@ -297,7 +299,7 @@ class Tokenizer:
 
     def count_batch(
         self,
-        texts: Iterable[Text],
+        texts: Iterable[Text] | Column,
         *,
         allowed_special: Allowed = (),
         parallel: bool | int | None = None,
@@ -351,7 +353,7 @@ class Tokenizer:
         """
         return self._native.decode_bytes(ids)
 
-    def decode_batch(self, ragged: Ragged | list[Any] | pa.Array | pa.ChunkedArray) -> list[str]:
+    def decode_batch(self, ragged: Ragged | list[Any] | Column) -> list[str]:
         """Decode many rows, each as `decode` does.
 
         Args:
@@ -532,7 +534,7 @@ def _allowed(allowed_special: Allowed) -> Literal["all"] | list[str] | None:
     return sorted(allowed_special) or None
 
 
-def _texts(texts: Iterable[Text]) -> list[Any]:
+def _texts(texts: Iterable[Text] | Column) -> list[Any]:
     if isinstance(texts, (str, bytes)):
         raise TypeError(f"expected many texts, not one {type(texts).__name__}: write [text]")
     if _arrow.is_column(texts):
@@ -541,7 +543,7 @@ def _texts(texts: Iterable[Text]) -> list[Any]:
         except ImportError:
             # Series of other libraries give their texts one by one too.
             pass
-    return list(texts)
+    return list(texts)  # type: ignore[arg-type]
 
 
 def _threads(parallel: bool | int | None) -> int:
