@@ -1,6 +1,9 @@
 """Steps of datatrove on its local executor: the merges of one process, and the files of its own tokenizing step."""
 
+import doctest
 import json
+import multiprocessing
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import tokenizers
-from sources import ours
+from sources import ROOT, ours
 from texts import worst_cases
 
 from tokseam import ExportError, Tokenizer, TrainError, UnknownTokenError, _bundled, superbpe
@@ -345,3 +348,22 @@ def test_what_cannot_be_tokenized(file: Path, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="pass eos_token"):
         DocumentTokenizer(out, tmp_path / "twice.json").run(documents(["a"]))
     shutil.rmtree(out)
+
+
+def test_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = doctest.testfile(str(ROOT / "docs" / "datatrove.md"), module_relative=False, optionflags=doctest.ELLIPSIS)
+    assert done.attempted > 20
+    assert done.failed == 0
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Newer Pythons warn of a fork beside threads.
+def test_threads_in_forked_workers(texts: list[str], folder: Path, tmp_path: Path) -> None:
+    """Counting uses threads before the fork and after it; steps go to the workers as they are."""
+    rows(counted(texts))
+    step = PretokenCounter(str(tmp_path / "counts"), threads=2, batch_size=50)
+    assert len(pickle.dumps(step)) < 10_000
+    reader = ParquetReader(str(folder))
+    LocalPipelineExecutor([reader, step], 2, 2, str(tmp_path / "logs"), start_method="fork").run()
+    assert rows(read_counts(str(tmp_path / "counts"))) == rows(counted(texts))
