@@ -108,6 +108,7 @@ def test_columns_that_are_no_texts(bundled: Tokenizer, call: str) -> None:
         (pa.array([None, b"a"]), 0),
         (pa.array(["a", None], pa.string_view()), 1),
         (pa.array(["a", None]).dictionary_encode(), 1),
+        (pa.DictionaryArray.from_arrays(pa.array([1, 0]), pa.array([None, "a"])), 1),
     ):
         with pytest.raises(VocabError, match=f"row {row} is null.*drop_null"):
             getattr(bundled, call)(column)

@@ -61,13 +61,18 @@ def texts(value: Column) -> pa.ChunkedArray:
         raise TypeError(
             f"expected a column of strings or binaries, not of {column.type}; of a table, pass one: table['text']"
         )
+    if column.type not in (pa.string(), pa.binary()):
+        try:
+            column = column.cast(plain)
+        except pa.ArrowNotImplementedError as error:
+            message = f"pyarrow {pa.__version__} cannot read a column of {column.type}; take a newer one"
+            raise TypeError(message) from error
     if column.null_count:
-        row = _first(column.is_null())
         raise VocabError(
-            f"row {row} is null, which is no text; drop the nulls (column.drop_null()) or fill them "
-            "(column.fill_null(''))"
+            f"row {_first(column.is_null())} is null, which is no text; drop the nulls (column.drop_null()) or fill "
+            "them (column.fill_null(''))"
         )
-    return column if column.type in (pa.string(), pa.binary()) else column.cast(plain)
+    return column
 
 
 def packed(column: pa.ChunkedArray) -> list[Packed]:
