@@ -189,7 +189,7 @@ def test_what_cannot_be_counted(texts: list[str], tmp_path: Path) -> None:
         read_counts(out)
     with pytest.raises(UnicodeError) as caught:
         list(PretokenCounter(out).run(documents(["fine", "a\ud800"])))
-    assert caught.value.__notes__ == ["in a document from document 0 to document 1"]
+    assert caught.value.__notes__ == ["in one of the documents document 0 to document 1"]
     list(PretokenCounter(out).run(documents(texts[:9])))
     list(PairCounter(tokenizer, other).run(documents(texts[:9])))
     with pytest.raises(TrainError, match="give it too"):
@@ -335,6 +335,9 @@ def test_what_cannot_be_tokenized(file: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "ids")
     with pytest.raises(ExportError, match="save_loss_metadata"):
         DocumentTokenizer(out, file, save_loss_metadata=True)
+    with pytest.raises(UnicodeError) as caught:
+        DocumentTokenizer(out, file).run(documents(["fine", "a\ud800"]))
+    assert caught.value.__notes__ == ["in one of the documents document 0 to document 1"]
     with pytest.raises(UnknownTokenError, match="eos_token is '<eos>'"):
         DocumentTokenizer(out, file, eos_token="<eos>").run(documents(["a"]))
     stock = tokenizers.Tokenizer.from_file(str(file))

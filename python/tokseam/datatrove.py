@@ -10,8 +10,8 @@ A folder of counts holds one file for each rank, whose name has the number of ra
 them, and refuses a folder in which one is missing or that two runs have written to. A file is there whole or not at
 all, so a rank that failed leaves none, and is run again by the executor; one without documents writes empty counts.
 
-Steps hold paths and numbers, never counts or tokenizers, so they pickle, and a step can name a file that the step
-before it has yet to write. They use one thread each: the executor runs a process a core.
+Steps hold what they were given and nothing that they read, so they pickle, and one can name a file that the step before
+it has yet to write. They use one thread each: the executor runs a process a core.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import re
 import shutil
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -119,15 +120,17 @@ def _name(rank: int, size: int) -> str:
     return f"{rank:05d}_of_{size:05d}.parquet"
 
 
-def _merged(folder: Any, names: Iterable[str], tokenizer: Tokenizer | None, wanted: type | None = None) -> Any:
+def _merged(folder: Any, names: Iterable[str], tokenizer: Tokenizer | None, wanted: type[Any] | None = None) -> Any:
+    """Return the counts of some files, merged; those of one kind, if one is wanted."""
     total: Any = None
     for name in names:
         with folder.open(name, "rb") as file:
             table = parquet.read_table(file)
         kind = _KINDS.get(table.column_names[0])
-        if kind is None or (wanted is not None and kind is not wanted):
-            found = "no counts of ours" if kind is None else f"{kind.__name__}, not {wanted.__name__}"  # type: ignore[union-attr]
-            raise TrainError(f"{name} in {folder.path} holds {found}")
+        if kind is None:
+            raise TrainError(f"{name} in {folder.path} holds no counts of ours")
+        if wanted is not None and kind is not wanted:
+            raise TrainError(f"{name} in {folder.path} holds {kind.__name__}, not {wanted.__name__}")
         if kind is PretokenCounts:
             counts = PretokenCounts.from_arrow(table)
         elif tokenizer is None:
@@ -170,6 +173,16 @@ def _write(folder: Any, name: str, fill: Callable[[IO[bytes]], object]) -> None:
 def _write_counts(folder: Any, rank: int, size: int, counts: Counts) -> None:
     table = counts.to_arrow()
     _write(folder, _name(rank, size), lambda file: parquet.write_table(table, file, compression="zstd"))
+
+
+@contextmanager
+def _named(batch: Sequence[Any]) -> Iterator[None]:
+    """Let an error say which documents it is about."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        error.add_note(f"in one of the documents {batch[0].id} to {batch[-1].id}")
+        raise
 
 
 class _Step(base.PipelineStep):  # type: ignore[misc]
@@ -215,12 +228,8 @@ class _Counter(_Step):
         """
         counts = self._start()
         for batch in batching.batched(data or (), self.batch_size):
-            with self.track_time(unit="batch"):
-                try:
-                    counts.update([document.text for document in batch], lines=self.lines, threads=self.threads)
-                except ValueError as error:
-                    error.add_note(f"in a document from {batch[0].id} to {batch[-1].id}")
-                    raise
+            with self.track_time(unit="batch"), _named(batch):
+                counts.update([document.text for document in batch], lines=self.lines, threads=self.threads)
             for document in batch:
                 self.stat_update("counted", value=len(document.text))
                 yield document
@@ -652,7 +661,7 @@ class DocumentTokenizer(host.DocumentTokenizer):  # type: ignore[misc]
         )
         dtype = f"<u{self.token_size}"
         for batch in batching.batched(data, self.batch_size):
-            with self.track_time(unit="batch"):
+            with self.track_time(unit="batch"), _named(batch):
                 ids, ends = self._encode([document.text for document in batch])
                 file.write_bytes(ids.astype(dtype).tobytes(), doc_ends=ends.tolist())
             for length in np.diff(ends, prepend=0).tolist():
