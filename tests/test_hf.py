@@ -1,21 +1,35 @@
 """Tokenizers as those of transformers and in datasets."""
 
+import functools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tokenizers
 from sources import corpora, ours
 from texts import worst_cases
 
-from tokseam import ExportError, Tokenizer
+from tokseam import ExportError, Ragged, Tokenizer, superbpe, triadic
 
 transformers = pytest.importorskip("transformers")
 
 
-@pytest.mark.parametrize("name", ["bundled", "cl100k", "gpt2"])
+@functools.cache
+def made_here(name: str) -> Tokenizer:
+    """Return the bundled superword tokenizer, or one made from it."""
+    if name == "extended":
+        return superbpe.extend(ours("bundled"), ["to be, or not to be in it\n"] * 9, vocab_size=32_010).tokenizer
+    if name.startswith("triads"):
+        return triadic.extend_tokenizer(ours("bundled"), variant=name.partition(" ")[2]).tokenizer  # type: ignore[arg-type]
+    return ours(name)
+
+
+@pytest.mark.parametrize("name", ["bundled", "cl100k", "gpt2", "extended", "triads vocabulary", "triads marker"])
 def test_save_and_load(name: str, tmp_path: Path) -> None:
-    tokenizer = ours(name)
+    tokenizer = made_here(name)
+    if name == "extended":
+        assert tokenizer.vocab_size > ours("bundled").vocab_size
     end = next(iter(tokenizer.special_tokens), None)
     made = tokenizer.to_hf(eos_token=end, pad_token=end, model_max_length=512)
     made.save_pretrained(tmp_path)
@@ -32,6 +46,8 @@ def test_save_and_load(name: str, tmp_path: Path) -> None:
     for taken in (loaded, loaded.backend_tokenizer, tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))):
         back = Tokenizer.from_hf(taken)
         assert back.special_tokens == tokenizer.special_tokens
+        assert back.vocab_size == tokenizer.vocab_size
+        assert back.info() == tokenizer.info()
         assert back.encode(texts[0]).tolist() == tokenizer.encode(texts[0]).tolist()
 
 
@@ -60,3 +76,22 @@ def test_datasets_on_two_processes() -> None:
     rows = datasets.Dataset.from_dict({"text": texts}).map(encode, batched=True, batch_size=50, num_proc=2)
     assert rows["ids"][:] == tokenizer.encode_batch(texts).tolists()
     assert json.loads(tokenizer.to_json())["model"]["type"] == "BPE"
+
+
+def test_arrow_in_datasets_on_two_processes() -> None:
+    """Tables in and out: no text and no row of ids becomes a Python object."""
+    datasets = pytest.importorskip("datasets")
+    import pyarrow as pa
+
+    tokenizer = ours("bundled")
+    texts = [f"row {number}: don't stop\n" for number in range(200)]
+
+    def encode(table: Any) -> Any:
+        return pa.table({"ids": tokenizer.encode_batch(table["text"]).to_arrow()})
+
+    given = datasets.Dataset.from_dict({"text": texts}).with_format("arrow")
+    rows = given.map(encode, batched=True, batch_size=50, num_proc=2, remove_columns=["text"])
+    assert rows.features == {"ids": datasets.LargeList(datasets.Value("uint32"))}
+    column = rows[:]["ids"]
+    assert Ragged.from_arrow(column).tolists() == tokenizer.encode_batch(texts).tolists()
+    assert tokenizer.decode_batch(column) == texts

@@ -18,6 +18,7 @@ import pytest
 from sources import corpora
 
 from tokseam import Ragged, Tokenizer, TokseamError, UnknownTokenError, _bundled
+from tokseam.tokenizer import _threads
 
 TEXT = "Tokens meet at seams: naïve 数字 12345.\n"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs fork")
@@ -394,6 +395,14 @@ def test_worker_processes(method: str, tmp_path: Any) -> None:
         [sys.executable, "-W", "ignore", str(script), method], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.stdout == "same\n", done.stderr
+
+
+def test_workers_of_multiprocess_take_one_thread() -> None:
+    """The fork of multiprocessing in which datasets and datatrove run: a fresh interpreter a worker."""
+    host = pytest.importorskip("multiprocess")
+    with host.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(_threads, (None,)) == 1
+    assert _threads(None) == _threads(True)
 
 
 def test_datasets_map(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 # Modules that can be used behind `import tokseam` alone.
-_MODULES = ("bytelm", "errors", "fim", "fuzz", "hf", "phantom", "superbpe", "tiktoken", "torch", "triadic")
+_MODULES = ("bytelm", "datatrove", "errors", "fim", "fuzz", "hf", "phantom", "superbpe", "tiktoken", "torch", "triadic")
 
 
 def __getattr__(name: str) -> Any:

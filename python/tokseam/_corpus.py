@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, final
 
-from tokseam import _extras
+from tokseam import _arrow, _extras
 from tokseam.errors import TrainError
 
 if TYPE_CHECKING:
@@ -319,13 +319,14 @@ def _batched(texts: Iterable[Text]) -> Iterator[Batch]:
 class Texts:
     """A corpus that can be read again and again, whatever it was."""
 
-    def __init__(self, corpus: Iterable[Text] | Files, lines: bool) -> None:
+    def __init__(self, corpus: Iterable[Text] | _arrow.Column | Files, lines: bool) -> None:
         if isinstance(corpus, (str, bytes)):
             raise TypeError(
                 "the corpus is one text; pass an iterable of texts ([text]), or tokseam.superbpe.files(path) for a file"
             )
         if not isinstance(corpus, Files) and not isinstance(corpus, Iterable):
             raise TypeError(f"a corpus is an iterable of texts or files(...), not {type(corpus).__name__}")
+        self._column = _arrow.texts(corpus) if _arrow.is_column(corpus) else None
         self._corpus = corpus
         self._lines = lines
         self._spool: IO[bytes] | None = None
@@ -347,6 +348,8 @@ class Texts:
     def _read(self) -> Iterator[Batch]:
         if isinstance(self._corpus, Files):
             yield from self._corpus.batches()
+        elif self._column is not None:
+            yield from _batched(_arrow.strings(self._column))
         elif self._spool is not None:
             self._spool.seek(0)
             while True:

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
 
 import numpy as np
 
-from tokseam import _atomic, _extras, _native
+from tokseam import _arrow, _atomic, _extras, _native
 from tokseam._corpus import Batch, Files, Texts, files
 from tokseam.errors import TrainError
 from tokseam.tokenizer import Tokenizer
@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from tokseam._arrow import Column
+
     Text = str | bytes
-    Corpus = Iterable[Text] | Files
+    Corpus = Iterable[Text] | Column | Files
     Progress = bool | Callable[[str, int, int | None], None] | None
 
 __all__ = [
@@ -157,7 +159,7 @@ def _limits(min_count: int, max_entries: int) -> tuple[int, int] | None:
     return None if min_count == 1 else (min_count, max_entries)
 
 
-def _arrow() -> Any:
+def _pyarrow() -> Any:
     return _extras.load("pyarrow", "train", "a count as an Arrow table")
 
 
@@ -182,11 +184,11 @@ class _Counts:
 
     _counts: Any
 
-    def update(self, texts: Iterable[Text] | Files, *, lines: bool = False, threads: int | None = None) -> None:
+    def update(self, texts: Corpus, *, lines: bool = False, threads: int | None = None) -> None:
         """Count some texts; call it as often as there are more.
 
         Args:
-            texts: Texts, or `files(...)`.
+            texts: Texts, an Arrow column of them, or `files(...)`.
             lines: Whether each line of a text is a text of its own.
             threads: The number of threads; None is one a core.
 
@@ -250,7 +252,7 @@ class PretokenCounts(_Counts):
 
     def to_arrow(self) -> pa.Table:
         """Return the columns `pretoken` (large_binary) and `count` (uint64), with what else belongs to them."""
-        pa = _arrow()
+        pa = _pyarrow()
         items, ends, counts = self._counts.table()
         meta = {"kind": "pretokens", "pre_tokenizer": self._component, "totals": list(self._counts.totals())}
         columns = {"pretoken": _rows(pa, items, ends, pa.large_binary()), "count": pa.array(counts)}
@@ -267,13 +269,16 @@ class PretokenCounts(_Counts):
             TrainError: The table is no such table.
         """
         meta = _metadata(table, "pretokens")
-        column = table.column("pretoken").cast(_arrow().large_binary()).to_pylist()
-        ends = np.cumsum([len(word) for word in column], dtype=np.int64)
-        items = np.frombuffer(b"".join(column), np.uint8)
         self = cls.__new__(cls)
         self._component = meta["pre_tokenizer"]
         self._counts = _native.PretokenCounts(self._component, None)
-        self._counts.add(items, ends, _column(table, "count", np.uint64), tuple(meta["totals"]))
+        counts = _column(table, "count", np.uint64)
+        totals = tuple(meta["totals"])
+        self._counts.add(np.zeros(0, np.uint8), np.zeros(0, np.int64), counts[:0], totals)
+        for items, offsets in _arrow.packed(_arrow.texts(table.column("pretoken"))):
+            rows = len(offsets) - 1
+            self._counts.add(items, offsets[1:], counts[:rows], (0, 0, 0, 0))
+            counts = counts[rows:]
         return self
 
 
@@ -324,7 +329,7 @@ class PairCounts(_Counts):
 
     def to_arrow(self) -> pa.Table:
         """Return the columns `left`, `right` (uint32) and `count` (uint64), with what else belongs to them."""
-        pa = _arrow()
+        pa = _pyarrow()
         left, right, counts = self._counts.table()
         meta = {
             "kind": "pairs",
@@ -410,7 +415,7 @@ class RunCounts(_Counts):
 
     def to_arrow(self) -> pa.Table:
         """Return the columns `run` (large_list of uint32) and `count` (uint64), with what else belongs to them."""
-        pa = _arrow()
+        pa = _pyarrow()
         items, ends, counts = self._counts.table()
         meta = {"kind": "runs", **self._meta()}
         columns = {"run": _rows(pa, items, ends, pa.large_list(pa.uint32())), "count": pa.array(counts)}
@@ -429,7 +434,7 @@ class RunCounts(_Counts):
         """
         meta = _metadata(table, "runs")
         column = table.column("run").combine_chunks()
-        pa = _arrow()
+        pa = _pyarrow()
         column = column.cast(pa.large_list(pa.uint32()))
         ends = np.asarray(column.offsets, np.int64)[1:]
         state = (
@@ -902,8 +907,8 @@ def train(
     """Train a superword tokenizer.
 
     Args:
-        corpus: Texts (`str`, or UTF-8 as `bytes`; never paths), or `files(...)`. Each is one sequence. It is read three
-            times; an iterator that can be read once only goes through a temporary file.
+        corpus: Texts (`str`, or UTF-8 as `bytes`; never paths), an Arrow column of them, or `files(...)`. Each is one
+            sequence. It is read three times; an iterator that can be read once only goes through a temporary file.
         vocab_size: The entries of the vocabulary, special tokens and alphabet included.
         transition: The entries at which the second stage begins; `vocab_size` is plain BPE. A list gives a list of
             trainings, from the same passes over the texts.

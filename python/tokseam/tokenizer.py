@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
 
 import numpy as np
 
-from tokseam import _atomic, _extras, _native
+from tokseam import _arrow, _atomic, _extras, _native
 from tokseam.errors import UnsupportedTokenizerError, VocabError
 from tokseam.segmentation import Segmentation
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import tiktoken
     import transformers
     from numpy.typing import NDArray
+
+    from tokseam._arrow import Column
 
     Text = str | bytes
     Ids = Sequence[int] | NDArray[np.integer[Any]]
@@ -64,6 +66,20 @@ class Ragged(NamedTuple):
         """
         pa = _extras.load("pyarrow", "train", "to_arrow")
         return pa.LargeListArray.from_arrays(pa.array(self.offsets), pa.array(self.ids))
+
+    @classmethod
+    def from_arrow(cls, rows: Column) -> Ragged:
+        """Return the rows of an Arrow column of lists of integers; what `to_arrow` made is not copied.
+
+        Args:
+            rows: An array or chunked array of pyarrow, or any object with the Arrow PyCapsule interface.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+            TypeError: It is a column of something else.
+            UnknownTokenError: A row or an id is null, or an integer can be no id.
+        """
+        return cls(*_arrow.rows(rows))
 
 
 @final
@@ -229,7 +245,7 @@ class Tokenizer:
 
     def encode_batch(
         self,
-        texts: Iterable[Text],
+        texts: Iterable[Text] | Column,
         *,
         allowed_special: Allowed = (),
         parallel: bool | int | None = None,
@@ -237,7 +253,8 @@ class Tokenizer:
         """Encode many texts at once.
 
         Args:
-            texts: The texts.
+            texts: The texts; an Arrow column of strings or binaries is read where it lies, without a Python object a
+                text.
             allowed_special: As in `encode`.
             parallel: The number of threads; True is one a core, False is one. None chooses by the amount of text, and
                 is one thread in worker processes, where the other cores have their own work. The result is the same.
@@ -248,7 +265,7 @@ class Tokenizer:
         Raises:
             UnicodeError: A text holds a lone surrogate.
             UnknownTokenError: `allowed_special` has a name that is no special token.
-            VocabError: A byte of a text has no token.
+            VocabError: A byte of a text has no token, or a row of a column is null.
         """
         return Ragged(*self._native.encode_batch(_texts(texts), _allowed(allowed_special), _threads(parallel)))
 
@@ -289,7 +306,7 @@ class Tokenizer:
 
     def count_batch(
         self,
-        texts: Iterable[Text],
+        texts: Iterable[Text] | Column,
         *,
         allowed_special: Allowed = (),
         parallel: bool | int | None = None,
@@ -307,7 +324,7 @@ class Tokenizer:
         Raises:
             UnicodeError: A text holds a lone surrogate.
             UnknownTokenError: `allowed_special` has a name that is no special token.
-            VocabError: A byte of a text has no token.
+            VocabError: A byte of a text has no token, or a row of a column is null.
         """
         return self._native.count_batch(_texts(texts), _allowed(allowed_special), _threads(parallel))
 
@@ -354,11 +371,11 @@ class Tokenizer:
         """
         return self._native.decode_bytes(ids)
 
-    def decode_batch(self, ragged: Ragged | list[Any]) -> list[str]:
+    def decode_batch(self, ragged: Ragged | list[Any] | Column) -> list[str]:
         """Decode many rows, each as `decode` does.
 
         Args:
-            ragged: What `encode_batch` returned, or a list of rows of ids.
+            ragged: What `encode_batch` returned, a list of rows of ids, or an Arrow column of them.
 
         Raises:
             TypeError: It is neither, or the ids are not integers.
@@ -367,6 +384,8 @@ class Tokenizer:
         """
         if isinstance(ragged, Ragged):
             return self._native.decode_batch(ragged.ids, ragged.offsets)
+        if _arrow.is_column(ragged):
+            return self._native.decode_batch(*_arrow.rows(ragged))
         if isinstance(ragged, list):
             return [self._native.decode(row) for row in ragged]
         # A tuple of two arrays could be either.
@@ -555,19 +574,26 @@ def _allowed(allowed_special: Allowed) -> Literal["all"] | list[str] | None:
     return sorted(allowed_special) or None
 
 
-def _texts(texts: Iterable[Text]) -> list[Text]:
+def _texts(texts: Iterable[Text] | Column) -> list[Any]:
     if isinstance(texts, (str, bytes)):
         raise TypeError(f"expected many texts, not one {type(texts).__name__}: write [text]")
-    return list(texts)
+    if _arrow.is_column(texts):
+        try:
+            return _arrow.packed(_arrow.texts(texts))
+        except ImportError:
+            # Series of other libraries give their texts one by one too.
+            pass
+    return list(texts)  # type: ignore[arg-type]
 
 
 def _threads(parallel: bool | int | None) -> int:
     """Return a number of threads."""
     if parallel is None:
         # Automatic is off in worker processes and forked children: their parent shares the cores out already. A worker
-        # of multiprocessing has its module loaded; asking for it would load it everywhere else.
-        process = sys.modules.get("multiprocessing.process")
-        worker = process is not None and process.parent_process() is not None
+        # of multiprocessing, or of the fork of it that datasets and datatrove use, has its module loaded; asking for it
+        # would load it everywhere else.
+        loaded = [sys.modules.get(f"{name}.process") for name in ("multiprocessing", "multiprocess")]
+        worker = any(process is not None and process.parent_process() is not None for process in loaded)
         parallel = not worker and os.getpid() == _PROCESS
     if parallel is True:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,7 +5,7 @@ use numpy::{
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyString, PyTuple};
 use serde_json::Value;
 
 use crate::error::raise;
@@ -21,6 +21,57 @@ pub fn text<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
             "expected str or bytes, not {}",
             object.get_type().name()?
         )))
+    }
+}
+
+/// One text, or many that are laid end to end.
+enum Part<'py> {
+    One(Bound<'py, PyAny>),
+    Many(PyReadonlyArray1<'py, u8>, PyReadonlyArray1<'py, i64>),
+}
+
+/// Texts of a collection whose items are texts, or pairs of bytes and the offsets of the texts in
+/// them (uint8 and int64 arrays), which is how Arrow has them.
+pub struct Texts<'py>(Vec<Part<'py>>);
+
+impl<'py> Texts<'py> {
+    /// Takes hold of the items; nothing is copied.
+    ///
+    /// # Errors
+    /// `TypeError` for a single text.
+    pub fn new(objects: &Bound<'py, PyAny>) -> PyResult<Self> {
+        if objects.cast::<PyString>().is_ok() || objects.cast::<PyBytes>().is_ok() {
+            return Err(PyTypeError::new_err(
+                "expected a collection of texts, not one text; use encode or [text]",
+            ));
+        }
+        let mut parts = Vec::with_capacity(objects.len().unwrap_or(0));
+        for object in objects.try_iter()? {
+            let object = object?;
+            let many = object.cast::<PyTuple>().ok().and_then(|pair| {
+                let (data, offsets) = pair.extract().ok()?;
+                Some(Part::Many(data, offsets))
+            });
+            parts.push(many.unwrap_or(Part::One(object)));
+        }
+        Ok(Self(parts))
+    }
+
+    /// The texts.
+    ///
+    /// # Errors
+    /// `TypeError` for what is no text, `ValueError` for offsets that are none.
+    pub fn slices(&self) -> PyResult<Vec<&[u8]>> {
+        let mut slices = Vec::with_capacity(self.0.len());
+        for part in &self.0 {
+            match part {
+                Part::One(object) => slices.push(text(object)?),
+                Part::Many(data, offsets) => {
+                    slices.extend(rows(data.as_slice()?, offsets.as_slice()?)?);
+                }
+            }
+        }
+        Ok(slices)
     }
 }
 
@@ -146,13 +197,13 @@ where
 /// The rows of a ragged array.
 ///
 /// # Errors
-/// `ValueError` where the offsets are no row borders of the ids.
-pub fn rows<'a>(ids: &'a [u32], offsets: &[i64]) -> PyResult<Vec<&'a [u32]>> {
+/// `ValueError` where the offsets are no row borders of the values.
+pub fn rows<'a, T>(values: &'a [T], offsets: &[i64]) -> PyResult<Vec<&'a [T]>> {
     let bad = |message: String| PyValueError::new_err(message);
-    if offsets.first() != Some(&0) || offsets.last() != Some(&(ids.len() as i64)) {
+    if offsets.first() != Some(&0) || offsets.last() != Some(&(values.len() as i64)) {
         return Err(bad(format!(
-            "offsets must go from 0 to the number of ids ({}), not from {:?} to {:?}",
-            ids.len(),
+            "offsets must go from 0 to the number of values ({}), not from {:?} to {:?}",
+            values.len(),
             offsets.first(),
             offsets.last()
         )));
@@ -163,7 +214,7 @@ pub fn rows<'a>(ids: &'a [u32], offsets: &[i64]) -> PyResult<Vec<&'a [u32]>> {
             usize::try_from(pair[0])
                 .ok()
                 .zip(usize::try_from(pair[1]).ok())
-                .and_then(|(start, end)| ids.get(start..end))
+                .and_then(|(start, end)| values.get(start..end))
                 .ok_or_else(|| {
                     bad(format!(
                         "offsets must rise, but {} comes before {}",

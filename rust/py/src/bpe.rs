@@ -463,16 +463,8 @@ impl Tokenizer {
         allowed: &Bound<'_, PyAny>,
         threads: usize,
     ) -> PyResult<tokseam_bpe::batch::Batch> {
-        if texts.cast::<PyString>().is_ok() || texts.cast::<PyBytes>().is_ok() {
-            return Err(PyTypeError::new_err(
-                "expected a collection of texts, not one text; use encode or [text]",
-            ));
-        }
-        let objects = texts.try_iter()?.collect::<PyResult<Vec<_>>>()?;
-        let slices = objects
-            .iter()
-            .map(array::text)
-            .collect::<PyResult<Vec<_>>>()?;
+        let texts = array::Texts::new(texts)?;
+        let slices = texts.slices()?;
         let specials = Specials::new(&self.inner, allowed)?;
         interruptible(py, |tick| {
             self.inner
