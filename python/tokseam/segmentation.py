@@ -28,7 +28,7 @@ STYLE = """
 .tokseam .c0{background:#cfe3ff}.tokseam .c1{background:#ffe2b8}.tokseam .c2{background:#c9f0c9}
 .tokseam .c3{background:#ffd3d6}.tokseam .c4{background:#e3d5fb}
 .tokseam .special{outline:2px solid #b00020;font-weight:600}
-.tokseam .hex{font-size:.8em;padding:.3em .25em}
+.tokseam .hex{font-size:.8em;line-height:1.4;padding:.1em .25em;display:inline-block;max-width:100%;white-space:normal}
 .tokseam .hex i{opacity:1}
 @media (prefers-color-scheme:dark){
 .tokseam{color:#f0f0f0}

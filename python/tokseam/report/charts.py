@@ -117,7 +117,9 @@ def _inline(svg: str, kind: str, label: str) -> str:
 def _themed(style: re.Match[str]) -> str:
     """Return a style attribute with the page's colours and font."""
     text = style[0].replace("'DejaVu Sans'", "var(--font)")
-    return re.sub("#0[0-9a-f]{5}", lambda found: f"var({VARIABLES[found[0]]})" if found[0] in VARIABLES else found[0], text)
+    return re.sub(
+        "#0[0-9a-f]{5}", lambda found: f"var({VARIABLES[found[0]]})" if found[0] in VARIABLES else found[0], text
+    )
 
 
 def _short(name: str, narrow: bool) -> str:
@@ -133,9 +135,7 @@ def _bars(axes: Any, names: list[str], groups: list[list[float]], narrow: bool) 
         for place, value in enumerate(values):
             colour = _series(place)["color"]
             at = place + (group - (len(groups) - 1) / 2) * thick
-            axes.barh(
-                at, value, thick * 0.86, facecolor="none" if group else colour, edgecolor=colour, linewidth=1.5
-            )
+            axes.barh(at, value, thick * 0.86, facecolor="none" if group else colour, edgecolor=colour, linewidth=1.5)
             axes.text(value + highest * 0.01, at, f"{value:.2f}", va="center", size=10)
     axes.set_yticks(range(len(names)), [_short(name, narrow) for name in names])
     axes.invert_yaxis()
@@ -165,7 +165,7 @@ def bits(figures: list[Figures]) -> str:
         single = [one.entropy.per_byte if one.entropy else 0.0 for one in figures]
         behind = [one.conditional.per_byte if one.conditional else 0.0 for one in figures]
         _bars(axes, [one.name for one in figures], [single, behind], narrow)
-        axes.set_xlabel("bits per byte: full, one token alone;\noutlined, behind another" if narrow else "bits per byte")
+        axes.set_xlabel("bits per byte")
 
     height = 60 + 46 * len(figures)
     label = "Entropy in bits per byte. " + "; ".join(
@@ -173,7 +173,7 @@ def bits(figures: list[Figures]) -> str:
         f"{one.conditional.per_byte if one.conditional else 0:.3f} for a token behind another"
         for one in figures
     )
-    return _draw("bits", label, (height, height + 16), paint)
+    return _draw("bits", label, (height, height), paint)
 
 
 def lengths(figures: list[Figures]) -> str:
@@ -217,7 +217,7 @@ def lengths(figures: list[Figures]) -> str:
 def numbers(figures: list[Figures]) -> str:
     """Return the mean number of tokens by the number of digits."""
 
-    def paint(figure: Any, narrow: bool) -> None:
+    def paint(figure: Any, _: bool) -> None:
         axes = figure.add_subplot()
         for index, one in enumerate(figures):
             rows = one.numbers.rows
@@ -268,14 +268,16 @@ def curves(figures: list[Figures]) -> str:
             if one.curve is None:
                 continue
             colour = _series(index)["color"]
-            axes.plot(
-                one.curve.sizes, one.curve.bytes_per_token, color=colour, linestyle=DASHES[index % len(DASHES)]
-            )
+            axes.plot(one.curve.sizes, one.curve.bytes_per_token, color=colour, linestyle=DASHES[index % len(DASHES)])
             if one.curve.transition is not None:
                 axes.axvline(one.curve.transition, color=colour, linewidth=1, linestyle=":")
             if one.bytes_per_token is not None:
                 axes.plot([one.curve.sizes[-1]], [one.bytes_per_token], **_series(index) | {"markersize": 8})
         axes.set_xscale("log")
+        ticker = _extras.load("matplotlib.ticker", "report", "a page")
+        axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 3) if narrow else (1, 2, 5)))
+        axes.xaxis.set_major_formatter(lambda size, _: f"{size:,.0f}")
+        axes.xaxis.set_minor_locator(ticker.NullLocator())
         axes.set_ylim(bottom=0)
         axes.set_xlabel("entries of the vocabulary")
         axes.set_ylabel("bytes per token")

@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from tokseam.errors import ReportError, VocabError
 from tokseam.fuzz.subject import Subject
 from tokseam.fuzz.vocabulary import CLASSES, audit
 from tokseam.segmentation import Segmentation
+from tokseam.superbpe import Training
 from tokseam.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from numpy.typing import NDArray
-
-    from tokseam.superbpe import Training
 
     Text = str | bytes
     Progress = Callable[[str, int, int | None], None] | None
@@ -307,6 +307,10 @@ class Curve:
             bytes_per_token=tuple(float(f"{value:.6g}") for value in found[found > 0]),
         )
 
+    def in_report(self, report: Mapping[str, Any]) -> str:
+        """Return the text of a report of training with this curve in it, which `from_json` reads."""
+        return json.dumps({**report, "curve": _plain(self)}, indent=2, ensure_ascii=False) + "\n"
+
     @classmethod
     def from_file(cls, path: str | PathLike[str]) -> Curve:
         """Return the curve in a report of training, as `tokseam train --report FILE` writes it.
@@ -335,7 +339,7 @@ class Curve:
             sizes = tuple(int(size) for size in tree["sizes"])
             values = tuple(float(value) for value in tree["bytes_per_token"])
             transition = None if tree["transition"] is None else int(tree["transition"])
-            if len(sizes) != len(values) or not sizes or not all(a < b for a, b in zip(sizes, sizes[1:], strict=False)):
+            if len(sizes) != len(values) or not sizes or not all(a < b for a, b in pairwise(sizes)):
                 raise ValueError("sizes do not rise, or are not as many as values")
         except (KeyError, TypeError, ValueError) as error:
             raise ReportError(
@@ -509,14 +513,17 @@ def _loaded(
     found: dict[str, Tokenizer] = {}
     known = dict(curves)
     for name, one in (tokenizers if isinstance(tokenizers, Mapping) else {"tokenizer": tokenizers}).items():
-        if not isinstance(name, str) or not name:
-            raise TypeError(f"tokenizers have names that are not empty, not {name!r}")
-        if hasattr(one, "curve"):
+        label: object = name
+        if not isinstance(label, str) or not label:
+            raise TypeError(f"tokenizers have names that are not empty, not {label!r}")
+        if isinstance(one, Training):
             known.setdefault(name, Curve.of(one))
             one = one.tokenizer
-        if not isinstance(one, Tokenizer):
+        given: object = one
+        if not isinstance(given, Tokenizer):
             raise TypeError(
-                f"{name} is {type(one).__name__}, not a Tokenizer: take it over with Tokenizer.from_hf or from_tiktoken"
+                f"{name} is {type(given).__name__}, not a Tokenizer: take it over with Tokenizer.from_hf or "
+                "from_tiktoken"
             )
         found[name] = one
     if not found:
@@ -562,7 +569,7 @@ def _measure(data: bytes) -> tuple[int, int]:
 
 
 def _cut(data: bytes, limit: int) -> bytes:
-    """Return the start of a text, up to the last line end or blank before the limit if there is one in its last half."""
+    """Return the start of a text, up to the last line end or blank in the last half of what the limit allows."""
     if len(data) <= limit:
         return data
     for mark in (b"\n", b" "):
@@ -801,15 +808,13 @@ def _numbers(tokenizer: Tokenizer) -> Numbers:
             union |= borders
             if not example:
                 places = [0, *sorted(borders), digits]
-                example = tuple(number[a:b] for a, b in zip(places, places[1:], strict=False))
+                example = tuple(number[a:b] for a, b in pairwise(places))
             else:
                 sizes.append(len(ranges))
         always.append(common)
         ever.append(union)
         rows.append(
-            NumberRow(
-                digits=digits, example=example, mean=sum(sizes) / len(sizes), fewest=min(sizes), most=max(sizes)
-            )
+            NumberRow(digits=digits, example=example, mean=sum(sizes) / len(sizes), fewest=min(sizes), most=max(sizes))
         )
     policy, group = _policy(always)
     return Numbers(policy=policy, group=group, whole=always == ever, joins_blank=joins, rows=tuple(rows))
@@ -898,7 +903,9 @@ def _check_parallel(
     if not base.bytes:
         raise ReportError(f"the texts in {base.name} are empty: there is nothing to be relative to")
     if other.texts != base.texts:
-        raise ReportError(f"there are {other.texts:,} texts in {other.name}, but {base.texts:,} in {base.name}: {remedy}")
+        raise ReportError(
+            f"there are {other.texts:,} texts in {other.name}, but {base.texts:,} in {base.name}: {remedy}"
+        )
     differ = np.setxor1d(base_empty, other_empty)
     if len(differ):
         place = int(differ[0])
@@ -923,8 +930,9 @@ def _notes(figures: list[Figures], size: int) -> Iterator[str]:
     if rare:
         shares = ", ".join(f"{one.conditional.once:.0%} for {one.name}" for one in rare if one.conditional is not None)
         yield (
-            f"Of the pairs of neighbouring tokens, many come only once ({shares}): the conditional entropy says more of "
-            "the size of the text than of the tokens. Expect more on a longer text, and compare it on equal text alone."
+            f"Of the pairs of neighbouring tokens, many come only once ({shares}): the conditional entropy says more "
+            "of the size of the text than of the tokens. Expect more on a longer text, and compare it on equal text "
+            "alone."
         )
     if size > PAIR_BYTES and figures[0].conditional is not None:
         yield f"Pairs of neighbours were counted in the first {figures[0].conditional.bytes:,} bytes."

@@ -36,13 +36,16 @@ p{margin:.4rem 0 .8rem;max-width:46rem}
 .notes p{margin:.35rem 0}
 .legend{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;list-style:none;margin:.6rem 0;padding:0;font-weight:600}
 .legend li{overflow-wrap:anywhere}
-.scroll{overflow-x:auto;margin:.6rem 0;max-width:100%}
+.scroll{overflow-x:auto;margin:.6rem 0;max-width:100%;background:
+linear-gradient(to left,var(--back) 40%,transparent) right/2.2rem 100% no-repeat local,
+linear-gradient(to left,var(--shade),transparent) right/1.1rem 100% no-repeat scroll}
 .scroll:focus-visible,summary:focus-visible{outline:2px solid var(--s0);outline-offset:2px}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;width:max-content}
 th,td{padding:.32rem .75rem;border-bottom:1px solid var(--rule);text-align:right;vertical-align:top}
 thead th{border-bottom:2px solid var(--muted);vertical-align:bottom}
 th:first-child{text-align:left;font-weight:500;position:sticky;left:0;background:var(--back)}
 .cell{display:inline-block;max-width:11rem}
+tbody th .cell{max-width:16rem}
 .name{overflow-wrap:anywhere}
 td.text,th.text{text-align:left}
 figure{margin:.8rem 0}
@@ -53,9 +56,11 @@ svg.narrow{max-width:420px;display:none}
 details{margin:.5rem 0}
 summary{cursor:pointer;color:var(--muted)}
 code{font-family:ui-monospace,Menlo,Consolas,monospace;font-size:.92em}
-div.tokseam{border:1px solid var(--rule);border-radius:.4rem;padding:.5rem .7rem;font-size:14px;max-height:30rem;overflow-y:auto}
+div.tokseam{border:1px solid var(--rule);border-radius:.4rem;padding:.5rem .7rem;font-size:14px}
+div.tokseam{max-height:30rem;overflow-y:auto}
 .cut.tokseam,.list.tokseam{font-size:14px;line-height:1.7;white-space:pre}
-.list.tokseam{display:inline-block;white-space:pre-wrap;max-width:38rem}
+.list.tokseam{display:flex;flex-wrap:wrap;gap:0 1.1em;max-width:46rem}
+.list bdi{white-space:pre-wrap;max-width:100%}
 dl{max-width:46rem}
 dt{font-weight:600;margin-top:.7rem}
 dd{margin:0}
@@ -63,9 +68,9 @@ dd{margin:0}
 main{padding:.8rem .7rem 3rem}
 svg.wide{display:none}
 svg.narrow{display:block}
-th,td{padding:.3rem .5rem}
-.cell{max-width:7.5rem}
-.list.tokseam{max-width:17rem}
+table{font-size:.87rem}
+th,td{padding:.3rem .4rem}
+.cell,tbody th .cell{max-width:6.2rem}
 }
 @media print{div.tokseam{max-height:none}}
 """
@@ -104,14 +109,17 @@ def rows(report: Report) -> list[tuple[str, list[str]]]:
         ("numbers", [one.numbers.describe() for one in figures]),
         (
             "entropy, bits per token",
-            [_number(one.entropy and one.entropy.corrected) for one in figures],
+            [_number(one.entropy.corrected if one.entropy else None) for one in figures],
         ),
-        ("entropy, bits per byte", [_number(one.entropy and one.entropy.per_byte) for one in figures]),
+        ("entropy, bits per byte", [_number(one.entropy.per_byte if one.entropy else None) for one in figures]),
         (
             "conditional, bits per token",
-            [_number(one.conditional and one.conditional.corrected) for one in figures],
+            [_number(one.conditional.corrected if one.conditional else None) for one in figures],
         ),
-        ("conditional, bits per byte", [_number(one.conditional and one.conditional.per_byte) for one in figures]),
+        (
+            "conditional, bits per byte",
+            [_number(one.conditional.per_byte if one.conditional else None) for one in figures],
+        ),
     ]
     if report.languages:
         dearest = [max(one.languages, key=lambda language: language.premium) for one in figures]
@@ -136,11 +144,9 @@ def render(report: Report) -> str:
     what = figures[0].name if len(figures) == 1 else f"{len(figures)} tokenizers"
     title = f"{what} on {report.text.source}"
     text = report.text
-    parts = [
-        f"<h1>{_isolated(what)} on {_isolated(text.source)}</h1>",
-        f'<p class="facts">{text.bytes:,} bytes, {text.characters:,} characters, {text.words:,} words in '
-        f"{text.texts:,} {'text' if text.texts == 1 else 'texts'}</p>",
-    ]
+    size = f"{text.bytes:,} bytes, {text.characters:,} characters, {text.words:,} words"
+    texts = f"{text.texts:,} {'text' if text.texts == 1 else 'texts'}"
+    parts = [f"<h1>{_isolated(what)} on {_isolated(text.source)}</h1>", f'<p class="facts">{size}, {texts}</p>']
     if report.notes:
         notes = "".join(f"<p>{escape(note)}</p>" for note in report.notes)
         parts.append(f'<div class="notes" role="note">{notes}</div>')
@@ -148,13 +154,23 @@ def render(report: Report) -> str:
         parts.append(section(report, figures))
     parts.append(_meanings(report))
     colours = "".join(
-        f"{start}:root{{--ink:{ink};--back:{back};--muted:{muted};--rule:{rule};--soft:{soft};"
+        f"{start}:root{{--ink:{ink};--back:{back};--muted:{muted};--rule:{rule};--soft:{soft};--shade:{shade};"
         + "".join(f"--s{index}:{colour};" for index, colour in enumerate(series))
         + "}"
         + end
-        for start, ink, back, muted, rule, soft, series, end in (
-            ("", "#1c1c1c", "#ffffff", "#595959", "#d9d9d9", "#f6f3ee", LIGHT, "\n"),
-            ("@media (prefers-color-scheme:dark){", "#f0f0f0", "#151515", "#b0b0b0", "#3d3d3d", "#232120", DARK, "}\n"),
+        for start, ink, back, muted, rule, soft, shade, series, end in (
+            ("", "#1c1c1c", "#ffffff", "#595959", "#d9d9d9", "#f6f3ee", "#0003", LIGHT, "\n"),
+            (
+                "@media (prefers-color-scheme:dark){",
+                "#f0f0f0",
+                "#151515",
+                "#b0b0b0",
+                "#3d3d3d",
+                "#232120",
+                "#fff3",
+                DARK,
+                "}\n",
+            ),
         )
     )
     signs = "".join(f".k{index}{{color:var(--s{index})}}" for index in range(charts.SERIES))
@@ -181,10 +197,13 @@ def _sign(index: int) -> str:
     return f'<span class="k{index % charts.SERIES}" aria-hidden="true">{charts.SIGNS[index % charts.SERIES]}</span>'
 
 
-def _legend(figures: Sequence[Figures]) -> str:
+def _legend(figures: Sequence[Figures], drawn: Sequence[Figures]) -> str:
+    """Return the signs of those tokenizers that a chart has, if there are several in the report."""
     if len(figures) == 1:
         return ""
-    names = "".join(f"<li>{_sign(index)} {_isolated(one.name)}</li>" for index, one in enumerate(figures))
+    names = "".join(
+        f"<li>{_sign(index)} {_isolated(one.name)}</li>" for index, one in enumerate(figures) if one in drawn
+    )
     return f'<ul class="legend" aria-label="Tokenizers">{names}</ul>'
 
 
@@ -195,9 +214,7 @@ def _heads(figures: Sequence[Figures]) -> list[str]:
     return [f"{_sign(index)} {_isolated(one.name)}" for index, one in enumerate(figures)]
 
 
-def _table(
-    caption: str, heads: Sequence[str], body: Iterable[Sequence[str]], *, text: Sequence[int] = ()
-) -> str:
+def _table(caption: str, heads: Sequence[str], body: Iterable[Sequence[str]], *, text: Sequence[int] = ()) -> str:
     """Return a table of cells that are HTML. A narrow window scrolls it.
 
     Args:
@@ -207,17 +224,19 @@ def _table(
         text: The columns that hold text, and begin on the left.
     """
     classes = [' class="text"' if column in text else "" for column in range(len(heads))]
-    top = "".join(f'<th scope="col"{classes[column]}><span class="cell">{head}</span></th>' for column, head in enumerate(heads))
+    top = "".join(
+        f'<th scope="col"{classes[column]}><span class="cell">{head}</span></th>' for column, head in enumerate(heads)
+    )
     lines = "".join(
         f'<tr><th scope="row"><span class="cell">{row[0]}</span></th>'
-        + "".join(f'<td{classes[column]}>{cell}</td>' for column, cell in enumerate(row[1:], 1))
+        + "".join(f"<td{classes[column]}>{cell}</td>" for column, cell in enumerate(row[1:], 1))
         + "</tr>\n"
         for row in body
     )
     name = escape(caption)
     return (
         f'<div class="scroll" role="region" aria-label="{name}" tabindex="0">'
-        f'<table><thead><tr>{top}</tr></thead>\n<tbody>\n{lines}</tbody></table></div>'
+        f"<table><thead><tr>{top}</tr></thead>\n<tbody>\n{lines}</tbody></table></div>"
     )
 
 
@@ -225,13 +244,23 @@ def _details(title: str, inside: str) -> str:
     return f"<details><summary>{escape(title)}</summary>{inside}</details>"
 
 
-def _figure(figures: Sequence[Figures], chart: str, caption: str) -> str:
-    return f"<figure>{_legend(figures)}{chart}<figcaption>{escape(caption)}</figcaption></figure>"
+def _figure(figures: Sequence[Figures], chart: str, caption: str, drawn: Sequence[Figures] | None = None) -> str:
+    """Return a chart with its legend and its caption.
+
+    Args:
+        figures: The tokenizers of the report.
+        chart: The chart.
+        caption: What it shows.
+        drawn: The tokenizers that it has; None is all of them.
+    """
+    legend = _legend(figures, figures if drawn is None else drawn)
+    return f"<figure>{legend}{chart}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def _summary(report: Report, figures: Sequence[Figures]) -> str:
     body = [
-        [escape(label), *(f'<span class="cell">{escape(cell)}</span>' for cell in cells)] for label, cells in rows(report)
+        [escape(label), *(f'<span class="cell">{escape(cell)}</span>' for cell in cells)]
+        for label, cells in rows(report)
     ]
     table = _table("The main figures", ["", *_heads(figures)], body)
     if len(figures) == 1 or not report.text.bytes:
@@ -247,7 +276,8 @@ def _lengths(report: Report, figures: Sequence[Figures]) -> str:
         cells = []
         for one in figures:
             cells += [
-                f"{counts[size]:,}" if size < len(counts) else "0" for counts in (one.lengths.tokens, one.lengths.entries)
+                f"{counts[size]:,}" if size < len(counts) else "0"
+                for counts in (one.lengths.tokens, one.lengths.entries)
             ]
         if set(cells) != {"0"}:
             body.append([f"{size}", *cells])
@@ -277,10 +307,10 @@ def _tokens(counts: Iterable[TokenCount], *, counted: bool) -> str:
         kind = "" if token.is_text() else " hex"
         times = f" ×{one.count:,}" if counted else ""
         drawn.append(f'<bdi><span class="c{index % COLOURS}{kind}" title="id {one.id}">{body}</span>{times}</bdi>')
-    return f'<span class="list tokseam">{"  ".join(drawn)}</span>' if drawn else "–"
+    return f'<span class="list tokseam">{"".join(drawn)}</span>' if drawn else "–"
 
 
-def _superwords(report: Report, figures: Sequence[Figures]) -> str:
+def _superwords(_: Report, figures: Sequence[Figures]) -> str:
     body = [
         [
             head,
@@ -288,14 +318,18 @@ def _superwords(report: Report, figures: Sequence[Figures]) -> str:
             f"{one.superwords.tokens:,}",
             _percent(one.superwords.token_share),
             _percent(one.superwords.byte_share),
-            _tokens(one.superwords.frequent, counted=True),
         ]
         for head, one in zip(_heads(figures), figures, strict=True)
     ]
-    heads = ["", "entries", "tokens", "of tokens", "of bytes", "most frequent"]
+    frequent = [
+        f"<h3>{head}: the most frequent</h3>{_tokens(one.superwords.frequent, counted=True)}"
+        for head, one in zip(_heads(figures), figures, strict=True)
+        if one.superwords.frequent
+    ]
     return (
         "<h2>Superwords</h2><p>Tokens with a letter, white space behind it, and more text behind that.</p>"
-        + _table("Superwords", heads, body, text=(5,))
+        + _table("Superwords", ["", "entries", "tokens", "of tokens", "of bytes"], body)
+        + "".join(frequent)
     )
 
 
@@ -307,7 +341,11 @@ def _pieces(row: NumberRow) -> str:
 def _numbers(_: Report, figures: Sequence[Figures]) -> str:
     heads = ["", "policy", "blank in the first token"]
     policies = [
-        [head, escape(one.numbers.describe()), "yes" if one.numbers.joins_blank else "no"]
+        [
+            head,
+            f'<span class="cell">{escape(one.numbers.describe())}</span>',
+            "yes" if one.numbers.joins_blank else "no",
+        ]
         for head, one in zip(_heads(figures), figures, strict=True)
     ]
     counted = [one for one in figures if one.numbers.rows]
@@ -332,38 +370,24 @@ def _numbers(_: Report, figures: Sequence[Figures]) -> str:
 
 
 def _entropy(report: Report, figures: Sequence[Figures]) -> str:
-    body = []
-    for head, one in zip(_heads(figures), figures, strict=True):
-        alone, behind = one.entropy, one.conditional
-        body.append(
-            [
-                head,
-                _number(alone and alone.plug_in),
-                _number(alone and alone.corrected),
-                _number(alone and alone.per_byte),
-                _number(behind and behind.plug_in),
-                _number(behind and behind.corrected),
-                _number(behind and behind.per_byte),
-                f"{behind.distinct:,}" if behind else "–",
-                _percent(behind and behind.once),
-            ]
-        )
-    heads = [
-        "",
-        "alone, bits per token",
-        "corrected",
-        "corrected, bits per byte",
-        "behind another, bits per token",
-        "corrected",
-        "corrected, bits per byte",
-        "distinct pairs",
-        "pairs seen once",
+    alone = [one.entropy for one in figures]
+    behind = [one.conditional for one in figures]
+    body = [
+        ["a token alone, bits per token", *(_number(one.plug_in if one else None) for one in alone)],
+        ["corrected", *(_number(one.corrected if one else None) for one in alone)],
+        ["corrected, bits per byte", *(_number(one.per_byte if one else None) for one in alone)],
+        ["a token behind another, bits per token", *(_number(one.plug_in if one else None) for one in behind)],
+        ["corrected", *(_number(one.corrected if one else None) for one in behind)],
+        ["corrected, bits per byte", *(_number(one.per_byte if one else None) for one in behind)],
+        ["pairs", *(f"{one.pairs:,}" if one else "–" for one in behind)],
+        ["distinct pairs", *(f"{one.distinct:,}" if one else "–" for one in behind)],
+        ["pairs seen once", *(_percent(one.once if one else None) for one in behind)],
     ]
     chart = ""
     if len(figures) > 1 and report.text.bytes:
         caption = "Filled: a token by itself. Outlined: a token when the one before it is known. Bits per byte compare."
         chart = _figure(figures, charts.bits(list(figures)), caption)
-    return "<h2>Entropy</h2>" + chart + _table("Entropies", heads, body)
+    return "<h2>Entropy</h2>" + chart + _table("Entropies", ["", *_heads(figures)], body)
 
 
 def _vocabulary(_: Report, figures: Sequence[Figures]) -> str:
@@ -439,7 +463,7 @@ def _curves(_: Report, figures: Sequence[Figures]) -> str:
         "Lines: bytes per token of the text that each tokenizer was trained on. Dotted: where superwords begin. Signs: "
         "the text of this report."
     )
-    return "<h2>Training</h2>" + _figure(figures, charts.curves(list(figures)), caption) + "".join(tables)
+    return "<h2>Training</h2>" + _figure(figures, charts.curves(list(figures)), caption, known) + "".join(tables)
 
 
 def _excerpts(report: Report, figures: Sequence[Figures]) -> str:
@@ -461,10 +485,10 @@ def _meanings(report: Report) -> str:
         "Entropy": "What a code for single tokens needs at least, from the counts of this text. Corrected: with the "
         "correction of Miller and Madow for short texts. Bits per byte compare over vocabularies, bits per token do "
         "not.",
-        "Conditional entropy": "The same for a token when the one before it is known. Most pairs are rare, so it is too "
-        "low on all but very long texts; the share of pairs seen once says how far to trust it.",
-        "Numbers": "Numbers of 1 to 12 digits were tried behind a blank, 200 of each length. A group is a place that is "
-        "a border in all of them.",
+        "Conditional entropy": "The same for a token when the one before it is known. Most pairs are rare, so it is "
+        "too low on all but very long texts; the share of pairs seen once says how far to trust it.",
+        "Numbers": "Numbers of 1 to 12 digits were tried behind a blank, 200 of each length. Groups end where there "
+        "is a border in all of them.",
         "No text has it": "A token that no text is cut into: merges or the pre-tokenizer never let it come about. A "
         "model never learns it.",
     }
