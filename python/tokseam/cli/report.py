@@ -158,7 +158,10 @@ def named(option: str) -> tuple[str | None, Path]:
 def label(path: Path) -> str:
     """Return what a tokenizer is called by its path: the file without its ending, or the folder that says more."""
     name = path.name.removesuffix(".gz").removesuffix(".json").removesuffix(".tiktoken")
-    return path.resolve().parent.name or name if name == "tokenizer" else name or path.resolve().name
+    whole = path.resolve()
+    if name == "tokenizer":
+        name = whole.parent.name
+    return name or whole.name or "tokenizer"
 
 
 def trained(options: list[str], names: list[str]) -> Iterator[tuple[str, measure.Curve]]:

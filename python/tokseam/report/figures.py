@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+import tokseam
 from tokseam._corpus import Files, _batched, _lines
 from tokseam.errors import ReportError, VocabError
 from tokseam.fuzz.subject import Subject
 from tokseam.fuzz.vocabulary import CLASSES, audit
-from tokseam.segmentation import Segmentation
+from tokseam.segmentation import Token
 from tokseam.superbpe import Training
 from tokseam.tokenizer import Tokenizer
 
@@ -61,6 +62,9 @@ DRAWN = 200
 EXAMPLE = "123456789012"
 FREQUENT = 12
 EXAMPLES = 5
+# Of so many parallel texts, lengths that go together less than that are worth a word.
+FEW = 20
+TOGETHER = 0.3
 # A curve has about so many points.
 POINTS = 256
 
@@ -369,7 +373,7 @@ class Figures:
         conditional: The entropy of an id behind another; None without a pair of neighbours.
         languages: One for each language of the parallel text.
         curve: How its training compressed the training text, where the caller gave it.
-        excerpt: The start of the text as tokens.
+        excerpt: The start of the text as tokens, encoded by itself.
     """
 
     name: str
@@ -387,7 +391,7 @@ class Figures:
     conditional: Conditional | None
     languages: tuple[LanguageFigures, ...]
     curve: Curve | None
-    excerpt: Segmentation
+    excerpt: tuple[Token, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -413,7 +417,8 @@ class Report:
 
         `schema` is the version of the form: it rises when a name goes or changes its meaning.
         """
-        return json.dumps({"schema": SCHEMA} | _plain(self), ensure_ascii=False, indent=indent)
+        head = {"schema": SCHEMA, "tokseam": tokseam.__version__}
+        return json.dumps(head | _plain(self), ensure_ascii=False, indent=indent)
 
     def to_html(self) -> str:
         """Return a page that needs nothing else: no network, no fonts, no scripts. It is light or dark as its reader.
@@ -469,7 +474,7 @@ def make(
     """
     loaded, known = _loaded(tokenizers, curves or {})
     meters = {name: _Meter(name, tokenizer, threads) for name, tokenizer in loaded.items()}
-    languages, spoken, chosen = _languages(meters, parallel, reference, progress)
+    languages, spoken, chosen, doubts = _languages(meters, parallel, reference, progress)
     start = b""
     texts = size = characters = words = 0
     for batch in _batches(text):
@@ -502,7 +507,7 @@ def make(
         tokenizers=tuple(done),
         languages=languages,
         reference=chosen,
-        notes=(*notes, *_notes(done, size)),
+        notes=(*notes, *doubts, *_notes(done, size)),
     )
 
 
@@ -654,7 +659,7 @@ class _Meter:
             conditional=self._pairs.conditional(self._pair_bytes, tokens / text.bytes if text.bytes else 0.0),
             languages=languages,
             curve=curve,
-            excerpt=tokenizer.show(excerpt),
+            excerpt=tokenizer.show(excerpt).tokens,
         )
 
     def _superwords(self, data: Sequence[bytes], lengths: NDArray[np.int64], plain: NDArray[np.bool_]) -> Superwords:
@@ -841,12 +846,12 @@ def _languages(
     parallel: Mapping[str, Iterable[Text]] | None,
     reference: str | None,
     progress: Progress,
-) -> tuple[tuple[Language, ...], dict[str, tuple[LanguageFigures, ...]], str | None]:
-    """Return the languages, the figures of each tokenizer, and the language that they are relative to."""
+) -> tuple[tuple[Language, ...], dict[str, tuple[LanguageFigures, ...]], str | None, list[str]]:
+    """Return the languages, the figures of each tokenizer, the language that they are relative to, and doubts."""
     if not parallel:
         if reference is not None:
             raise ReportError(f"reference={reference!r} is a language of parallel texts, but there are none")
-        return (), dict.fromkeys(meters, ()), None
+        return (), dict.fromkeys(meters, ()), None, []
     if len(parallel) < 2:
         raise ReportError(f"parallel texts are in two languages at least, not in {', '.join(parallel)} alone")
     if reference is None:
@@ -855,62 +860,76 @@ def _languages(
         raise ReportError(f"the reference {reference!r} is none of the languages {', '.join(parallel)}")
     languages: list[Language] = []
     counted: dict[str, list[int]] = {name: [] for name in meters}
-    empty: list[NDArray[np.int64]] = []
-    size = 0
+    sizes: list[NDArray[np.int64]] = []
+    done = 0
     for name, texts in parallel.items():
         if isinstance(texts, (str, bytes)):
             raise TypeError(f"the parallel texts in {name} are one {type(texts).__name__}: write [text]")
         language = Language(name=name, texts=0, bytes=0, characters=0)
         tokens = dict.fromkeys(meters, 0)
-        blank = []
+        lengths = [np.zeros(0, np.int64)]
         for batch in _batches(texts):
             joined = b"\n".join(batch)
-            blank += [language.texts + place for place, one in enumerate(batch) if not one.strip()]
+            between = len(batch) - 1
+            lengths.append(np.array([len(one.strip()) for one in batch], np.int64))
             for key, meter in meters.items():
                 tokens[key] += meter.count(batch)
-            between = len(batch) - 1
             language = replace(
                 language,
                 texts=language.texts + len(batch),
                 bytes=language.bytes + len(joined) - between,
                 characters=language.characters + _measure(joined)[0] - between,
             )
-            size += len(joined) - between
+            done += len(joined) - between
             if progress is not None:
-                progress("languages", size, None)
+                progress("languages", done, None)
         languages.append(language)
-        empty.append(np.array(blank, np.int64))
+        sizes.append(np.concatenate(lengths))
         for key, found in tokens.items():
             counted[key].append(found)
     base = list(parallel).index(reference)
-    for language, blank_here in zip(languages, empty, strict=True):
-        _check_parallel(languages[base], empty[base], language, blank_here)
-    spoken = {
-        name: tuple(
-            LanguageFigures(language=language.name, tokens=tokens, premium=tokens / found[base])
-            for language, tokens in zip(languages, found, strict=True)
+    doubts: list[str] = []
+    for language, lengths_here in zip(languages, sizes, strict=True):
+        doubts += _check_parallel(languages[base], sizes[base], language, lengths_here)
+    spoken = {}
+    for name, row in counted.items():
+        if not row[base]:
+            raise ReportError(f"the texts in {reference} have no tokens for {name}: there is nothing to be relative to")
+        spoken[name] = tuple(
+            LanguageFigures(language=language.name, tokens=tokens, premium=tokens / row[base])
+            for language, tokens in zip(languages, row, strict=True)
         )
-        for name, found in counted.items()
-    }
-    return tuple(languages), spoken, reference
+    return tuple(languages), spoken, reference, doubts
 
 
 def _check_parallel(
-    base: Language, base_empty: NDArray[np.int64], other: Language, other_empty: NDArray[np.int64]
-) -> None:
-    """Refuse texts that cannot say the same."""
+    base: Language, base_sizes: NDArray[np.int64], other: Language, other_sizes: NDArray[np.int64]
+) -> Iterator[str]:
+    """Refuse texts that cannot say the same, and yield what casts doubt on others.
+
+    Args:
+        base: The language of reference.
+        base_sizes: The bytes of its texts without white space around them.
+        other: Another language.
+        other_sizes: The same of its texts.
+    """
     remedy = "parallel texts say the same thing text by text, so bring them into line, or leave one out"
-    if not base.bytes:
-        raise ReportError(f"the texts in {base.name} are empty: there is nothing to be relative to")
     if other.texts != base.texts:
         raise ReportError(
             f"there are {other.texts:,} texts in {other.name}, but {base.texts:,} in {base.name}: {remedy}"
         )
-    differ = np.setxor1d(base_empty, other_empty)
+    differ = np.flatnonzero((base_sizes == 0) != (other_sizes == 0))
     if len(differ):
         place = int(differ[0])
-        name, full = (other.name, base.name) if place in other_empty else (base.name, other.name)
+        name, full = (base.name, other.name) if base_sizes[place] == 0 else (other.name, base.name)
         raise ReportError(f"text {place + 1:,} is empty in {name}, but not in {full}: {remedy}")
+    if len(base_sizes) >= FEW and base_sizes.std() and other_sizes.std():
+        together = float(np.corrcoef(base_sizes, other_sizes)[0, 1])
+        if together < TOGETHER:
+            yield (
+                f"Long texts in {base.name} are not long in {other.name} (the lengths have a correlation of "
+                f"{together:.2f}): if the texts are not in line, their premium says nothing."
+            )
 
 
 # Notes, and JSON.
@@ -944,8 +963,8 @@ def _token(id: int, data: bytes) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """Return a value as what `json.dumps` takes."""
-    if isinstance(value, Segmentation):
-        return [_token(token.id, token.data) for token in value.tokens]
+    if isinstance(value, Token):
+        return _token(value.id, value.data) | {"special": value.special}
     if isinstance(value, TokenCount):
         return _token(value.id, value.data) | {"count": value.count}
     if is_dataclass(value):

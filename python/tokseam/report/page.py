@@ -10,7 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from tokseam.report import charts
-from tokseam.segmentation import COLOURS, STYLE, Token
+from tokseam.segmentation import COLOURS, STYLE, Segmentation, Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -468,7 +468,7 @@ def _curves(_: Report, figures: Sequence[Figures]) -> str:
 
 def _excerpts(report: Report, figures: Sequence[Figures]) -> str:
     shown = [
-        f"<h3>{head}: {len(one.excerpt):,} tokens</h3>{one.excerpt.to_html()}"
+        f"<h3>{head}: {len(one.excerpt):,} tokens</h3>{Segmentation(one.excerpt).to_html()}"
         for head, one in zip(_heads(figures), figures, strict=True)
     ]
     if not report.text.bytes or not len(figures[0].excerpt):
