@@ -135,7 +135,14 @@ def render(report: Report) -> str:
     report = replace(
         report,
         text=replace(report.text, source=_visible(report.text.source)),
-        tokenizers=tuple(replace(one, name=_visible(one.name)) for one in report.tokenizers),
+        tokenizers=tuple(
+            replace(
+                one,
+                name=_visible(one.name),
+                languages=tuple(replace(found, language=_visible(found.language)) for found in one.languages),
+            )
+            for one in report.tokenizers
+        ),
         notes=tuple(map(_visible, report.notes)),
         reference=None if report.reference is None else _visible(report.reference),
         languages=tuple(replace(one, name=_visible(one.name)) for one in report.languages),
