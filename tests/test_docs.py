@@ -109,7 +109,7 @@ def test_training_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(names["second"]).startswith("Training(vocab_size=27")
 
 
-@pytest.mark.parametrize("page", ["numbers", "fuzz", "phantom", "bytelm"])
+@pytest.mark.parametrize("page", ["numbers", "fuzz", "phantom", "bytelm", "report"])
 def test_pages(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The examples of a page run, in a folder that holds a tokenizer.json."""
     from tokseam import _bundled
