@@ -572,6 +572,26 @@ def test_command(folder: Path, training: superbpe.Training) -> None:
     assert (done.exit_code, done.stdout) == (0, "")
 
 
+def test_command_of_a_training(folder: Path) -> None:
+    """The report that `train` writes brings the curve."""
+    written = [
+        "train",
+        folder / "a.txt",
+        "-o",
+        folder / "new.json",
+        "-v",
+        290,
+        "-t",
+        270,
+        "--report",
+        folder / "new.report.json",
+    ]
+    assert CliRunner().invoke(app, list(map(str, written))).exit_code == 0
+    done = run(folder / "a.txt", "-t", folder / "new.json", "--training", folder / "new.report.json", "--json")
+    curve = json.loads(done.stdout)["tokenizers"][0]["curve"]
+    assert (curve["sizes"][0], curve["sizes"][-1], curve["transition"]) == (256, 290, 270)
+
+
 def test_command_texts(folder: Path) -> None:
     def text(*words: Any, data: bytes | None = None) -> Any:
         done = run("-t", folder / "mine.json", "--json", *words, data=data)

@@ -9,7 +9,7 @@ Examples:
     >>> found.tokenizers[0].bytes_per_token
     3.0
     >>> found.tokenizers[0].numbers.describe()
-    'groups of 3 from the right, some cut further'
+    'groups of 3 from the left, some cut further'
 """
 
 from tokseam.report.figures import (

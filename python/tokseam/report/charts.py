@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 import warnings
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,8 @@ WIDE, NARROW = 720, 330
 # Lengths behind this one share a place on the axis.
 LONGEST = 24
 
+# Settings of matplotlib are those of the process while a chart is drawn.
+LOCK = threading.Lock()
 SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
@@ -87,7 +90,7 @@ def _draw(name: str, label: str, height: tuple[float, float], paint: Callable[[A
     figures = _extras.load("matplotlib.figure", "report", "a page")
     drawn = []
     for kind, width, tall in (("wide", WIDE, height[0]), ("narrow", NARROW, height[1])):
-        with warnings.catch_warnings(), matplotlib.rc_context(SETTINGS | {"svg.hashsalt": f"{name} {kind}"}):
+        with LOCK, warnings.catch_warnings(), matplotlib.rc_context(SETTINGS | {"svg.hashsalt": f"{name} {kind}"}):
             # The page's font has the signs that the one that is measured with lacks.
             warnings.filterwarnings("ignore", message="Glyph ")
             figure = figures.Figure(figsize=(width / 72, tall / 72), layout="constrained")

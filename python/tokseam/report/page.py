@@ -85,6 +85,10 @@ LABELS = {
 }
 
 
+def _share(count: int, total: int) -> str:
+    return _percent(count / total if total else None)
+
+
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.2f}\u00a0%"
 
@@ -104,7 +108,7 @@ def rows(report: Report) -> list[tuple[str, list[str]]]:
         ("tokens per word", [_number(one.tokens_per_word) for one in figures]),
         ("superwords, of tokens", [_percent(one.superwords.token_share) for one in figures]),
         ("superwords, of bytes", [_percent(one.superwords.byte_share) for one in figures]),
-        ("vocabulary seen", [_percent(one.vocabulary.seen / one.vocab_size) for one in figures]),
+        ("vocabulary seen", [_share(one.vocabulary.seen, one.vocab_size) for one in figures]),
         ("unreachable entries", [f"{one.vocabulary.classes['unreachable']:,}" for one in figures]),
         ("numbers", [one.numbers.describe() for one in figures]),
         (
@@ -403,7 +407,7 @@ def _vocabulary(_: Report, figures: Sequence[Figures]) -> str:
         cells = [f"{label} <code>{name}</code>"]
         for one in figures:
             count = one.vocabulary.classes[name]
-            cells.append(f"{count:,}<br>{_percent(count / one.vocab_size)}")
+            cells.append(f"{count:,}<br>{_share(count, one.vocab_size)}")
         body.append(cells)
     body.append(["in all", *(f"{one.vocab_size:,}" for one in figures)])
     for label, attribute in (("seen in the text", "seen"), ("seen once", "seen_once")):
@@ -411,10 +415,7 @@ def _vocabulary(_: Report, figures: Sequence[Figures]) -> str:
         body.append(
             [
                 label,
-                *(
-                    f"{count:,}<br>{_percent(count / one.vocab_size)}"
-                    for count, one in zip(counts, figures, strict=True)
-                ),
+                *(f"{count:,}<br>{_share(count, one.vocab_size)}" for count, one in zip(counts, figures, strict=True)),
             ]
         )
     doubtful = [one.name for one in figures if not one.vocabulary.exact]
