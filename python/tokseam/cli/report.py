@@ -28,7 +28,7 @@ def report(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[FILE]...",
+            metavar="FILE",
             help="The text: files of text, .jsonl or .parquet, also .gz and .zst; - is standard input. Default: the "
             "bundled text.",
         ),
@@ -39,7 +39,8 @@ def report(
             "--tokenizer",
             "-t",
             metavar="[NAME=]PATH",
-            help="As elsewhere; may be repeated. The word bundled is the bundled one, which is also the default.",
+            help="A tokenizer.json (or .json.gz), its folder, or a .tiktoken file; may be repeated. The word bundled is "
+            "the bundled one, which is also the default.",
         ),
     ] = None,
     pattern: Annotated[
@@ -68,7 +69,7 @@ def report(
             help="What train --report wrote, for the curve; NAME is the name of a tokenizer.",
         ),
     ] = None,
-    lines: source.Lines = False,
+    lines: Annotated[bool, typer.Option("--lines", help="Take each line of a file as a text of its own.")] = False,
     field: Annotated[
         str, typer.Option("--text", metavar="NAME", help="The field or column of records that holds the text.")
     ] = "text",

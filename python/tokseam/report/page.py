@@ -296,8 +296,8 @@ def _lengths(report: Report, figures: Sequence[Figures]) -> str:
     for head in _heads(figures):
         heads += [f"{head}<br>tokens", f"{head}<br>entries"]
     medians = [
-        [_isolated(one.name), f"{one.lengths.median:,}", f"{one.lengths.longest:,}"]
-        for one in figures
+        [head, f"{one.lengths.median:,}", f"{one.lengths.longest:,}"]
+        for head, one in zip(_heads(figures), figures, strict=True)
         if one.lengths.median is not None
     ]
     caption = f"The share of each length. Lengths of {charts.LONGEST} bytes and more stand together."
