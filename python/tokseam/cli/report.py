@@ -39,8 +39,8 @@ def report(
             "--tokenizer",
             "-t",
             metavar="[NAME=]PATH",
-            help="A tokenizer.json (or .json.gz), its folder, or a .tiktoken file; may be repeated. The word bundled is "
-            "the bundled one, which is also the default.",
+            help="A tokenizer.json (or .json.gz), its folder, or a .tiktoken file; may be repeated. The word bundled "
+            "is the bundled one, which is also the default.",
         ),
     ] = None,
     pattern: Annotated[
