@@ -8,12 +8,12 @@ Python gives the same files.
 
 import ast
 import gzip
-import json
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
 from tokseam import superbpe
+from tokseam.report import Curve
 
 DATA = Path(__file__).parents[1] / "python" / "tokseam" / "data"
 VOCAB_SIZE = 32_000
@@ -98,8 +98,8 @@ def main() -> None:
     DATA.mkdir(exist_ok=True)
     training = train()
     (DATA / "tokenizer.json.gz").write_bytes(gzip.compress(training.tokenizer.to_json().encode(), 9, mtime=0))
-    report = json.dumps(training.report, indent=2, ensure_ascii=False)
-    (DATA / "tokenizer.report.json").write_text(report + "\n", encoding="utf-8")
+    report = Curve.of(training).in_report(training.report)
+    (DATA / "tokenizer.report.json").write_text(report, encoding="utf-8")
     (DATA / "demo.txt").write_text(demo(), encoding="utf-8")
     for file in sorted(DATA.iterdir()):
         print(f"{file.name}: {file.stat().st_size:,} bytes")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         ModelError,
         NumeralError,
         PretokenizeError,
+        ReportError,
         TokseamError,
         TrainError,
         UnknownTokenError,
@@ -31,6 +32,7 @@ __all__ = [
     "NumeralError",
     "PretokenizeError",
     "Ragged",
+    "ReportError",
     "StreamDecoder",
     "Tokenizer",
     "TokseamError",
@@ -42,7 +44,20 @@ __all__ = [
 __version__ = "0.1.0"
 
 # Modules that can be used behind `import tokseam` alone.
-_MODULES = ("bytelm", "datatrove", "errors", "fim", "fuzz", "hf", "phantom", "superbpe", "tiktoken", "torch", "triadic")
+_MODULES = (
+    "bytelm",
+    "datatrove",
+    "errors",
+    "fim",
+    "fuzz",
+    "hf",
+    "phantom",
+    "report",
+    "superbpe",
+    "tiktoken",
+    "torch",
+    "triadic",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,11 @@ def tokenizer() -> Tokenizer:
     return Tokenizer.from_json(gzip.decompress(_read("tokenizer.json.gz")).decode())
 
 
+def report() -> bytes:
+    """The report of that training, as `scripts/make_demo_data.py` writes it."""
+    return _read("tokenizer.report.json")
+
+
 def text() -> str:
     """The bundled text: prose and code of CPython, and a few lines in other scripts."""
     return _read("demo.txt").decode()

@@ -10,6 +10,7 @@ __all__ = [
     "ModelError",
     "NumeralError",
     "PretokenizeError",
+    "ReportError",
     "TokseamError",
     "TrainError",
     "UnknownTokenError",
@@ -44,6 +45,10 @@ class ExportError(TokseamError, ValueError):
 
 class ModelError(TokseamError, ValueError):
     """A language model that returned something unusable, or a context that it cannot take."""
+
+
+class ReportError(TokseamError, ValueError):
+    """A report that cannot be made of what was given."""
 
 
 class UnknownTokenError(TokseamError, KeyError, ValueError):

@@ -7,6 +7,8 @@ are framed, and a token that is no whole text is written as its bytes in hexadec
 from __future__ import annotations
 
 import html
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -20,17 +22,26 @@ BACKGROUNDS = (153, 223, 157, 224, 183)
 
 STYLE = """
 .tokseam{font:15px/1.9 ui-monospace,Menlo,Consolas,monospace;white-space:pre-wrap;overflow-wrap:anywhere;color:#1c1c1c}
-.tokseam span{padding:.15em 0;border-radius:.2em}
-.tokseam i{font-style:normal;opacity:.45}
+.tokseam{unicode-bidi:plaintext}
+.tokseam span{padding:.15em 0;border-radius:.2em;-webkit-box-decoration-break:clone;box-decoration-break:clone}
+.tokseam i{font-style:normal;opacity:.65}
 .tokseam .c0{background:#cfe3ff}.tokseam .c1{background:#ffe2b8}.tokseam .c2{background:#c9f0c9}
 .tokseam .c3{background:#ffd3d6}.tokseam .c4{background:#e3d5fb}
 .tokseam .special{outline:2px solid #b00020;font-weight:600}
-.tokseam .hex{font-size:.8em;font-style:italic}
+.tokseam .hex{font-size:.8em;line-height:1.4;padding:.1em .25em;display:inline-block;max-width:100%;white-space:normal}
+.tokseam .hex i{opacity:1}
 @media (prefers-color-scheme:dark){
 .tokseam{color:#f0f0f0}
 .tokseam .c0{background:#234a7d}.tokseam .c1{background:#6b4a12}.tokseam .c2{background:#1f5a2a}
 .tokseam .c3{background:#702832}.tokseam .c4{background:#4d3a78}
 .tokseam .special{outline-color:#ff8a95}}
+"""
+
+PAGE = """
+body{max-width:75rem;margin:0 auto;padding:1rem;font:16px/1.5 system-ui,sans-serif;background:#fff;color:#1c1c1c}
+h1{font-size:1.3rem;margin:0;overflow-wrap:anywhere}
+p{margin:.2rem 0 1rem;color:#595959}
+@media (prefers-color-scheme:dark){body{background:#151515;color:#f0f0f0}p{color:#b0b0b0}}
 """
 
 
@@ -122,7 +133,7 @@ class Segmentation:
         return "".join(out)
 
     def _repr_html_(self) -> str:
-        return f"<style>{STYLE}</style>{self._body()}"
+        return f"<style>{STYLE}</style>{self.to_html()}"
 
     def to_page(self, title: str = "tokens") -> str:
         """Return a whole page of HTML that needs nothing else and follows the reader's light or dark setting."""
@@ -130,11 +141,12 @@ class Segmentation:
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="color-scheme" content="light dark">\n'
-            f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-            f"<p>{len(self)} tokens</p>\n{self._body()}\n</body>\n</html>\n"
+            f"<title>{html.escape(title)}</title>\n<style>{PAGE}{STYLE}</style>\n</head>\n<body>\n"
+            f"<h1>{html.escape(title)}</h1>\n<p>{len(self):,} tokens</p>\n{self.to_html()}\n</body>\n</html>\n"
         )
 
-    def _body(self) -> str:
+    def to_html(self) -> str:
+        """Return the tokens as an element of a page that has the rules of `STYLE`."""
         out = ['<div class="tokseam">']
         for index, token in enumerate(self._tokens):
             names = [f"c{index % COLOURS}"]
@@ -143,9 +155,17 @@ class Segmentation:
             if not token.is_text():
                 names.append("hex")
             title = f"id {token.id}, bytes {token.data.hex(' ').upper()}" + (", special" if token.special else "")
-            drawn = "".join(f"<i>{text}</i>" if sign else html.escape(text) for text, sign in token.parts())
+            drawn = "".join(
+                _sign("".join(text for text, _ in run)) if sign else html.escape("".join(text for text, _ in run))
+                for sign, run in groupby(token.parts(), itemgetter(1))
+            )
             out.append(f'<span class="{" ".join(names)}" title="{title}">{drawn}</span>')
-            if b"\n" in token.data and token.is_text():
-                out.append("\n")
         out.append("</div>")
         return "".join(out)
+
+
+def _sign(text: str) -> str:
+    """Return signs as HTML: lines end where they end in the text, and may be broken before a blank."""
+    ends = SIGNS["\n"]
+    blank = "<wbr>" if text.startswith(SIGNS[" "]) else ""
+    return f"{blank}<i>{text.replace(ends, ends + chr(10))}</i>"

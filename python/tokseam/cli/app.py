@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from tokseam.cli import complete, count, decode, encode, fuzz, info, numbers, phantom, score, show, train
+from tokseam.cli import complete, count, decode, encode, fuzz, info, numbers, phantom, report, score, show, train
 from tokseam.errors import TokseamError
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for verb in (info, encode, decode, count, show, complete, score, phantom):
+for verb in (info, encode, decode, count, show, complete, score, phantom, report):
     app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
 app.command()(train.train)
 app.command()(train.extend)

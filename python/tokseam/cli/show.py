@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tokseam import _atomic
 from tokseam.cli import source
 
 
@@ -38,7 +39,8 @@ def show(
         source.read(text, file), allowed_special=source.allowed(special)
     )
     if html is not None:
-        html.write_text(segmentation.to_page(str(file or "tokens")), encoding="utf-8")
+        page = segmentation.to_page(str(file or "tokens"))
+        _atomic.write(html, lambda place: place.write(page.encode()))
     if as_json:
         rows = [
             {

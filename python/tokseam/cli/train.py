@@ -9,6 +9,7 @@ import typer
 
 from tokseam import _atomic, superbpe
 from tokseam.cli import source
+from tokseam.report import Curve
 
 Paths = Annotated[
     list[str],
@@ -44,7 +45,9 @@ Checkpoint = Annotated[
     Path | None,
     typer.Option("--checkpoint", metavar="FILE", help="Keep the state here; the same command goes on from it."),
 ]
-Report = Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Write the report, as JSON.")]
+Report = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE", help="Write the report and the curve, as JSON.")
+]
 
 
 def train(
@@ -184,7 +187,7 @@ def finish(training: superbpe.Training, output: Path, report: Path | None, as_js
     """Write the tokenizer and the report, and say what came out."""
     training.tokenizer.save(output)
     if report is not None:
-        text = json.dumps(training.report, indent=2, ensure_ascii=False) + "\n"
+        text = Curve.of(training).in_report(training.report)
         _atomic.write(report, lambda file: file.write(text.encode()))
     if as_json:
         typer.echo(json.dumps(training.report, ensure_ascii=False))
