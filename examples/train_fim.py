@@ -5,10 +5,11 @@
     tokseam complete -m OUT "raise ValueErr"
 
 Needs torch and transformers. The corpus are the Python files of this interpreter's standard library, 2 % of them held
-out; the tokenizer is trained on the same by tokseam, or is that of the model to start from; the model is a Llama with tied
-embeddings. Half of the sequences are plain text, half fill-in-the-middle with cuts at random characters (Bavarian et al. 2022): seven in ten in
-prefix-suffix-middle order, each part cut into tokens by itself, the others in suffix-prefix-middle order, prefix and
-middle as one text. Every sequence depends on the seed and its number alone, so an interrupted run gives the same model.
+out; the tokenizer is trained on the same by tokseam, or is that of the model to start from; the model is a Llama with
+tied embeddings. Half of the sequences are plain text, half fill-in-the-middle with cuts at random characters (Bavarian
+et al. 2022): seven in ten in prefix-suffix-middle order, each part cut into tokens by itself, the others in
+suffix-prefix-middle order, prefix and middle as one text. Every sequence depends on the seed and its number alone, so
+an interrupted run gives the same model.
 """
 
 import argparse
@@ -160,7 +161,9 @@ def main() -> None:
         eos_token_id=end,
         pad_token_id=end,
     )
-    made = LlamaForCausalLM.from_pretrained(given.start, dtype=torch.float32) if given.start else LlamaForCausalLM(config)
+    made = (
+        LlamaForCausalLM.from_pretrained(given.start, dtype=torch.float32) if given.start else LlamaForCausalLM(config)
+    )
     model: Any = made.to("cuda" if torch.cuda.is_available() else "cpu")
     matrices = [weight for weight in model.parameters() if weight.dim() > 1]
     others = [weight for weight in model.parameters() if weight.dim() <= 1]
