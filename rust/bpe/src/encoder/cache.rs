@@ -2,7 +2,8 @@
 //!
 //! Two tables. The first holds units of up to 15 bytes that are at most three tokens: an entry is
 //! 32 bytes, a bucket of two entries one cache line. The second holds units of up to 31 bytes and
-//! seven tokens, an entry a line. A key is the bytes of the unit, zeros behind them, and the
+//! seven tokens, an entry a line; a short unit that is there has a mark in the first, so that a new
+//! short unit is known by one read. A key is the bytes of the unit, zeros behind them, and the
 //! length in the top byte: equal keys are equal units, so a wrong answer is impossible, and the
 //! zero key is no unit. A new entry pushes out the older one of its bucket: the cache never stops
 //! learning.
@@ -14,6 +15,9 @@ pub const WIDE: usize = 31;
 
 /// Up to three tokens and their number, as they are copied out whole.
 type Few = [u32; 4];
+
+/// The number of tokens of a short unit that is in the second table.
+pub const ELSEWHERE: u32 = 4;
 
 #[derive(Clone, Copy, Default)]
 struct Entry {
@@ -144,15 +148,24 @@ impl Cache {
     /// Remembers the tokens of a unit, if they fit.
     #[inline(always)]
     pub fn put(&mut self, text: &[u8], start: usize, len: usize, tokens: &[u32]) {
-        if len <= NARROW && tokens.len() <= 3 {
+        if len > WIDE || tokens.len() > 7 {
+            return;
+        }
+        let is_few = tokens.len() <= 3;
+        if len <= NARROW {
             let key = narrow_key(text, start, len);
             let place = self.place(key);
             let Bucket([first, second]) = &mut self.narrow[place];
             *second = *first;
             first.key = key;
-            first.tokens[..tokens.len()].copy_from_slice(tokens);
-            first.tokens[3] = tokens.len() as u32;
-        } else if len <= WIDE && tokens.len() <= 7 {
+            if is_few {
+                first.tokens[..tokens.len()].copy_from_slice(tokens);
+                first.tokens[3] = tokens.len() as u32;
+            } else {
+                first.tokens[3] = ELSEWHERE;
+            }
+        }
+        if len > NARROW || !is_few {
             let key = wide_key(text, start, len);
             let place = self.place_wide(key);
             let entry = &mut self.wide[place];

@@ -19,6 +19,7 @@ pub mod backtrack;
 pub mod borders;
 pub mod cache;
 pub mod clusters;
+mod lanes;
 pub mod pairs;
 pub mod plain;
 #[cfg(any(test, fuzzing))]
@@ -37,8 +38,9 @@ use rustc_hash::FxHashSet;
 use crate::model::{Kind, Model};
 use backtrack::{Backtracker, Search};
 use borders::Borders;
-use cache::{Cache, NARROW};
+use cache::{Cache, ELSEWHERE, NARROW};
 use clusters::Clusters;
+use lanes::{LANES, Lanes};
 use pairs::{NONE, PairTable};
 use plain::{Merges, SHORT};
 use symbols::{Base, Symbols};
@@ -103,7 +105,12 @@ pub struct Scratch {
     cache: Cache,
     tokens: Vec<u32>,
     marks: Vec<u64>,
-    unit: Vec<u32>,
+    /// The units of a block that the cache did not have, and their tokens.
+    misses: Vec<Miss>,
+    made: Vec<u32>,
+    /// The tokens of a block, those of the misses in their places.
+    whole: Vec<u32>,
+    lanes: Lanes,
     search: Search,
 }
 
@@ -113,8 +120,29 @@ impl Scratch {
         self.tokens.truncate(len);
         self.tokens.shrink_to(len);
         self.marks.shrink_to(len);
-        self.unit.shrink_to(len);
+        self.made.truncate(len);
+        self.made.shrink_to(len);
+        self.whole.truncate(len);
+        self.whole.shrink_to(len);
         self.search.shrink_to(len);
+    }
+}
+
+impl Scratch {
+    /// Puts the tokens of the misses in their places among the first `filled` tokens.
+    #[inline(always)]
+    fn fill_in(&mut self, filled: usize) {
+        self.whole.clear();
+        let (mut done, mut from) = (0, 0);
+        for miss in &self.misses {
+            self.whole.extend_from_slice(&self.tokens[done..miss.at]);
+            self.whole.extend_from_slice(&self.made[from..miss.made]);
+            (done, from) = (miss.at, miss.made);
+            if let Some(last) = self.whole.last_mut() {
+                *last = Clusters::ended(*last, miss.ends);
+            }
+        }
+        self.whole.extend_from_slice(&self.tokens[done..filled]);
     }
 }
 
@@ -249,7 +277,10 @@ impl Encoder {
             cache,
             tokens: Vec::new(),
             marks: Vec::new(),
-            unit: Vec::new(),
+            misses: Vec::new(),
+            made: Vec::new(),
+            whole: Vec::new(),
+            lanes: Lanes::default(),
             search: Search::default(),
         }
     }
@@ -416,7 +447,9 @@ impl Block<'_> {
         if scratch.tokens.len() < most {
             scratch.tokens.resize(most, 0);
         }
-        let mut filled = 0;
+        scratch.misses.clear();
+        scratch.made.clear();
+        let (mut filled, mut solved) = (0, 0);
         let mut unit_start = start;
         let mut units = [Unit::default(); 65];
         for word in start / 64..=(end - 1) / 64 {
@@ -436,26 +469,59 @@ impl Block<'_> {
             }
             // All places are known before the first is read, so the reads overlap.
             for &Unit { to, key, place } in &units[..count] {
+                let from = unit_start;
+                unit_start = to;
+                let ends = encoder.clusters.is_some()
+                    && cuts
+                        .get(to / 64)
+                        .is_some_and(|cut| cut >> (to % 64) & 1 != 0);
                 match scratch.cache.get(place, key) {
-                    Some(&few) => {
+                    Some(&few) if few[3] != ELSEWHERE => {
                         if let Some(slot) = scratch.tokens.get_mut(filled..filled + 4) {
                             slot.copy_from_slice(&few);
                         }
                         filled += few[3] as usize;
                     }
-                    None => filled = self.encode_unit(unit_start, to, scratch, filled)?,
+                    few => {
+                        let known = if few.is_some() || to - from > NARROW {
+                            scratch.cache.get_wide(text, from, to - from)
+                        } else {
+                            None
+                        };
+                        let Some(known) = known else {
+                            scratch.misses.push(Miss {
+                                from,
+                                to,
+                                ends,
+                                at: filled,
+                                made: 0,
+                            });
+                            if scratch.misses.len() - solved == LANES {
+                                self.solve(scratch, solved)?;
+                                solved += LANES;
+                            }
+                            continue;
+                        };
+                        let len = known.len();
+                        if let Some(slot) = scratch.tokens.get_mut(filled..filled + len) {
+                            slot.copy_from_slice(known);
+                        }
+                        filled += len;
+                    }
                 }
-                if encoder.clusters.is_some() && filled > 0 {
-                    let ends = cuts
-                        .get(to / 64)
-                        .is_some_and(|cut| cut >> (to % 64) & 1 != 0);
+                if filled > 0 {
                     let last = &mut scratch.tokens[filled - 1];
                     *last = Clusters::ended(*last, ends);
                 }
-                unit_start = to;
             }
         }
-        let tokens = &scratch.tokens[..filled];
+        self.solve(scratch, solved)?;
+        let tokens = if scratch.misses.is_empty() {
+            &scratch.tokens[..filled]
+        } else {
+            scratch.fill_in(filled);
+            &scratch.whole
+        };
         match &encoder.clusters {
             None => out.extend_from_slice(tokens),
             Some(clusters) => {
@@ -498,73 +564,77 @@ impl Block<'_> {
         mask
     }
 
-    /// Encodes a unit that the first table does not have to `scratch.tokens[filled..]`; returns
-    /// how many are filled then.
+    /// Makes the tokens of the misses from number `first` on, at most [`LANES`], and remembers them.
     #[inline(always)]
-    fn encode_unit(
-        &self,
-        from: usize,
-        to: usize,
-        scratch: &mut Scratch,
-        filled: usize,
-    ) -> Result<usize, Unspelled> {
-        let unit = &self.text[from..to];
+    fn solve(&self, scratch: &mut Scratch, first: usize) -> Result<(), Unspelled> {
+        let Self {
+            encoder,
+            model,
+            text,
+            ..
+        } = *self;
         let Scratch {
             cache,
-            tokens,
-            unit: found,
+            misses,
+            made,
+            lanes,
             search,
             ..
         } = scratch;
-        let mut emit = |found: &[u32]| {
-            if let Some(slot) = tokens.get_mut(filled..filled + found.len()) {
-                slot.copy_from_slice(found);
-            }
-            filled + found.len()
+        let misses = &mut misses[first..];
+        let bytes = match encoder.symbols.base() {
+            Base::Bytes(bytes) => Some(bytes),
+            Base::Characters { .. } => None,
         };
-        if unit.len() <= cache::WIDE
-            && let Some(known) = cache.get_wide(self.text, from, unit.len())
-        {
-            return Ok(emit(known));
+        let mut count = 0;
+        for miss in &*misses {
+            let unit = &text[miss.from..miss.to];
+            if let Some(bytes) = bytes
+                && unit.len() <= SHORT
+            {
+                let mut short = [0; SHORT];
+                spell_short(bytes, unit, &mut short).map_err(|place| Unspelled {
+                    place: miss.from + place,
+                })?;
+                lanes.set(count, &short, unit.len());
+                count += 1;
+            }
         }
-        found.clear();
-        self.merge_unit(unit, search, found)
-            .map_err(|place| Unspelled {
-                place: from + place,
-            })?;
-        cache.put(self.text, from, unit.len(), found);
-        Ok(emit(found))
-    }
-
-    /// Appends the tokens of one unit, as [`Encoder::stored`] has them.
-    #[inline(always)]
-    fn merge_unit(
-        &self,
-        unit: &[u8],
-        search: &mut Search,
-        out: &mut Vec<u32>,
-    ) -> Result<(), usize> {
-        let Self { encoder, model, .. } = *self;
-        if let Some(token) = encoder.whole(model, unit) {
-            out.push(token);
-            return Ok(());
-        }
-        let from = out.len();
-        if let Base::Bytes(bytes) = encoder.symbols.base()
-            && unit.len() <= SHORT
-        {
-            let mut short = [0; SHORT];
-            spell_short(bytes, unit, &mut short)?;
-            let kept = plain::merge_short(&mut short, unit.len(), &encoder.first_phase());
-            out.extend_from_slice(&short[..kept]);
-        } else {
-            encoder.merge_long_unit(model, unit, search, out)?;
-        }
-        for symbol in &mut out[from..] {
-            *symbol = encoder.stored(*symbol);
+        lanes.merge(count, &encoder.pairs, encoder.split);
+        count = 0;
+        for miss in misses {
+            let unit = &text[miss.from..miss.to];
+            let from = made.len();
+            if bytes.is_some() && unit.len() <= SHORT {
+                lanes.for_each(count, |symbol| made.push(encoder.stored(symbol)));
+                count += 1;
+            } else {
+                encoder
+                    .merge_long_unit(model, unit, search, made)
+                    .map_err(|place| Unspelled {
+                        place: miss.from + place,
+                    })?;
+                for symbol in &mut made[from..] {
+                    *symbol = encoder.stored(*symbol);
+                }
+            }
+            miss.made = made.len();
+            cache.put(text, miss.from, unit.len(), &made[from..]);
         }
         Ok(())
     }
+}
+
+/// A unit that the cache did not have.
+struct Miss {
+    from: usize,
+    to: usize,
+    /// Whether a pretoken ends with it.
+    ends: bool,
+    /// How many tokens of the block come before it, those of other misses left out.
+    at: usize,
+    /// Where its tokens end among those that were made.
+    made: usize,
 }
 
 /// A unit and where the cache would have it.
