@@ -6,7 +6,7 @@
 //! pairs, without a branch on what comes; then each takes what came. The look-ups of all units
 //! overlap, and a round waits about as long as one merge would alone.
 
-use super::pairs::{NONE, PairTable};
+use super::pairs::PairTable;
 use super::plain::{NEVER, SHORT, Short};
 
 /// Units that are merged at the same time.
@@ -83,9 +83,12 @@ impl Lanes {
         for lane in &mut *lanes {
             let len = lane.alive.count_ones() as usize;
             lane.keys[..lane.scanned].fill(NEVER);
-            for place in 1..len {
-                let found = pairs.get(lane.symbols[place - 1], lane.symbols[place]);
-                lane.keys[place - 1] = key(found, place - 1);
+            let mut slots = [0; SHORT];
+            for (slot, pair) in slots.iter_mut().zip(lane.symbols[..len].windows(2)) {
+                *slot = pairs.slot(pair[0], pair[1]);
+            }
+            for (place, pair) in lane.symbols[..len].windows(2).enumerate() {
+                lane.keys[place] = key(pairs.read(slots[place], pair[0], pair[1]), place);
             }
         }
         let mut going = bits(lanes.len());
@@ -173,6 +176,7 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pairs::NONE;
     use super::super::plain::{Merges, merge_short};
     use super::*;
 

@@ -19,6 +19,7 @@ pub mod backtrack;
 pub mod borders;
 pub mod cache;
 pub mod clusters;
+mod known;
 mod lanes;
 pub mod pairs;
 pub mod plain;
@@ -40,6 +41,7 @@ use backtrack::{Backtracker, Search};
 use borders::Borders;
 use cache::{Cache, ELSEWHERE, NARROW};
 use clusters::Clusters;
+use known::Known;
 use lanes::{LANES, Lanes};
 use pairs::{NONE, PairTable};
 use plain::{Merges, SHORT};
@@ -48,12 +50,8 @@ use symbols::{Base, Symbols};
 /// Bytes of text in a block.
 const BLOCK: usize = 16 << 10;
 
-/// Units in the cache of a thread, as a power of two.
+/// The most units in the cache of a thread, as a power of two.
 const CACHE_BITS: u32 = 18;
-
-/// Tokens that a cache starts with, the most frequent ones. A unit that is another token is looked
-/// up in the vocabulary when it first comes.
-const SEEDS: u32 = 1 << 17;
 
 /// Bytes of long units that are merged by a heap before the trie is built.
 const UNITS_WITHOUT_TRIE: usize = 16 << 10;
@@ -84,6 +82,8 @@ pub struct Encoder {
     pairs: PairTable,
     /// Borders between units: those of the first phase, or none where units are pretokens.
     units: Option<Borders>,
+    /// Short units that are one token, as [`Encoder::stored`] has it.
+    known: Known,
     /// Borders that no symbol spans.
     certain: Borders,
     /// The first symbol of the second phase.
@@ -133,11 +133,11 @@ impl Scratch {
     #[inline(always)]
     fn fill_in(&mut self, filled: usize) {
         self.whole.clear();
-        let (mut done, mut from) = (0, 0);
+        let mut done = 0;
         for miss in &self.misses {
             self.whole.extend_from_slice(&self.tokens[done..miss.at]);
-            self.whole.extend_from_slice(&self.made[from..miss.made]);
-            (done, from) = (miss.at, miss.made);
+            self.whole.extend_from_slice(&self.made[miss.start..miss.end]);
+            done = miss.at;
             if let Some(last) = self.whole.last_mut() {
                 *last = Clusters::ended(*last, miss.ends);
             }
@@ -184,10 +184,11 @@ impl Encoder {
             .map(|(_, token)| token.len())
             .max()
             .unwrap_or(0);
-        Self {
+        let mut encoder = Self {
             symbols,
             pairs,
             units,
+            known: Known::new(0, std::iter::empty()),
             certain,
             split,
             clusters,
@@ -196,7 +197,16 @@ impl Encoder {
             longest,
             backtracker: OnceLock::new(),
             heaped: AtomicUsize::new(0),
-        }
+        };
+        encoder.known = encoder.known(model);
+        encoder
+    }
+
+    /// The tokens that [`Encoder::whole`] finds, as far as they are short.
+    fn known(&self, model: &Model) -> Known {
+        let short = || model.vocab.iter().filter(|(_, token)| (1..=NARROW).contains(&token.len()));
+        let entries = short().filter_map(|(_, token)| Some((token, self.whole(model, token)?)));
+        Known::new(short().count(), entries)
     }
 
     /// The symbols of the model.
@@ -255,26 +265,18 @@ impl Encoder {
         self.clusters.is_some()
     }
 
-    /// New buffers, with the short tokens of the vocabulary in their cache.
+    /// New buffers.
     #[must_use]
-    pub fn scratch(&self, model: &Model) -> Scratch {
-        self.scratch_of(model, CACHE_BITS)
+    pub fn scratch() -> Scratch {
+        Self::scratch_of(CACHE_BITS)
     }
 
     /// [`Encoder::scratch`] with room for `2^bits` units.
     #[must_use]
-    pub fn scratch_of(&self, model: &Model, bits: u32) -> Scratch {
-        let mut cache = Cache::new(bits);
-        for symbol in 0..self.split.min(SEEDS) {
-            let id = self.symbols.id(symbol);
-            let token = model.token(id);
-            if token.len() <= NARROW && self.is_unit(symbol) {
-                cache.put(token, 0, token.len(), &[self.stored(symbol)]);
-            }
-        }
+    pub fn scratch_of(bits: u32) -> Scratch {
         Scratch {
             is_wide: wide::is_available(),
-            cache,
+            cache: Cache::new(bits),
             tokens: Vec::new(),
             marks: Vec::new(),
             misses: Vec::new(),
@@ -492,9 +494,11 @@ impl Block<'_> {
                             scratch.misses.push(Miss {
                                 from,
                                 to,
+                                key,
                                 ends,
                                 at: filled,
-                                made: 0,
+                                start: 0,
+                                end: 0,
                             });
                             if scratch.misses.len() - solved == LANES {
                                 self.solve(scratch, solved)?;
@@ -586,10 +590,22 @@ impl Block<'_> {
             Base::Bytes(bytes) => Some(bytes),
             Base::Characters { .. } => None,
         };
+        let mut ways = [Way::Apart; LANES];
         let mut count = 0;
-        for miss in &*misses {
+        for (number, (way, miss)) in ways.iter_mut().zip(&*misses).enumerate() {
             let unit = &text[miss.from..miss.to];
-            if let Some(bytes) = bytes
+            let same = || misses[..number].iter().position(|other| other.key == miss.key);
+            if unit.len() <= NARROW && let Some(first) = same() {
+                *way = Way::Same(first);
+            } else if unit.len() <= NARROW
+                && let Some(token) = encoder.known.get(miss.key)
+            {
+                *way = Way::Known(token);
+            } else if unit.len() > NARROW
+                && let Some(token) = encoder.whole(model, unit)
+            {
+                *way = Way::Known(token);
+            } else if let Some(bytes) = bytes
                 && unit.len() <= SHORT
             {
                 let mut short = [0; SHORT];
@@ -597,44 +613,63 @@ impl Block<'_> {
                     place: miss.from + place,
                 })?;
                 lanes.set(count, &short, unit.len());
+                *way = Way::Lane(count);
                 count += 1;
             }
         }
         lanes.merge(count, &encoder.pairs, encoder.split);
-        count = 0;
-        for miss in misses {
-            let unit = &text[miss.from..miss.to];
-            let from = made.len();
-            if bytes.is_some() && unit.len() <= SHORT {
-                lanes.for_each(count, |symbol| made.push(encoder.stored(symbol)));
-                count += 1;
-            } else {
-                encoder
-                    .merge_long_unit(model, unit, search, made)
-                    .map_err(|place| Unspelled {
-                        place: miss.from + place,
-                    })?;
-                for symbol in &mut made[from..] {
-                    *symbol = encoder.stored(*symbol);
+        for number in 0..misses.len() {
+            let Miss { from, to, .. } = misses[number];
+            let start = made.len();
+            match ways[number] {
+                Way::Same(first) => made.extend_from_within(misses[first].start..misses[first].end),
+                Way::Known(token) => made.push(token),
+                Way::Lane(lane) => lanes.for_each(lane, |symbol| made.push(encoder.stored(symbol))),
+                Way::Apart => {
+                    encoder
+                        .merge_long_unit(model, &text[from..to], search, made)
+                        .map_err(|place| Unspelled { place: from + place })?;
+                    for symbol in &mut made[start..] {
+                        *symbol = encoder.stored(*symbol);
+                    }
                 }
             }
-            miss.made = made.len();
-            cache.put(text, miss.from, unit.len(), &made[from..]);
+            misses[number].start = start;
+            misses[number].end = made.len();
+            if !matches!(ways[number], Way::Same(_)) {
+                cache.put(text, from, to - from, &made[start..]);
+            }
         }
         Ok(())
     }
+}
+
+/// How the tokens of a unit come about.
+#[derive(Clone, Copy)]
+enum Way {
+    /// It is the same unit as an earlier one.
+    Same(usize),
+    /// It is this token.
+    Known(u32),
+    /// It is merged beside others.
+    Lane(usize),
+    /// It is merged alone.
+    Apart,
 }
 
 /// A unit that the cache did not have.
 struct Miss {
     from: usize,
     to: usize,
+    /// Its key in the first table, if it is short.
+    key: u128,
     /// Whether a pretoken ends with it.
     ends: bool,
     /// How many tokens of the block come before it, those of other misses left out.
     at: usize,
-    /// Where its tokens end among those that were made.
-    made: usize,
+    /// Where its tokens are among those that were made.
+    start: usize,
+    end: usize,
 }
 
 /// A unit and where the cache would have it.
