@@ -218,7 +218,9 @@ impl Cache {
                 entry.tokens[3] = tokens.len() as u32;
             }
             self.narrow_count += 1;
-            if self.narrow_count > self.narrow.len() * 3 / 4 && self.narrow.len() < 1 << self.bits >> 1 {
+            if self.narrow_count > self.narrow.len() * 3 / 4
+                && self.narrow.len() < 1 << self.bits >> 1
+            {
                 self.grow_narrow();
             }
             self.put_narrow(entry);

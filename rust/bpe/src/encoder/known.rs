@@ -6,6 +6,7 @@
 //! sends the rest to the next one.
 
 use super::cache::{mix, narrow_key};
+use super::pairs::NONE;
 
 /// Tokens in a line.
 const WAYS: usize = 3;
@@ -52,23 +53,42 @@ impl Known {
         ((u128::from(hash) * self.lines.len() as u128) >> 64) as usize
     }
 
-    /// The value of the text with this key.
+    /// What the home line of a key says: the value, or [`NONE`], and whether the line is full.
+    /// There is no branch on what is found, so that look-ups of several keys overlap.
     #[inline(always)]
     #[must_use]
-    pub fn get(&self, key: u128) -> Option<u32> {
+    pub fn home_line(&self, key: u128) -> (u32, bool) {
+        let Line { keys, values } = &self.lines[self.home(key)];
+        let mut found = NONE;
+        for (&there, &value) in keys.iter().zip(values) {
+            found = if there == key { value } else { found };
+        }
+        (found, keys[WAYS - 1] != 0)
+    }
+
+    /// The value of a key by what its home line says.
+    #[inline(always)]
+    #[must_use]
+    pub fn read(&self, (found, is_full): (u32, bool), key: u128) -> Option<u32> {
+        if found != NONE {
+            return Some(found);
+        }
+        if is_full { self.search(key) } else { None }
+    }
+
+    /// Looks in the lines behind the home line.
+    #[cold]
+    fn search(&self, key: u128) -> Option<u32> {
         let mut at = self.home(key);
         loop {
+            at = if at + 1 < self.lines.len() { at + 1 } else { 0 };
             let Line { keys, values } = self.lines.get(at)?;
-            let ways = keys.iter().zip(values);
-            for (&there, &value) in ways {
-                if there == key {
-                    return Some(value);
-                }
+            if let Some(way) = keys.iter().position(|&there| there == key) {
+                return Some(values[way]);
             }
             if keys[WAYS - 1] == 0 {
                 return None;
             }
-            at = if at + 1 < self.lines.len() { at + 1 } else { 0 };
         }
     }
 }
@@ -77,6 +97,10 @@ impl Known {
 mod tests {
     use super::super::cache::NARROW;
     use super::*;
+
+    fn get(known: &Known, key: u128) -> Option<u32> {
+        known.read(known.home_line(key), key)
+    }
 
     #[test]
     fn finds_what_is_there_alone() {
@@ -90,13 +114,19 @@ mod tests {
                 })
                 .collect();
             let entries = texts.iter().enumerate();
-            let known = Known::new(count, entries.map(|(at, text)| (text.as_slice(), at as u32)));
+            let known = Known::new(
+                count,
+                entries.map(|(at, text)| (text.as_slice(), at as u32)),
+            );
             for (at, text) in texts.iter().enumerate() {
-                assert_eq!(known.get(narrow_key(text, 0, text.len())), Some(at as u32));
+                assert_eq!(
+                    get(&known, narrow_key(text, 0, text.len())),
+                    Some(at as u32)
+                );
                 let mut longer = text.clone();
                 longer.push(b'!');
                 if longer.len() <= NARROW {
-                    assert_eq!(known.get(narrow_key(&longer, 0, longer.len())), None);
+                    assert_eq!(get(&known, narrow_key(&longer, 0, longer.len())), None);
                 }
             }
         }

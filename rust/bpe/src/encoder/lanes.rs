@@ -160,7 +160,9 @@ impl Lane {
         self.keys[place] = NEVER;
         // Past the ends any symbol will do: what comes is not read.
         let next = beyond.trailing_zeros() as usize;
-        let previous = 63_usize.wrapping_sub(before.leading_zeros() as usize).min(SHORT);
+        let previous = 63_usize
+            .wrapping_sub(before.leading_zeros() as usize)
+            .min(SHORT);
         self.asked = Asked {
             place,
             previous,

@@ -136,7 +136,8 @@ impl Scratch {
         let mut done = 0;
         for miss in &self.misses {
             self.whole.extend_from_slice(&self.tokens[done..miss.at]);
-            self.whole.extend_from_slice(&self.made[miss.start..miss.end]);
+            self.whole
+                .extend_from_slice(&self.made[miss.start..miss.end]);
             done = miss.at;
             if let Some(last) = self.whole.last_mut() {
                 *last = Clusters::ended(*last, miss.ends);
@@ -204,7 +205,12 @@ impl Encoder {
 
     /// The tokens that [`Encoder::whole`] finds, as far as they are short.
     fn known(&self, model: &Model) -> Known {
-        let short = || model.vocab.iter().filter(|(_, token)| (1..=NARROW).contains(&token.len()));
+        let short = || {
+            model
+                .vocab
+                .iter()
+                .filter(|(_, token)| (1..=NARROW).contains(&token.len()))
+        };
         let entries = short().filter_map(|(_, token)| Some((token, self.whole(model, token)?)));
         Known::new(short().count(), entries)
     }
@@ -313,6 +319,8 @@ impl Encoder {
         out: &mut Vec<u32>,
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<(), Stop> {
+        // Few texts have more tokens than that.
+        out.reserve(text.len() / 4);
         let mut start = 0;
         while start < text.len() {
             let end = self.block_end(text, cuts, start);
@@ -470,52 +478,33 @@ impl Block<'_> {
                 count += 1;
             }
             // All places are known before the first is read, so the reads overlap.
-            for &Unit { to, key, place } in &units[..count] {
+            for unit in &units[..count] {
                 let from = unit_start;
-                unit_start = to;
+                unit_start = unit.to;
                 let ends = encoder.clusters.is_some()
                     && cuts
-                        .get(to / 64)
-                        .is_some_and(|cut| cut >> (to % 64) & 1 != 0);
-                match scratch.cache.get(place, key) {
-                    Some(&few) if few[3] != ELSEWHERE => {
-                        if let Some(slot) = scratch.tokens.get_mut(filled..filled + 4) {
-                            slot.copy_from_slice(&few);
-                        }
-                        filled += few[3] as usize;
+                        .get(unit.to / 64)
+                        .is_some_and(|cut| cut >> (unit.to % 64) & 1 != 0);
+                if let Some(more) = self.cached(from, unit, scratch, filled) {
+                    filled = more;
+                    if filled > 0 {
+                        let last = &mut scratch.tokens[filled - 1];
+                        *last = Clusters::ended(*last, ends);
                     }
-                    few => {
-                        let known = if few.is_some() || to - from > NARROW {
-                            scratch.cache.get_wide(text, from, to - from)
-                        } else {
-                            None
-                        };
-                        let Some(known) = known else {
-                            scratch.misses.push(Miss {
-                                from,
-                                to,
-                                key,
-                                ends,
-                                at: filled,
-                                start: 0,
-                                end: 0,
-                            });
-                            if scratch.misses.len() - solved == LANES {
-                                self.solve(scratch, solved)?;
-                                solved += LANES;
-                            }
-                            continue;
-                        };
-                        let len = known.len();
-                        if let Some(slot) = scratch.tokens.get_mut(filled..filled + len) {
-                            slot.copy_from_slice(known);
-                        }
-                        filled += len;
-                    }
+                    continue;
                 }
-                if filled > 0 {
-                    let last = &mut scratch.tokens[filled - 1];
-                    *last = Clusters::ended(*last, ends);
+                scratch.misses.push(Miss {
+                    from,
+                    to: unit.to,
+                    key: unit.key,
+                    ends,
+                    at: filled,
+                    start: 0,
+                    end: 0,
+                });
+                if scratch.misses.len() - solved == LANES {
+                    self.solve(scratch, solved)?;
+                    solved += LANES;
                 }
             }
         }
@@ -568,6 +557,38 @@ impl Block<'_> {
         mask
     }
 
+    /// Puts the tokens of a unit to `scratch.tokens[filled..]` if the cache has them; returns how
+    /// many are filled then.
+    #[inline(always)]
+    fn cached(
+        &self,
+        from: usize,
+        unit: &Unit,
+        scratch: &mut Scratch,
+        filled: usize,
+    ) -> Option<usize> {
+        let Scratch { cache, tokens, .. } = scratch;
+        let few = cache.get(unit.place, unit.key);
+        if let Some(&few) = few
+            && few[3] != ELSEWHERE
+        {
+            // All four are copied, since that is one store; the next unit writes over the rest.
+            if let Some(slot) = tokens.get_mut(filled..filled + 4) {
+                slot.copy_from_slice(&few);
+            }
+            return Some(filled + few[3] as usize);
+        }
+        let len = unit.to - from;
+        if few.is_none() && len <= NARROW || len > cache::WIDE {
+            return None;
+        }
+        let known = cache.get_wide(self.text, from, len)?;
+        if let Some(slot) = tokens.get_mut(filled..filled + known.len()) {
+            slot.copy_from_slice(known);
+        }
+        Some(filled + known.len())
+    }
+
     /// Makes the tokens of the misses from number `first` on, at most [`LANES`], and remembers them.
     #[inline(always)]
     fn solve(&self, scratch: &mut Scratch, first: usize) -> Result<(), Unspelled> {
@@ -590,15 +611,25 @@ impl Block<'_> {
             Base::Bytes(bytes) => Some(bytes),
             Base::Characters { .. } => None,
         };
+        let mut lines = [(NONE, false); LANES];
+        for (line, miss) in lines.iter_mut().zip(&*misses) {
+            *line = encoder.known.home_line(miss.key);
+        }
         let mut ways = [Way::Apart; LANES];
         let mut count = 0;
         for (number, (way, miss)) in ways.iter_mut().zip(&*misses).enumerate() {
             let unit = &text[miss.from..miss.to];
-            let same = || misses[..number].iter().position(|other| other.key == miss.key);
-            if unit.len() <= NARROW && let Some(first) = same() {
+            let same = || {
+                misses[..number]
+                    .iter()
+                    .position(|other| other.key == miss.key)
+            };
+            if unit.len() <= NARROW
+                && let Some(first) = same()
+            {
                 *way = Way::Same(first);
             } else if unit.len() <= NARROW
-                && let Some(token) = encoder.known.get(miss.key)
+                && let Some(token) = encoder.known.read(lines[number], miss.key)
             {
                 *way = Way::Known(token);
             } else if unit.len() > NARROW
@@ -628,7 +659,9 @@ impl Block<'_> {
                 Way::Apart => {
                     encoder
                         .merge_long_unit(model, &text[from..to], search, made)
-                        .map_err(|place| Unspelled { place: from + place })?;
+                        .map_err(|place| Unspelled {
+                            place: from + place,
+                        })?;
                     for symbol in &mut made[start..] {
                         *symbol = encoder.stored(*symbol);
                     }

@@ -122,6 +122,7 @@ fn encoder_split_at(model: &Model, specials: &FxHashSet<u32>, split: u32) -> Opt
     encoder.units = Some(Borders::new(model, symbols, split));
     encoder.clusters = Some(Clusters::new(symbols, split));
     encoder.split = split;
+    encoder.known = encoder.known(model);
     Some(encoder)
 }
 
