@@ -628,7 +628,7 @@ impl Tokenizer {
     pub fn worker(&self) -> Worker<'_> {
         let pooled = self.with_pool(Vec::pop).flatten();
         let work = pooled.unwrap_or_else(|| Work {
-            scratch: self.encoder.scratch(&self.model),
+            scratch: Encoder::scratch(),
             cuts: Vec::new(),
             sections: Vec::new(),
         });

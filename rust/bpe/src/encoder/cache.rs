@@ -2,10 +2,14 @@
 //!
 //! Two tables. The first holds units of up to 15 bytes that are at most three tokens: an entry is
 //! 32 bytes, a bucket of two entries one cache line. The second holds units of up to 31 bytes and
-//! seven tokens, an entry a line. A key is the bytes of the unit, zeros behind them, and the
+//! seven tokens, an entry a line; a short unit that is there has a mark in the first, so that a new
+//! short unit is known by one read. A key is the bytes of the unit, zeros behind them, and the
 //! length in the top byte: equal keys are equal units, so a wrong answer is impossible, and the
 //! zero key is no unit. A new entry pushes out the older one of its bucket: the cache never stops
 //! learning.
+//!
+//! Tables start small and grow fourfold while they fill, up to a limit: what a text uses stays in the
+//! processor's own caches, and a short text pays for little memory.
 
 /// The longest unit of the first table, in bytes.
 pub const NARROW: usize = 15;
@@ -14,6 +18,9 @@ pub const WIDE: usize = 31;
 
 /// Up to three tokens and their number, as they are copied out whole.
 type Few = [u32; 4];
+
+/// The number of tokens of a short unit that is in the second table.
+pub const ELSEWHERE: u32 = 4;
 
 #[derive(Clone, Copy, Default)]
 struct Entry {
@@ -33,10 +40,18 @@ struct WideEntry {
     len: u32,
 }
 
+/// Units that the tables have room for at first, as a power of two.
+const FIRST_BITS: u32 = 17;
+
 /// The cache of one thread.
 pub struct Cache {
     narrow: Vec<Bucket>,
     wide: Vec<WideEntry>,
+    /// The most units, as a power of two.
+    bits: u32,
+    /// Units that came to each table since it has its size.
+    narrow_count: usize,
+    wide_count: usize,
 }
 
 const MASKS: [u128; 17] = {
@@ -87,21 +102,66 @@ fn wide_key(text: &[u8], start: usize, len: usize) -> [u128; 2] {
     [load(text, start, len), high | (len as u128) << 120]
 }
 
+/// A hash of two words.
 #[inline(always)]
-fn mix(low: u64, high: u64) -> u64 {
+#[must_use]
+pub fn mix(low: u64, high: u64) -> u64 {
     let product =
         u128::from(low ^ 0x9E37_79B9_7F4A_7C15) * u128::from(high ^ 0xD1B5_4A32_D192_ED03);
     (product >> 64) as u64 ^ product as u64
 }
 
 impl Cache {
-    /// An empty cache of `2^bits` units in each table.
+    /// An empty cache that grows to at most `2^bits` units in the first table, and a quarter of
+    /// that in the second.
     #[must_use]
     pub fn new(bits: u32) -> Self {
+        let bits = bits.max(3);
+        let first = bits.min(FIRST_BITS);
         Self {
-            narrow: vec![Bucket::default(); 1 << bits.max(1) >> 1],
-            wide: vec![WideEntry::default(); 1 << bits.max(2) >> 2],
+            narrow: vec![Bucket::default(); 1 << first >> 1],
+            wide: vec![WideEntry::default(); 1 << first >> 2],
+            bits,
+            narrow_count: 0,
+            wide_count: 0,
         }
+    }
+
+    /// Makes the first table four times as large.
+    #[cold]
+    fn grow_narrow(&mut self) {
+        let twice = vec![Bucket::default(); (4 * self.narrow.len()).min(1 << self.bits >> 1)];
+        let before = std::mem::replace(&mut self.narrow, twice);
+        self.narrow_count = 0;
+        for Bucket([first, second]) in before {
+            for entry in [second, first] {
+                if entry.key != 0 {
+                    self.put_narrow(entry);
+                }
+            }
+        }
+    }
+
+    /// Makes the second table four times as large.
+    #[cold]
+    fn grow_wide(&mut self) {
+        let twice = vec![WideEntry::default(); (4 * self.wide.len()).min(1 << self.bits >> 2)];
+        let before = std::mem::replace(&mut self.wide, twice);
+        self.wide_count = 0;
+        for entry in before {
+            if entry.len != 0 {
+                let place = self.place_wide(entry.key);
+                self.wide[place] = entry;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn put_narrow(&mut self, entry: Entry) {
+        let place = self.place(entry.key);
+        let Bucket([first, second]) = &mut self.narrow[place];
+        *second = *first;
+        *first = entry;
     }
 
     /// Where a narrow key lies.
@@ -144,15 +204,32 @@ impl Cache {
     /// Remembers the tokens of a unit, if they fit.
     #[inline(always)]
     pub fn put(&mut self, text: &[u8], start: usize, len: usize, tokens: &[u32]) {
-        if len <= NARROW && tokens.len() <= 3 {
-            let key = narrow_key(text, start, len);
-            let place = self.place(key);
-            let Bucket([first, second]) = &mut self.narrow[place];
-            *second = *first;
-            first.key = key;
-            first.tokens[..tokens.len()].copy_from_slice(tokens);
-            first.tokens[3] = tokens.len() as u32;
-        } else if len <= WIDE && tokens.len() <= 7 {
+        if len > WIDE || tokens.len() > 7 {
+            return;
+        }
+        let is_few = tokens.len() <= 3;
+        if len <= NARROW {
+            let mut entry = Entry {
+                key: narrow_key(text, start, len),
+                tokens: [0, 0, 0, ELSEWHERE],
+            };
+            if is_few {
+                entry.tokens[..tokens.len()].copy_from_slice(tokens);
+                entry.tokens[3] = tokens.len() as u32;
+            }
+            self.narrow_count += 1;
+            if self.narrow_count > self.narrow.len() * 3 / 4
+                && self.narrow.len() < 1 << self.bits >> 1
+            {
+                self.grow_narrow();
+            }
+            self.put_narrow(entry);
+        }
+        if len > NARROW || !is_few {
+            self.wide_count += 1;
+            if self.wide_count > self.wide.len() / 2 && self.wide.len() < 1 << self.bits >> 2 {
+                self.grow_wide();
+            }
             let key = wide_key(text, start, len);
             let place = self.place_wide(key);
             let entry = &mut self.wide[place];

@@ -19,6 +19,8 @@ pub mod backtrack;
 pub mod borders;
 pub mod cache;
 pub mod clusters;
+mod known;
+mod lanes;
 pub mod pairs;
 pub mod plain;
 #[cfg(any(test, fuzzing))]
@@ -37,8 +39,10 @@ use rustc_hash::FxHashSet;
 use crate::model::{Kind, Model};
 use backtrack::{Backtracker, Search};
 use borders::Borders;
-use cache::{Cache, NARROW};
+use cache::{Cache, ELSEWHERE, NARROW};
 use clusters::Clusters;
+use known::Known;
+use lanes::{LANES, Lanes};
 use pairs::{NONE, PairTable};
 use plain::{Merges, SHORT};
 use symbols::{Base, Symbols};
@@ -46,12 +50,8 @@ use symbols::{Base, Symbols};
 /// Bytes of text in a block.
 const BLOCK: usize = 16 << 10;
 
-/// Units in the cache of a thread, as a power of two.
+/// The most units in the cache of a thread, as a power of two.
 const CACHE_BITS: u32 = 18;
-
-/// Tokens that a cache starts with, the most frequent ones. A unit that is another token is looked
-/// up in the vocabulary when it first comes.
-const SEEDS: u32 = 1 << 17;
 
 /// Bytes of long units that are merged by a heap before the trie is built.
 const UNITS_WITHOUT_TRIE: usize = 16 << 10;
@@ -82,6 +82,8 @@ pub struct Encoder {
     pairs: PairTable,
     /// Borders between units: those of the first phase, or none where units are pretokens.
     units: Option<Borders>,
+    /// Short units that are one token, as [`Encoder::stored`] has it.
+    known: Known,
     /// Borders that no symbol spans.
     certain: Borders,
     /// The first symbol of the second phase.
@@ -103,7 +105,12 @@ pub struct Scratch {
     cache: Cache,
     tokens: Vec<u32>,
     marks: Vec<u64>,
-    unit: Vec<u32>,
+    /// The units of a block that the cache did not have, and their tokens.
+    misses: Vec<Miss>,
+    made: Vec<u32>,
+    /// The tokens of a block, those of the misses in their places.
+    whole: Vec<u32>,
+    lanes: Lanes,
     search: Search,
 }
 
@@ -113,8 +120,30 @@ impl Scratch {
         self.tokens.truncate(len);
         self.tokens.shrink_to(len);
         self.marks.shrink_to(len);
-        self.unit.shrink_to(len);
+        self.made.truncate(len);
+        self.made.shrink_to(len);
+        self.whole.truncate(len);
+        self.whole.shrink_to(len);
         self.search.shrink_to(len);
+    }
+}
+
+impl Scratch {
+    /// Puts the tokens of the misses in their places among the first `filled` tokens.
+    #[inline(always)]
+    fn fill_in(&mut self, filled: usize) {
+        self.whole.clear();
+        let mut done = 0;
+        for miss in &self.misses {
+            self.whole.extend_from_slice(&self.tokens[done..miss.at]);
+            self.whole
+                .extend_from_slice(&self.made[miss.start..miss.end]);
+            done = miss.at;
+            if let Some(last) = self.whole.last_mut() {
+                *last = Clusters::ended(*last, miss.ends);
+            }
+        }
+        self.whole.extend_from_slice(&self.tokens[done..filled]);
     }
 }
 
@@ -156,10 +185,11 @@ impl Encoder {
             .map(|(_, token)| token.len())
             .max()
             .unwrap_or(0);
-        Self {
+        let mut encoder = Self {
             symbols,
             pairs,
             units,
+            known: Known::new(0, std::iter::empty()),
             certain,
             split,
             clusters,
@@ -168,7 +198,21 @@ impl Encoder {
             longest,
             backtracker: OnceLock::new(),
             heaped: AtomicUsize::new(0),
-        }
+        };
+        encoder.known = encoder.known(model);
+        encoder
+    }
+
+    /// The tokens that [`Encoder::whole`] finds, as far as they are short.
+    fn known(&self, model: &Model) -> Known {
+        let short = || {
+            model
+                .vocab
+                .iter()
+                .filter(|(_, token)| (1..=NARROW).contains(&token.len()))
+        };
+        let entries = short().filter_map(|(_, token)| Some((token, self.whole(model, token)?)));
+        Known::new(short().count(), entries)
     }
 
     /// The symbols of the model.
@@ -227,29 +271,24 @@ impl Encoder {
         self.clusters.is_some()
     }
 
-    /// New buffers, with the short tokens of the vocabulary in their cache.
+    /// New buffers.
     #[must_use]
-    pub fn scratch(&self, model: &Model) -> Scratch {
-        self.scratch_of(model, CACHE_BITS)
+    pub fn scratch() -> Scratch {
+        Self::scratch_of(CACHE_BITS)
     }
 
     /// [`Encoder::scratch`] with room for `2^bits` units.
     #[must_use]
-    pub fn scratch_of(&self, model: &Model, bits: u32) -> Scratch {
-        let mut cache = Cache::new(bits);
-        for symbol in 0..self.split.min(SEEDS) {
-            let id = self.symbols.id(symbol);
-            let token = model.token(id);
-            if token.len() <= NARROW && self.is_unit(symbol) {
-                cache.put(token, 0, token.len(), &[self.stored(symbol)]);
-            }
-        }
+    pub fn scratch_of(bits: u32) -> Scratch {
         Scratch {
             is_wide: wide::is_available(),
-            cache,
+            cache: Cache::new(bits),
             tokens: Vec::new(),
             marks: Vec::new(),
-            unit: Vec::new(),
+            misses: Vec::new(),
+            made: Vec::new(),
+            whole: Vec::new(),
+            lanes: Lanes::default(),
             search: Search::default(),
         }
     }
@@ -280,6 +319,8 @@ impl Encoder {
         out: &mut Vec<u32>,
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<(), Stop> {
+        // Few texts have more tokens than that.
+        out.reserve(text.len() / 4);
         let mut start = 0;
         while start < text.len() {
             let end = self.block_end(text, cuts, start);
@@ -416,7 +457,9 @@ impl Block<'_> {
         if scratch.tokens.len() < most {
             scratch.tokens.resize(most, 0);
         }
-        let mut filled = 0;
+        scratch.misses.clear();
+        scratch.made.clear();
+        let (mut filled, mut solved) = (0, 0);
         let mut unit_start = start;
         let mut units = [Unit::default(); 65];
         for word in start / 64..=(end - 1) / 64 {
@@ -435,27 +478,43 @@ impl Block<'_> {
                 count += 1;
             }
             // All places are known before the first is read, so the reads overlap.
-            for &Unit { to, key, place } in &units[..count] {
-                match scratch.cache.get(place, key) {
-                    Some(&few) => {
-                        if let Some(slot) = scratch.tokens.get_mut(filled..filled + 4) {
-                            slot.copy_from_slice(&few);
-                        }
-                        filled += few[3] as usize;
+            for unit in &units[..count] {
+                let from = unit_start;
+                unit_start = unit.to;
+                let ends = encoder.clusters.is_some()
+                    && cuts
+                        .get(unit.to / 64)
+                        .is_some_and(|cut| cut >> (unit.to % 64) & 1 != 0);
+                if let Some(more) = self.cached(from, unit, scratch, filled) {
+                    filled = more;
+                    if filled > 0 {
+                        let last = &mut scratch.tokens[filled - 1];
+                        *last = Clusters::ended(*last, ends);
                     }
-                    None => filled = self.encode_unit(unit_start, to, scratch, filled)?,
+                    continue;
                 }
-                if encoder.clusters.is_some() && filled > 0 {
-                    let ends = cuts
-                        .get(to / 64)
-                        .is_some_and(|cut| cut >> (to % 64) & 1 != 0);
-                    let last = &mut scratch.tokens[filled - 1];
-                    *last = Clusters::ended(*last, ends);
+                scratch.misses.push(Miss {
+                    from,
+                    to: unit.to,
+                    key: unit.key,
+                    ends,
+                    at: filled,
+                    start: 0,
+                    end: 0,
+                });
+                if scratch.misses.len() - solved == LANES {
+                    self.solve(scratch, solved)?;
+                    solved += LANES;
                 }
-                unit_start = to;
             }
         }
-        let tokens = &scratch.tokens[..filled];
+        self.solve(scratch, solved)?;
+        let tokens = if scratch.misses.is_empty() {
+            &scratch.tokens[..filled]
+        } else {
+            scratch.fill_in(filled);
+            &scratch.whole
+        };
         match &encoder.clusters {
             None => out.extend_from_slice(tokens),
             Some(clusters) => {
@@ -498,73 +557,152 @@ impl Block<'_> {
         mask
     }
 
-    /// Encodes a unit that the first table does not have to `scratch.tokens[filled..]`; returns
-    /// how many are filled then.
+    /// Puts the tokens of a unit to `scratch.tokens[filled..]` if the cache has them; returns how
+    /// many are filled then.
     #[inline(always)]
-    fn encode_unit(
+    fn cached(
         &self,
         from: usize,
-        to: usize,
+        unit: &Unit,
         scratch: &mut Scratch,
         filled: usize,
-    ) -> Result<usize, Unspelled> {
-        let unit = &self.text[from..to];
+    ) -> Option<usize> {
+        let Scratch { cache, tokens, .. } = scratch;
+        let few = cache.get(unit.place, unit.key);
+        if let Some(&few) = few
+            && few[3] != ELSEWHERE
+        {
+            // All four are copied, since that is one store; the next unit writes over the rest.
+            if let Some(slot) = tokens.get_mut(filled..filled + 4) {
+                slot.copy_from_slice(&few);
+            }
+            return Some(filled + few[3] as usize);
+        }
+        let len = unit.to - from;
+        if few.is_none() && len <= NARROW || len > cache::WIDE {
+            return None;
+        }
+        let known = cache.get_wide(self.text, from, len)?;
+        if let Some(slot) = tokens.get_mut(filled..filled + known.len()) {
+            slot.copy_from_slice(known);
+        }
+        Some(filled + known.len())
+    }
+
+    /// Makes the tokens of the misses from number `first` on, at most [`LANES`], and remembers them.
+    #[inline(always)]
+    fn solve(&self, scratch: &mut Scratch, first: usize) -> Result<(), Unspelled> {
+        let Self {
+            encoder,
+            model,
+            text,
+            ..
+        } = *self;
         let Scratch {
             cache,
-            tokens,
-            unit: found,
+            misses,
+            made,
+            lanes,
             search,
             ..
         } = scratch;
-        let mut emit = |found: &[u32]| {
-            if let Some(slot) = tokens.get_mut(filled..filled + found.len()) {
-                slot.copy_from_slice(found);
-            }
-            filled + found.len()
+        let misses = &mut misses[first..];
+        let bytes = match encoder.symbols.base() {
+            Base::Bytes(bytes) => Some(bytes),
+            Base::Characters { .. } => None,
         };
-        if unit.len() <= cache::WIDE
-            && let Some(known) = cache.get_wide(self.text, from, unit.len())
-        {
-            return Ok(emit(known));
+        let mut lines = [(NONE, false); LANES];
+        for (line, miss) in lines.iter_mut().zip(&*misses) {
+            *line = encoder.known.home_line(miss.key);
         }
-        found.clear();
-        self.merge_unit(unit, search, found)
-            .map_err(|place| Unspelled {
-                place: from + place,
-            })?;
-        cache.put(self.text, from, unit.len(), found);
-        Ok(emit(found))
-    }
-
-    /// Appends the tokens of one unit, as [`Encoder::stored`] has them.
-    #[inline(always)]
-    fn merge_unit(
-        &self,
-        unit: &[u8],
-        search: &mut Search,
-        out: &mut Vec<u32>,
-    ) -> Result<(), usize> {
-        let Self { encoder, model, .. } = *self;
-        if let Some(token) = encoder.whole(model, unit) {
-            out.push(token);
-            return Ok(());
+        let mut ways = [Way::Apart; LANES];
+        let mut count = 0;
+        for (number, (way, miss)) in ways.iter_mut().zip(&*misses).enumerate() {
+            let unit = &text[miss.from..miss.to];
+            let same = || {
+                misses[..number]
+                    .iter()
+                    .position(|other| other.key == miss.key)
+            };
+            if unit.len() <= NARROW
+                && let Some(first) = same()
+            {
+                *way = Way::Same(first);
+            } else if unit.len() <= NARROW
+                && let Some(token) = encoder.known.read(lines[number], miss.key)
+            {
+                *way = Way::Known(token);
+            } else if unit.len() > NARROW
+                && let Some(token) = encoder.whole(model, unit)
+            {
+                *way = Way::Known(token);
+            } else if let Some(bytes) = bytes
+                && unit.len() <= SHORT
+            {
+                let mut short = [0; SHORT];
+                spell_short(bytes, unit, &mut short).map_err(|place| Unspelled {
+                    place: miss.from + place,
+                })?;
+                lanes.set(count, &short, unit.len());
+                *way = Way::Lane(count);
+                count += 1;
+            }
         }
-        let from = out.len();
-        if let Base::Bytes(bytes) = encoder.symbols.base()
-            && unit.len() <= SHORT
-        {
-            let mut short = [0; SHORT];
-            spell_short(bytes, unit, &mut short)?;
-            let kept = plain::merge_short(&mut short, unit.len(), &encoder.first_phase());
-            out.extend_from_slice(&short[..kept]);
-        } else {
-            encoder.merge_long_unit(model, unit, search, out)?;
-        }
-        for symbol in &mut out[from..] {
-            *symbol = encoder.stored(*symbol);
+        lanes.merge(count, &encoder.pairs, encoder.split);
+        for number in 0..misses.len() {
+            let Miss { from, to, .. } = misses[number];
+            let start = made.len();
+            match ways[number] {
+                Way::Same(first) => made.extend_from_within(misses[first].start..misses[first].end),
+                Way::Known(token) => made.push(token),
+                Way::Lane(lane) => lanes.for_each(lane, |symbol| made.push(encoder.stored(symbol))),
+                Way::Apart => {
+                    encoder
+                        .merge_long_unit(model, &text[from..to], search, made)
+                        .map_err(|place| Unspelled {
+                            place: from + place,
+                        })?;
+                    for symbol in &mut made[start..] {
+                        *symbol = encoder.stored(*symbol);
+                    }
+                }
+            }
+            misses[number].start = start;
+            misses[number].end = made.len();
+            if !matches!(ways[number], Way::Same(_)) {
+                cache.put(text, from, to - from, &made[start..]);
+            }
         }
         Ok(())
     }
+}
+
+/// How the tokens of a unit come about.
+#[derive(Clone, Copy)]
+enum Way {
+    /// It is the same unit as an earlier one.
+    Same(usize),
+    /// It is this token.
+    Known(u32),
+    /// It is merged beside others.
+    Lane(usize),
+    /// It is merged alone.
+    Apart,
+}
+
+/// A unit that the cache did not have.
+struct Miss {
+    from: usize,
+    to: usize,
+    /// Its key in the first table, if it is short.
+    key: u128,
+    /// Whether a pretoken ends with it.
+    ends: bool,
+    /// How many tokens of the block come before it, those of other misses left out.
+    at: usize,
+    /// Where its tokens are among those that were made.
+    start: usize,
+    end: usize,
 }
 
 /// A unit and where the cache would have it.

@@ -47,21 +47,35 @@ impl PairTable {
     }
 
     /// The value of a pair, [`NONE`] if it is not there.
+    #[inline(always)]
+    #[must_use]
+    pub fn get(&self, left: u32, right: u32) -> u32 {
+        self.read(self.slot(left, right), left, right)
+    }
+
+    /// What stands where a pair is looked for first, for [`PairTable::read`].
+    #[inline(always)]
+    #[must_use]
+    pub fn slot(&self, left: u32, right: u32) -> u64 {
+        self.slots[self.home(Self::key(left, right)) & (self.slots.len() - 1)]
+    }
+
+    /// The value of a pair by its first slot.
     ///
     /// Whether a pair is there cannot be predicted, so the first slot is judged without a branch;
     /// only a slot of another pair, which is rare, leads on.
     #[inline(always)]
     #[must_use]
-    pub fn get(&self, left: u32, right: u32) -> u32 {
+    pub fn read(&self, mut slot: u64, left: u32, right: u32) -> u32 {
         let key = Self::key(left, right);
         let mut at = self.home(key);
         loop {
-            let slot = self.slots[at & (self.slots.len() - 1)];
             let found = slot >> BITS == key;
             if found || (slot == EMPTY) {
                 return if found { (slot & VALUE) as u32 } else { NONE };
             }
             at += 1;
+            slot = self.slots[at & (self.slots.len() - 1)];
         }
     }
 }

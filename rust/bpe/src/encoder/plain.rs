@@ -14,7 +14,7 @@ use super::pairs::NONE;
 pub const SHORT: usize = 64;
 
 /// No merge, in an array of ranks and places: what [`NONE`] becomes, and all above it.
-const NEVER: u32 = NONE << 6;
+pub const NEVER: u32 = NONE << 6;
 
 /// The symbols of a short unit, a buffer of fixed size.
 pub type Short = [u32; SHORT];

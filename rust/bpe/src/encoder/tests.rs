@@ -86,7 +86,7 @@ fn check(model: &Model, encoder: &Encoder, specials: &FxHashSet<u32>, text: &[u8
         start = end;
     }
     for (bits, is_wide) in [(1, false), (8, false), (1, true), (8, true)] {
-        let mut scratch = encoder.scratch_of(model, bits);
+        let mut scratch = Encoder::scratch_of(bits);
         scratch.is_wide &= is_wide;
         // Long units by the heap first, then by the trie.
         encoder.heaped.store(
@@ -122,6 +122,7 @@ fn encoder_split_at(model: &Model, specials: &FxHashSet<u32>, split: u32) -> Opt
     encoder.units = Some(Borders::new(model, symbols, split));
     encoder.clusters = Some(Clusters::new(symbols, split));
     encoder.split = split;
+    encoder.known = encoder.known(model);
     Some(encoder)
 }
 
@@ -181,7 +182,7 @@ fn blocks() {
     for unit in ["ab", "abab ", "a", "ba"] {
         let text = unit.repeat(3 * BLOCK / unit.len());
         let mut ids = Vec::new();
-        let mut scratch = encoder.scratch_of(&model, 8);
+        let mut scratch = Encoder::scratch_of(8);
         let cuts = bitmap(text.len(), &[5, BLOCK, BLOCK + 64, 2 * BLOCK + 1]);
         encoder
             .encode(
@@ -220,7 +221,7 @@ fn cancelled_between_blocks() {
     let encoder = Encoder::new(&model, FxHashSet::default());
     let text = "ab ".repeat(BLOCK);
     let mut ids = Vec::new();
-    let mut scratch = encoder.scratch_of(&model, 8);
+    let mut scratch = Encoder::scratch_of(8);
     let cuts = bitmap(text.len(), &[]);
     let mut ticks = 0;
     let result = encoder.encode(
