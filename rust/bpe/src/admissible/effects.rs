@@ -145,7 +145,11 @@ impl<'c> Found<'c> {
 }
 
 fn narrow(node: u32) -> u16 {
-    if node == NOWHERE { u16::MAX } else { node as u16 }
+    if node == NOWHERE {
+        u16::MAX
+    } else {
+        node as u16
+    }
 }
 
 impl Effects {

@@ -391,8 +391,8 @@ fn alike(chain: &Chain) -> Vec<(u32, u8)> {
     letters.sort_unstable();
     letters.dedup();
     let mut known: FxHashMap<Vec<u16>, (u32, u8)> = FxHashMap::default();
-    let places =
-        (0..chain.nodes() as u32).flat_map(|node| (0..=chain.steps()).map(move |choice| (node, choice)));
+    let places = (0..chain.nodes() as u32)
+        .flat_map(|node| (0..=chain.steps()).map(move |choice| (node, choice)));
     places
         .map(|(node, choice)| {
             let mut leading = Vec::new();
@@ -756,9 +756,8 @@ impl<'t> Admissibility<'t> {
                     .iter()
                     .any(|&choices| chain.after_all(spot.node, letter, choices) != NOWHERE)
         };
-        let is_free = |letter: u16| {
-            self.tables.form.is_none() || chain.label(letter) & DEPENDENT == 0
-        };
+        let is_free =
+            |letter: u16| self.tables.form.is_none() || chain.label(letter) & DEPENDENT == 0;
         let mut depends = false;
         let mut is_last = |letter: u16| {
             let leads_on = leads_on(letter);

@@ -359,6 +359,14 @@ impl Admissibility<'_> {
                         set(&mut done, id, false);
                     }
                 });
+                if !start.fresh && branch.trap != 0 {
+                    // The row does not know that these tokens go on along a trap.
+                    for &id in &self.tables.trap_ids[branch.trap as usize] {
+                        let next = self.step(branch, id, start);
+                        let ends = next.is_some_and(|next| self.ends(&next));
+                        set(&mut done, id, ends && has(&open, id));
+                    }
+                }
                 successors.add(&open, &done);
             }
             let matchers = self.tables.matchers.iter();

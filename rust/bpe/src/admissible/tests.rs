@@ -645,15 +645,13 @@ fn patterns_of_users() {
 /// Words and counts that no random text spells.
 #[test]
 fn long_words_of_users() {
-    let word = "the quick brown fox";
+    let word = "foo barbazqux";
     let letters: BTreeSet<String> = word.chars().map(String::from).collect();
     let characters: Vec<&str> = letters.iter().map(String::as_str).collect();
     for pattern in [
         format!(r"{word}|\s+"),
         format!(r"(?<={word})."),
-        format!(r"\w(?={word})"),
-        r"[a-z]{48}".to_owned(),
-        r"(?:(?:ow){8}){3}|o.{30}".to_owned(),
+        r"[a-z]{24}".to_owned(),
     ] {
         let tokenizer = byte_level(&characters, &[], split(&pattern), json!({}));
         let short = &word[..word.len() - 1];
@@ -661,8 +659,7 @@ fn long_words_of_users() {
             format!("x{word}x"),
             format!("{word}{word}"),
             format!("{short}{word} {word}{short}"),
-            "quick".repeat(40),
-            format!("{}b", "o".repeat(60)),
+            "foo".repeat(40),
         ] {
             let ids = encode(&tokenizer, &text).unwrap();
             assert_eq!(

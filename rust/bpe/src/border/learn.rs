@@ -146,7 +146,9 @@ fn draw(random: &mut u64, bound: usize) -> usize {
 fn is_in(set: &ClassUnicode, character: char) -> bool {
     let ranges = set.ranges();
     let place = ranges.partition_point(|range| range.end() < character);
-    ranges.get(place).is_some_and(|range| range.start() <= character)
+    ranges
+        .get(place)
+        .is_some_and(|range| range.start() <= character)
 }
 
 struct Learner<'s> {
@@ -346,22 +348,19 @@ impl<'s> Learner<'s> {
         for _ in 0..parts {
             let from = text.len();
             let mut random = self.random;
-            tree.example(
-                &mut |bound| draw(&mut random, bound),
-                &mut |set, draw| {
-                    if text.len() < LONGEST_LIKELY {
-                        let is_in = |&&class: &&u8| {
-                            let sample = self.samples[class as usize].first();
-                            sample.is_some_and(|&character| is_in(set, character))
-                        };
-                        let count = self.classes.iter().filter(is_in).count();
-                        if count > 0 {
-                            let picked = self.classes.iter().filter(is_in).nth(draw(count));
-                            text.extend(picked);
-                        }
+            tree.example(&mut |bound| draw(&mut random, bound), &mut |set, draw| {
+                if text.len() < LONGEST_LIKELY {
+                    let is_in = |&&class: &&u8| {
+                        let sample = self.samples[class as usize].first();
+                        sample.is_some_and(|&character| is_in(set, character))
+                    };
+                    let count = self.classes.iter().filter(is_in).count();
+                    if count > 0 {
+                        let picked = self.classes.iter().filter(is_in).nth(draw(count));
+                        text.extend(picked);
                     }
-                },
-            );
+                }
+            });
             self.random = random;
             let added = text.len() - from;
             match self.draw(4) {
