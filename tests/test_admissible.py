@@ -57,8 +57,8 @@ def continuations(data: bytes) -> Iterator[bytes]:
         start = data[error.start :]
         for rest in completions(start):
             # More of the same: digits are counted from the right.
-            for end in (b"", b"a", b" ", b"\n", "中".encode(), start + rest, 2 * (start + rest)):
-                yield data + rest + end
+            for more in (b"", b"a", b" ", b"\n", "中".encode(), start + rest, 2 * (start + rest)):
+                yield data + rest + more
         return
     for end in ENDS:
         yield data + end.encode()

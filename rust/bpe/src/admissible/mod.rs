@@ -134,6 +134,9 @@ enum Use {
     Whole,
 }
 
+/// The ids that a form forbids, by the number of a row and the form.
+type Forbidden = FxHashMap<(u32, Form), Arc<[u32]>>;
+
 /// The tables of the test, made once for a tokenizer.
 pub(crate) struct Tables {
     chain: Chain,
@@ -168,7 +171,7 @@ pub(crate) struct Tables {
     /// Whether a text goes on behind a node and a tail.
     lasting: Mutex<FxHashMap<(u32, TailPair), bool>>,
     /// What a form forbids of a row.
-    forbidden: Mutex<FxHashMap<(u32, Form), Arc<[u32]>>>,
+    forbidden: Mutex<Forbidden>,
 }
 
 /// How a token may start behind a branch.

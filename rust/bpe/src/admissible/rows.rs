@@ -535,9 +535,10 @@ impl Admissibility<'_> {
                 };
                 let mut next = Branch::at(node);
                 next.spot.tails = tails;
-                match self.closes(&next) {
-                    true => OPEN | if self.ends(&next) { DONE } else { 0 },
-                    false => UNSETTLED,
+                match (self.closes(&next), self.ends(&next)) {
+                    (true, true) => OPEN | DONE,
+                    (true, false) => OPEN,
+                    (false, _) => UNSETTLED,
                 }
             })
             .collect();
@@ -551,9 +552,9 @@ impl Admissibility<'_> {
             let (mut open, mut done, mut unsettled) = (0, 0, 0);
             for (bit, &group) in groups.iter().enumerate() {
                 let verdict = verdicts[group as usize];
-                open |= u64::from(verdict & OPEN) << bit;
-                done |= u64::from(verdict / DONE & 1) << bit;
-                unsettled |= u64::from(verdict / UNSETTLED) << bit;
+                open |= u64::from(verdict & OPEN != 0) << bit;
+                done |= u64::from(verdict & DONE != 0) << bit;
+                unsettled |= u64::from(verdict & UNSETTLED != 0) << bit;
             }
             row.open.push(open);
             row.done.push(done);

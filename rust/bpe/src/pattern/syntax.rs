@@ -24,6 +24,9 @@ pub(crate) enum Greed {
     Possessive,
 }
 
+/// Gives a number below a bound.
+pub(crate) type Draw<'d> = &'d mut dyn FnMut(usize) -> usize;
+
 /// The most times that an example repeats what has no bound.
 const REPEATS: u32 = 3;
 
@@ -120,11 +123,7 @@ impl Ast {
 
     /// Calls `add` with the set of each character of some text that is much like a match, with what
     /// is looked for around it. `draw` gives a number below a bound.
-    pub(crate) fn example(
-        &self,
-        draw: &mut dyn FnMut(usize) -> usize,
-        add: &mut dyn FnMut(&ClassUnicode, &mut dyn FnMut(usize) -> usize),
-    ) {
+    pub(crate) fn example(&self, draw: Draw, add: &mut dyn FnMut(&ClassUnicode, Draw)) {
         match self {
             Self::Class(set) => add(set, draw),
             Self::Concat(items) => {
