@@ -54,9 +54,11 @@ def continuations(data: bytes) -> Iterator[bytes]:
     except UnicodeDecodeError as error:
         if len(data) - error.start > 3 or error.reason != "unexpected end of data":
             return
-        for rest in completions(data[error.start :]):
-            for end in ("", "a", " ", "\n", "中"):
-                yield data + rest + end.encode()
+        start = data[error.start :]
+        for rest in completions(start):
+            # More of the same: digits are counted from the right.
+            for more in (b"", b"a", b" ", b"\n", "中".encode(), start + rest, 2 * (start + rest)):
+                yield data + rest + more
         return
     for end in ENDS:
         yield data + end.encode()

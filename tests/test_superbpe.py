@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from tokseam import Tokenizer, TrainError, superbpe
+from tokseam import Tokenizer, TrainError, UnsupportedTokenizerError, superbpe
 from tokseam.superbpe import Constraints, PairCounts, PretokenCounts, RunCounts, Scheme
 
 ALPHABET = pre_tokenizers.ByteLevel.alphabet()
@@ -620,3 +620,51 @@ def test_counts_that_spill_say_so() -> None:
     training = superbpe.train_from_counts(counts, vocab_size=257)
     assert training.report["spilled"] > 0
     assert not training.report["certified"]
+
+
+BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+
+
+def steps(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "Sequence", "pretokenizers": [*parts, BYTES]}
+
+
+def cut(pattern: str, behavior: str) -> dict[str, Any]:
+    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": behavior, "invert": False}
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        r"(?<=\d)\.|\s+",
+        r"the end|[a-z]{1,3}",
+        "|".join(chr(0x4E00 + index) + chr(0x5E00 + index) for index in range(40)),
+        r"[a-z]{300}",
+        BYTES | {"use_regex": True},
+        BYTES | {"add_prefix_space": True},
+        steps({"type": "Punctuation", "behavior": "Removed"}),
+        steps({"type": "Digits", "individual_digits": True}),
+        steps({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}),
+        steps({"type": "WhitespaceSplit"}),
+        steps(cut(" ", "Removed")),
+        steps(cut("a", "MergedWithNext"), cut("b+", "Contiguous")),
+        {"type": "Sequence", "pretokenizers": [cut("a", "Isolated"), BYTES | {"add_prefix_space": True}]},
+    ],
+)
+def test_half_written_sequences_of_a_trained_tokenizer_can_be_judged(stage: str | dict[str, Any]) -> None:
+    """What cannot be judged is refused before training."""
+    text, words = ["the end. the 12 bands"] * 9, r" ?\w+|\s+|[^\w\s]+"
+    base = superbpe.train(text, vocab_size=262, transition=262).tokenizer
+    across, within = Scheme(stage1=words, stage2=stage), Scheme(stage1=stage, stage2=words)
+    try:
+        trained = superbpe.train(text, vocab_size=262, transition=260, scheme=across)
+    except UnsupportedTokenizerError:
+        with pytest.raises(UnsupportedTokenizerError):
+            superbpe.train(text, vocab_size=262, transition=260, scheme=within)
+        with pytest.raises(UnsupportedTokenizerError):
+            superbpe.extend(base, text, vocab_size=264, scheme=across)
+        return
+    others = superbpe.train(text, vocab_size=262, transition=260, scheme=within)
+    extended = superbpe.extend(base, text, vocab_size=264, scheme=across)
+    for tokenizer in (trained.tokenizer, others.at(260), others.tokenizer, extended.tokenizer):
+        assert tokenizer.is_admissible(tokenizer.encode(text[0]))

@@ -145,6 +145,15 @@ def _stages(scheme: str | Scheme) -> tuple[str, str]:
     return found
 
 
+def _check_stages(scheme: str | Scheme, stages: tuple[str, ...]) -> None:
+    """Refuse a scheme of the user whose tokenizer could not be told half-written from broken sequences."""
+    if isinstance(scheme, Scheme):
+        nothing = np.zeros(0, np.uint32)
+        for stage in dict.fromkeys(stages):
+            text = _native.plain_json([], list(range(256)), nothing, nothing, nothing, stage)
+            Tokenizer.from_json(text).is_admissible([])
+
+
 def _workers(threads: int | None) -> int:
     if threads is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -934,7 +943,8 @@ def train(
     Raises:
         TrainError: The corpus is empty or has a text that is not UTF-8, or the settings contradict each other.
         TypeError: The corpus is one text, or has something that is no text.
-        UnsupportedTokenizerError: A pre-tokenizer of the scheme is not supported.
+        UnsupportedTokenizerError: A pre-tokenizer of the scheme is not supported, or drops text or counts so far that
+            `is_admissible` could not judge sequences of the tokenizer.
         KeyboardInterrupt: Ctrl-C; the checkpoint holds what there is.
     """
     several = isinstance(transition, Iterable)
@@ -953,6 +963,7 @@ def train(
     stages = _stages(scheme)
     texts = Texts(corpus, lines)
     counts = PretokenCounts(scheme)
+    _check_stages(scheme, stages)
     saved = _Checkpoint(
         checkpoint,
         {
@@ -1180,13 +1191,15 @@ def extend(
 
     Raises:
         TrainError: As in `train`; also a tokenizer that is not byte-level.
-        UnsupportedTokenizerError: A pre-tokenizer of the scheme is not supported.
+        UnsupportedTokenizerError: A pre-tokenizer of the scheme is not supported, or drops text or counts so far that
+            `is_admissible` could not judge sequences of the tokenizer.
         VocabError: The text has a byte that the tokenizer cannot spell.
     """
     _check_extends(tokenizer, vocab_size)
     settings = _Settings.of(min_frequency, max_token_length, constraints, threads, progress)
     texts = Texts(corpus, lines)
     stages = _stages(scheme)
+    _check_stages(scheme, stages[1:])
     asked = {
         "vocab_size": operator.index(vocab_size),
         "scheme": stages,

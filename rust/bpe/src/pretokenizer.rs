@@ -28,6 +28,7 @@ use crate::annotator::{self, Annotator};
 use crate::byte_alphabet;
 use crate::characters;
 use crate::component::Component;
+use crate::pattern::syntax::Ast;
 use crate::pattern::{Dialect, Pattern};
 
 /// The pattern of the byte-level step: contractions, letters, numbers, others, white space.
@@ -1015,6 +1016,14 @@ impl Splitter {
                 characters_where(char::is_whitespace),
             ],
         })
+    }
+
+    /// The pattern that it looks for, if there is one and its parts are known.
+    pub(crate) fn tree(&self) -> Option<Ast> {
+        match &self.cut.divider {
+            Divider::Pattern { pattern, .. } => pattern.tree(),
+            Divider::Class(_) | Divider::Words => None,
+        }
     }
 
     /// The number of the known family that it cuts like, and its sets.

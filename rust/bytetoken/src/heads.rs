@@ -17,8 +17,9 @@
 //! token has bytes, times the borders that are open; and one test for each new head, mostly one.
 //! Under [`Covers::All`](crate::Covers::All) all cuts of a text into tokens are stems.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::Error;
 use crate::kernel::Kernel;
@@ -83,10 +84,72 @@ impl Drop for Node {
 }
 
 /// A stem and the node of the trie that spells what it leaves over.
-#[derive(Clone)]
 pub(crate) struct Head {
     pub(crate) stem: Arc<Node>,
     pub(crate) at: u32,
+    /// What was found about its last tokens, which are those of the head before and fewer.
+    found: Found,
+}
+
+/// Which of the last tokens of a head were tried.
+#[derive(Default)]
+struct Found {
+    /// One more than the place of a token that counts, 0 if none was found.
+    witness: AtomicU32,
+    /// The first place that was tried, and above it a bit for each place from there on that does
+    /// not count.
+    failed: AtomicU64,
+}
+
+impl Found {
+    /// What is known of fewer tokens.
+    fn of_part(&self) -> Self {
+        Self {
+            witness: AtomicU32::new(self.witness.load(Ordering::Relaxed)),
+            failed: AtomicU64::new(self.failed.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+impl Head {
+    fn new(stem: Arc<Node>, at: u32) -> Self {
+        Self {
+            stem,
+            at,
+            found: Found::default(),
+        }
+    }
+
+    /// Whether one of at most 32 last tokens counts; `counts` tries one, and each is tried once,
+    /// with whatever bytes behind the stem.
+    pub(crate) fn has(&self, places: Range<u32>, counts: impl Fn(u32) -> bool) -> bool {
+        let witness = self.found.witness.load(Ordering::Relaxed);
+        if witness > 0 && places.contains(&(witness - 1)) {
+            return true;
+        }
+        let failed = self.found.failed.load(Ordering::Relaxed);
+        let (mut base, mut mask) = (failed as u32, (failed >> 32) as u32);
+        if mask == 0 {
+            base = places.start;
+        }
+        let found = places.clone().find(|place| {
+            let bit = 1 << (place - base);
+            if mask & bit != 0 {
+                return false;
+            }
+            let counts = counts(*place);
+            if !counts {
+                mask |= bit;
+            }
+            counts
+        });
+        let failed = u64::from(mask) << 32 | u64::from(base);
+        self.found.failed.store(failed, Ordering::Relaxed);
+        if let Some(place) = found {
+            self.found.witness.store(place + 1, Ordering::Relaxed);
+        }
+        found.is_some()
+    }
 }
 
 /// One byte more.
@@ -96,6 +159,8 @@ struct Step {
     len: usize,
     utf8: u8,
     heads: Box<[Head]>,
+    /// The longest stem that all stems grew out of, once it was asked for.
+    trunk: OnceLock<Arc<Node>>,
 }
 
 impl Drop for Step {
@@ -130,10 +195,8 @@ impl Heads {
                 before: None,
                 len: 0,
                 utf8: utf8::START,
-                heads: Box::new([Head {
-                    stem: root,
-                    at: ROOT,
-                }]),
+                heads: Box::new([Head::new(root, ROOT)]),
+                trunk: OnceLock::new(),
             }),
             prefix: 0,
         };
@@ -189,15 +252,14 @@ impl Heads {
                 heads.push(Head {
                     stem: Arc::clone(&head.stem),
                     at,
+                    found: head.found.of_part(),
                 });
             }
             for place in range.low..range.exact {
                 let id = vocabulary.ids()[place as usize];
                 if let Some(state) = rules.push(&head.stem.state, id, utf8) {
-                    heads.push(Head {
-                        stem: Node::behind(&head.stem, id, place, state),
-                        at: ROOT,
-                    });
+                    let stem = Node::behind(&head.stem, id, place, state);
+                    heads.push(Head::new(stem, ROOT));
                 }
             }
         }
@@ -215,6 +277,7 @@ impl Heads {
             len: before.len + 1,
             utf8,
             heads: heads.into_boxed_slice(),
+            trunk: OnceLock::new(),
         })
     }
 
@@ -256,7 +319,23 @@ impl Heads {
 
     /// The longest stem that all stems grew out of.
     pub(crate) fn trunk(&self) -> Option<&Arc<Node>> {
-        self.heads().iter().map(|head| &head.stem).reduce(fork)
+        let step = &*self.step;
+        if let Some(known) = step.trunk.get() {
+            return Some(known);
+        }
+        // No stem grew out of less than the trunk of the step before.
+        let before = step.before.as_ref().and_then(|before| before.trunk.get());
+        let mut stems = self.heads().iter().map(|head| &head.stem);
+        let first = stems.next()?;
+        let found = stems.try_fold(first, |trunk, stem| {
+            let trunk = fork(trunk, stem);
+            match before {
+                Some(before) if Arc::ptr_eq(before, trunk) => Err(trunk),
+                _ => Ok(trunk),
+            }
+        });
+        let (Ok(found) | Err(found)) = found;
+        Some(step.trunk.get_or_init(|| Arc::clone(found)))
     }
 }
 

@@ -9,8 +9,41 @@ use tokseam_bpe::admissible::Following;
 
 use crate::Error;
 use crate::heads::{Heads, Node};
-use crate::rules::{Covers, Rules};
+use crate::rules::{Covers, Rules, State};
 use crate::vocabulary::{ByteVocabulary, NOWHERE};
+
+/// Bytes of masks that are kept, those of the states on top.
+const MASKS: usize = 1 << 25;
+
+/// One bit for each place, 64 places a word, the lowest first.
+type Mask = Arc<[u64]>;
+
+/// The masks of the states that were asked for of late. States come again: the same word stands
+/// in many texts.
+#[derive(Default)]
+struct Masks {
+    late: FxHashMap<State, Mask>,
+    /// Those that were late before these.
+    early: FxHashMap<State, Mask>,
+}
+
+impl Masks {
+    fn get(&mut self, state: &State, most: usize) -> Option<Mask> {
+        if let Some(known) = self.late.get(state) {
+            return Some(Arc::clone(known));
+        }
+        let (state, mask) = self.early.remove_entry(state)?;
+        self.insert(state, Arc::clone(&mask), most);
+        Some(mask)
+    }
+
+    fn insert(&mut self, state: State, mask: Mask, most: usize) {
+        if 2 * self.late.len() >= most {
+            self.early = std::mem::take(&mut self.late);
+        }
+        self.late.insert(state, mask);
+    }
+}
 
 /// The byte kernel of a tokenizer.
 pub struct Kernel {
@@ -20,7 +53,8 @@ pub struct Kernel {
     /// What the tokenizer writes before every text.
     prefix: Vec<u8>,
     /// Rows over places, as they were asked for.
-    rows: Mutex<FxHashMap<u32, Arc<Vec<bool>>>>,
+    rows: Mutex<FxHashMap<u32, Mask>>,
+    masks: Mutex<Masks>,
 }
 
 impl Kernel {
@@ -36,6 +70,7 @@ impl Kernel {
             prefix: prefix(&tokenizer),
             tokenizer,
             rows: Mutex::default(),
+            masks: Mutex::default(),
         })
     }
 
@@ -97,60 +132,95 @@ impl Kernel {
 
     /// For some stems, one behind the other, and all places: whether the token may follow.
     ///
-    /// Cost: some passes over the vocabulary for each stem.
+    /// Cost: one pass over the vocabulary for each stem, to write the answer; where its state was
+    /// not asked for of late, one more and the tokens that merges over its border forbid.
     ///
     /// # Errors
     /// Those of [`Kernel::new`], which this kernel has passed.
     pub fn allowed(&self, stems: &[&Arc<Node>]) -> Result<Vec<bool>, Error> {
         let rules = self.rules()?;
         let places = self.vocabulary.ids().len();
-        let mut allowed = vec![false; stems.len() * places];
-        if places == 0 {
-            return Ok(allowed);
-        }
-        let (mut following, mut part) = (Following::default(), Vec::new());
-        for (allowed, stem) in allowed.chunks_exact_mut(places).zip(stems) {
-            rules.following(&self.vocabulary, &stem.state, &mut following);
-            for (row, barred) in &following.rows {
-                let row = self.row(rules, *row);
-                if barred.is_empty() {
-                    join(allowed, &row);
-                    continue;
-                }
-                part.clone_from(&row);
-                for &place in &following.barred[barred.clone()] {
-                    if let Some(place) = part.get_mut(place as usize) {
-                        *place = false;
-                    }
-                }
-                join(allowed, &part);
-            }
-            for &place in &following.also {
-                if let Some(place) = allowed.get_mut(place as usize) {
-                    *place = true;
+        // The last word of a mask may write beyond its places.
+        let mut allowed = Vec::with_capacity(stems.len() * places + 64);
+        for stem in stems {
+            let end = allowed.len() + places;
+            for &word in &*self.mask(rules, &stem.state) {
+                for byte in word.to_le_bytes() {
+                    allowed.extend_from_slice(&BITS[byte as usize]);
                 }
             }
+            allowed.truncate(end);
         }
         Ok(allowed)
     }
 
+    /// For each place whether the token may follow.
+    fn mask(&self, rules: Rules, state: &State) -> Mask {
+        let masks = || self.masks.lock().unwrap_or_else(PoisonError::into_inner);
+        let words = self.vocabulary.ids().len().div_ceil(64);
+        let most = MASKS / (8 * words + 1);
+        if let Some(known) = masks().get(state, most) {
+            return known;
+        }
+        let mut mask = vec![0; words];
+        let (mut following, mut part) = (Following::default(), Vec::new());
+        rules.following(&self.vocabulary, state, &mut following);
+        for (row, barred) in &following.rows {
+            let row = self.row(rules, *row);
+            part.clear();
+            part.extend_from_slice(&row);
+            for &place in &following.barred[barred.clone()] {
+                if let Some(word) = part.get_mut(place as usize / 64) {
+                    *word &= !(1 << (place % 64));
+                }
+            }
+            for (word, more) in mask.iter_mut().zip(&part) {
+                *word |= more;
+            }
+        }
+        for &place in &following.also {
+            if let Some(word) = mask.get_mut(place as usize / 64) {
+                *word |= 1 << (place % 64);
+            }
+        }
+        let mask = Mask::from(mask);
+        masks().insert(state.clone(), Arc::clone(&mask), most);
+        mask
+    }
+
     /// For each place whether a row of [`Following::rows`] has it.
-    fn row(&self, rules: Rules, row: u32) -> Arc<Vec<bool>> {
+    fn row(&self, rules: Rules, row: u32) -> Mask {
         let rows = || self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = rows().get(&row) {
             return Arc::clone(known);
         }
-        let made = Arc::new(rules.row(&self.vocabulary, &self.tokenizer, row));
+        let has = rules.row(&self.vocabulary, &self.tokenizer, row);
+        let made: Mask = has
+            .chunks(64)
+            .map(|places| {
+                let bits = places.iter().rev();
+                bits.fold(0, |word, &has| word << 1 | u64::from(has))
+            })
+            .collect();
         rows().insert(row, Arc::clone(&made));
         made
     }
 }
 
-fn join(all: &mut [bool], more: &[bool]) {
-    for (one, &other) in all.iter_mut().zip(more) {
-        *one |= other;
+/// The bits of each byte, the lowest first.
+static BITS: [[bool; 8]; 256] = {
+    let mut bits = [[false; 8]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut bit = 0;
+        while bit < 8 {
+            bits[byte][bit] = byte >> bit & 1 != 0;
+            bit += 1;
+        }
+        byte += 1;
     }
-}
+    bits
+};
 
 /// What a tokenizer writes before every text, as far as the bytes of its tokens show it.
 fn prefix(tokenizer: &Tokenizer) -> Vec<u8> {

@@ -62,12 +62,12 @@ impl Plan {
             let range = vocabulary.range(head.at);
             // A head without a token that counts would only cost a context.
             if head.at != ROOT && range.high - range.exact <= FEW {
-                let mut ids = vocabulary.ids()[range.exact as usize..range.high as usize].iter();
-                if !ids.any(|&id| {
-                    rules
-                        .extend(&head.stem.state, id, kernel.tokenizer())
-                        .is_some()
-                }) {
+                let counts = |place: u32| {
+                    let id = vocabulary.ids()[place as usize];
+                    let state = rules.extend(&head.stem.state, id, kernel.tokenizer());
+                    state.is_some()
+                };
+                if !head.has(range.exact..range.high, counts) {
                     continue;
                 }
             }

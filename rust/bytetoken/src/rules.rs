@@ -24,7 +24,7 @@ pub enum Covers {
 }
 
 /// Where a sequence stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum State {
     Admissible(admissible::State),
     /// The state of UTF-8.

@@ -24,6 +24,7 @@
 //! families, and up to five on a chain of six steps. [`Admissibility::successors`] makes two bit sets for each node once, and then a state
 //! costs as much as the merges that cross its border ([`neighbours`]).
 
+mod effects;
 mod form;
 mod matcher;
 mod neighbours;
@@ -45,6 +46,7 @@ use crate::model::Kind;
 use crate::normalizer::{Form as FormKind, Normalizer};
 use crate::pretokenizer::{Part, Scheme};
 use crate::tokenizer::Tokenizer;
+use effects::Effects;
 use form::Form;
 use matcher::{Matchers, TailPair};
 use neighbours::Neighbours;
@@ -132,25 +134,35 @@ enum Use {
     Whole,
 }
 
+/// The ids that a form forbids, by the number of a row and the form.
+type Forbidden = FxHashMap<(u32, Form), Arc<[u32]>>;
+
 /// The tables of the test, made once for a tokenizer.
 pub(crate) struct Tables {
     chain: Chain,
     uses: Vec<Use>,
     sorted: Sorted,
+    effects: Effects,
     neighbours: Neighbours,
     /// Tokens that merging does not make, by the tokens that it makes instead: a trie of ids.
     traps: FxHashMap<(u32, u32), u32>,
     trap_ends: Vec<bool>,
+    /// The ids that go on from each node of that trie.
+    trap_ids: Vec<Vec<u32>>,
     /// The letters of characters that start with each byte, by whether they must be fallback.
     leads: Vec<Vec<u16>>,
+    /// For each node and choice the first ones that are alike to a character that is cut.
+    alike: Vec<(u32, u8)>,
     /// States of the first step in which the text, though some text has this encoding, is not
     /// canonical.
     unfinished: Vec<u16>,
     /// Whether bytes are tokens of characters without one.
     is_fallback: bool,
     form: Option<FormKind>,
-    /// Tokens whose first character is dependent, or not whole.
+    /// Tokens whose first character is dependent, or may become so.
     dependent: Vec<u32>,
+    /// Tokens that are only looked up as whole pieces.
+    wholes: Vec<u32>,
     matchers: Option<Matchers>,
     rows: Mutex<Rows>,
     known: Mutex<FxHashMap<Branch, bool>>,
@@ -158,6 +170,8 @@ pub(crate) struct Tables {
     followers: Mutex<FxHashMap<u32, Arc<[u32]>>>,
     /// Whether a text goes on behind a node and a tail.
     lasting: Mutex<FxHashMap<(u32, TailPair), bool>>,
+    /// What a form forbids of a row.
+    forbidden: Mutex<Forbidden>,
 }
 
 /// How a token may start behind a branch.
@@ -336,37 +350,86 @@ impl Tables {
                 letters
             })
             .collect();
+        let mut trap_ids = vec![Vec::new(); trap_ends.len()];
+        for &(from, id) in traps.keys() {
+            trap_ids[from as usize].push(id);
+        }
+        for ids in &mut trap_ids {
+            ids.sort_unstable();
+        }
+        let wholes = uses.iter().zip(0..).filter(|&(&one, _)| one == Use::Whole);
+        let wholes = wholes.map(|(_, id)| id).collect();
+        let sorted = Sorted::new(tokenizer, &uses);
+        let matchers = has_matches.then(|| Matchers::new(matches));
         Ok(Self {
+            alike: alike(&chain),
+            effects: Effects::new(tokenizer, &sorted, &chain, form, matchers.as_ref()),
             chain,
-            sorted: Sorted::new(tokenizer, &uses),
+            sorted,
             neighbours: Neighbours::new(tokenizer.encoder()),
             uses,
             traps,
             trap_ends,
+            trap_ids,
+            wholes,
             leads,
             unfinished: texts.unfinished,
             is_fallback: matches!(tokenizer.model().kind, Kind::Characters { .. }),
             form,
             dependent: dependent_tokens(tokenizer, &dependent),
-            matchers: has_matches.then(|| Matchers::new(matches)),
+            matchers,
             rows: Mutex::default(),
             known: Mutex::default(),
             followers: Mutex::default(),
             lasting: Mutex::default(),
+            forbidden: Mutex::default(),
         })
     }
 }
 
-/// The tokens whose first character is one of some, or not whole.
+/// For each node and choice the first ones from which the same letters lead on: if the piece may
+/// end behind each of them, all that counts of a node is whether a character can end there.
+fn alike(chain: &Chain) -> Vec<(u32, u8)> {
+    let mut letters: Vec<u16> = chain.letters_between(0x80, char::MAX as u32).collect();
+    letters.sort_unstable();
+    letters.dedup();
+    let mut known: FxHashMap<Vec<u16>, (u32, u8)> = FxHashMap::default();
+    let places = (0..chain.nodes() as u32)
+        .flat_map(|node| (0..=chain.steps()).map(move |choice| (node, choice)));
+    places
+        .map(|(node, choice)| {
+            let mut leading = Vec::new();
+            for &letter in &letters {
+                match chain.after(node, letter, choice) {
+                    NOWHERE => (),
+                    next if chain.can_close(next) => leading.push(letter),
+                    _ => return (node, choice),
+                }
+            }
+            *known.entry(leading).or_insert((node, choice))
+        })
+        .collect()
+}
+
+/// The tokens whose first character is one of some, or may become one.
 fn dependent_tokens(tokenizer: &Tokenizer, dependent: &FxHashSet<char>) -> Vec<u32> {
     if dependent.is_empty() {
         return Vec::new();
     }
     (0..tokenizer.vocab_size() as u32)
         .filter(|&id| {
-            let first = text(tokenizer, id).utf8_chunks().next();
-            let first = first.and_then(|chunk| chunk.valid().chars().next());
-            first.is_none_or(|first| dependent.contains(&first))
+            let text = text(tokenizer, id);
+            let Some(&lead) = text.first() else {
+                return false;
+            };
+            let start = &text[..text.len().min(length(lead))];
+            match std::str::from_utf8(start) {
+                Ok(start) => start.starts_with(|first| dependent.contains(&first)),
+                Err(_) => code_points(start).is_some_and(|(from, to)| {
+                    let mut first = (from..=to).filter_map(char::from_u32);
+                    first.any(|first| dependent.contains(&first))
+                }),
+            }
         })
         .collect()
 }
@@ -688,65 +751,64 @@ impl<'t> Admissibility<'t> {
         let Some((from, to)) = code_points(bytes) else {
             return false;
         };
+        let all = self.choices(spot, choice);
         let leads_on = |letter: u16| {
             letter != UNUSED
                 && (!self.tables.is_fallback || chain.label(letter) & FALLBACK != 0)
-                && self
-                    .choices(spot, choice)
-                    .any(|choices| chain.after_all(spot.node, letter, choices) != NOWHERE)
+                && all
+                    .iter()
+                    .any(|&choices| chain.after_all(spot.node, letter, choices) != NOWHERE)
         };
-        let is_dependent = |letter: u16| chain.label(letter) & DEPENDENT != 0;
-        let letters: Vec<u16> = match bytes {
+        let is_free =
+            |letter: u16| self.tables.form.is_none() || chain.label(letter) & DEPENDENT == 0;
+        let mut depends = false;
+        let mut is_last = |letter: u16| {
+            let leads_on = leads_on(letter);
+            depends |= leads_on;
+            leads_on && is_free(letter)
+        };
+        let found = match bytes {
             [lead] => {
-                let letters = self.tables.leads[*lead as usize].iter();
-                letters
-                    .copied()
-                    .filter(|&letter| leads_on(letter))
-                    .collect()
+                let mut letters = self.tables.leads[*lead as usize].iter();
+                letters.any(|&letter| is_last(letter))
             }
-            _ => chain
-                .letters_between(from, to)
-                .filter(|&letter| leads_on(letter))
-                .collect(),
+            _ => chain.letters_between(from, to).any(is_last),
         };
-        match self.tables.form {
-            // What a dependent character needs before it is no matter of its letter.
-            Some(kind) if letters.iter().all(|&letter| is_dependent(letter)) => {
-                !letters.is_empty()
-                    && (from..=to).filter_map(char::from_u32).any(|character| {
-                        letters.contains(&chain.letter(character as u32))
+        // What a dependent character needs before it is no matter of its letter.
+        found
+            || depends
+                && self.tables.form.is_some_and(|kind| {
+                    (from..=to).filter_map(char::from_u32).any(|character| {
+                        leads_on(chain.letter(character as u32))
                             && spot.form.next(kind, character).is_some()
                     })
-            }
-            _ => !letters.is_empty(),
-        }
+                })
     }
 
     /// The choices of a spot with each choice that the bytes to come may have.
-    fn choices(&self, spot: Spot, choice: Option<u8>) -> impl Iterator<Item = Choices> + use<> {
+    fn choices(&self, spot: Spot, choice: Option<u8>) -> Vec<Choices> {
         let inner = self.tables.chain.inner_choices();
         let (length, from) = (length(spot.bytes[0]), spot.len as usize);
         let mut all = vec![spot.choices];
+        if inner.is_empty() && choice.is_none() {
+            return all;
+        }
         for place in from..length {
             let given = choice.filter(|_| place == from);
             let more: Vec<u8> = match given {
                 Some(choice) => vec![choice],
                 None => std::iter::once(0).chain(inner.clone()).collect(),
             };
-            all = all
-                .into_iter()
-                .flat_map(|before| {
-                    more.iter()
-                        .map(move |&choice| {
-                            let mut choices = before;
-                            choices[place] = choice;
-                            choices
-                        })
-                        .collect::<Vec<_>>()
-                })
-                .collect();
+            let before = std::mem::take(&mut all);
+            for choices in before {
+                all.extend(more.iter().map(|&choice| {
+                    let mut choices = choices;
+                    choices[place] = choice;
+                    choices
+                }));
+            }
         }
-        all.into_iter()
+        all
     }
 
     /// Whether some text goes on from a branch.
@@ -757,6 +819,7 @@ impl<'t> Admissibility<'t> {
         if branch.last == WHOLE && branch.spot.len == 0 {
             return false;
         }
+        let branch = &self.first_alike(*branch);
         let known = self
             .tables
             .known
@@ -777,6 +840,19 @@ impl<'t> Admissibility<'t> {
             known.insert(*branch, found);
             found
         })
+    }
+
+    /// The branch that stands for those from which [`Self::search`] finds the same.
+    fn first_alike(&self, mut branch: Branch) -> Branch {
+        let spot = &mut branch.spot;
+        let chain = &self.tables.chain;
+        let has_inner = !chain.inner_choices().is_empty();
+        if spot.len > 0 && !has_inner && branch.trap == 0 && self.tables.matchers.is_none() {
+            let choices = chain.steps() as usize + 1;
+            let place = spot.node as usize * choices + spot.choices[0] as usize;
+            (spot.node, spot.choices[0]) = self.tables.alike[place];
+        }
+        branch
     }
 
     /// Whether the open piece of a branch may end here and some text goes on.

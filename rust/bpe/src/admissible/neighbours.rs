@@ -40,7 +40,8 @@ pub(super) struct Neighbours {
     wholes: Vec<u32>,
     whole_starts: Vec<u32>,
     irregular: Vec<u32>,
-    /// What cannot stand behind an irregular symbol, as it was asked for.
+    /// What cannot stand behind an irregular symbol, and which irregular ones cannot behind a
+    /// regular one, as it was asked for.
     known: Mutex<FxHashMap<u32, Arc<[u32]>>>,
 }
 
@@ -129,34 +130,38 @@ impl Neighbours {
                 }
                 visit(&self.ids[above]);
             });
-            for &symbol in &self.irregular {
-                if !encoder.is_compatible(model, left, symbol) {
-                    visit(&[symbols.id(symbol)]);
-                }
+            if !self.irregular.is_empty() {
+                visit(&self.tested(encoder, model, left));
             }
             return;
         }
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = known.get(&left).cloned().map_or_else(|| Err(known), Ok);
-        let barred = match known {
-            Ok(barred) => barred,
-            Err(mut known) => {
-                let mut barred = Vec::new();
-                self.for_each_crossing(encoder, left, false, &mut |right, above| {
-                    barred.push(right);
-                    barred.extend_from_slice(&self.order[above]);
-                });
-                barred.sort_unstable();
-                barred.dedup();
-                barred.retain(|&symbol| {
-                    encoder.is_own(symbol) && !encoder.is_compatible(model, left, symbol)
-                });
-                let barred: Arc<[u32]> = barred.iter().map(|&symbol| symbols.id(symbol)).collect();
-                known.insert(left, Arc::clone(&barred));
-                barred
-            }
-        };
-        visit(&barred);
+        visit(&self.tested(encoder, model, left));
+    }
+
+    /// The ids behind a symbol that merging alone tells to be barred.
+    fn tested(&self, encoder: &Encoder, model: &Model, left: u32) -> Arc<[u32]> {
+        let symbols = encoder.symbols();
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known().get(&left) {
+            return Arc::clone(known);
+        }
+        let mut barred = Vec::new();
+        if symbols.is_regular(left) {
+            barred.extend_from_slice(&self.irregular);
+        } else {
+            self.for_each_crossing(encoder, left, false, &mut |right, above| {
+                barred.push(right);
+                barred.extend_from_slice(&self.order[above]);
+            });
+            barred.sort_unstable();
+            barred.dedup();
+        }
+        barred.retain(|&symbol| {
+            encoder.is_own(symbol) && !encoder.is_compatible(model, left, symbol)
+        });
+        let barred: Arc<[u32]> = barred.iter().map(|&symbol| symbols.id(symbol)).collect();
+        known().insert(left, Arc::clone(&barred));
+        barred
     }
 
     /// Calls `visit` for the symbols `v` for which some merge crosses the border of `left` and `v`,

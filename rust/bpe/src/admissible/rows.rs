@@ -2,9 +2,10 @@
 //!
 //! What the border automaton says of a token depends on the node and the choice before it alone,
 //! so a *row* keeps it: two bits for each id, whether a text goes on behind it, and whether one may
-//! end there. A row is made by one walk over the sorted vocabulary, in which tokens share the way
-//! through their common start, and a start that the automaton refuses refuses them all. The rows
-//! of a state together, without the tokens that merges over its border forbid, are the answer.
+//! end there. A row is a look-up for each id by its group ([`super::effects`]). What no group says
+//! is judged token by token: tokens that end in a character or where the piece may not end, few on
+//! most families. The rows of a state together, without the tokens that merges over its border
+//! forbid, are the answer.
 //!
 //! Inside a character only tokens that start with its next byte can follow. They are few, and each
 //! is tried.
@@ -13,9 +14,17 @@ use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
-use super::matcher::Matchers;
+use super::matcher::{Matchers, TailPair};
 use super::{Admissibility, Branch, Form, NONE, STARTS, Spot, Start, State, Use, WHOLE, text};
 use crate::tokenizer::Tokenizer;
+
+/// What a group says of its tokens: a text goes on behind them, and one may end there; or nothing.
+const OPEN: u8 = 1;
+const DONE: u8 = 2;
+const UNSETTLED: u8 = 4;
+
+/// Rows and forms whose tokens are remembered.
+const FORMS: usize = 1 << 12;
 
 /// The tokens that encodings have, sorted by their bytes.
 pub(super) struct Sorted {
@@ -174,11 +183,54 @@ impl Sorted {
         }
     }
 
+    /// The tokens in order, those of characters without a token left out, each with the number of
+    /// bytes that it shares with the one before.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = (u32, usize)> + '_ {
+        let shared = self.shared.iter().map(|&shared| shared as usize);
+        self.ids.iter().copied().zip(shared)
+    }
+
     /// The tokens that start with a byte inside a character, those of characters without a token
     /// left out.
     pub(super) fn starting_inside(&self) -> impl Iterator<Item = u32> + '_ {
         let range = self.firsts[0x80] as usize..self.firsts[0xC0] as usize;
         self.ids[range].iter().copied()
+    }
+
+    /// Calls `visit` with the tokens that do not lead on from some tails as they do where nothing
+    /// open stands before them, and whether they lead on.
+    fn for_each_parting(
+        &self,
+        admissibility: &Admissibility,
+        from: TailPair,
+        visit: &mut dyn FnMut(u32, bool),
+    ) {
+        let Some(matchers) = &admissibility.tables.matchers else {
+            return;
+        };
+        let mut way: Vec<(Option<TailPair>, Option<TailPair>)> = Vec::new();
+        // Tokens that share more than this many bytes with the last one do not part.
+        let mut joined = usize::MAX;
+        for (id, shared) in self.tokens() {
+            if shared > joined {
+                continue;
+            }
+            joined = usize::MAX;
+            way.truncate(shared);
+            for &byte in &admissibility.text(id)[way.len()..] {
+                let (tails, alone) = way.last().copied().unwrap_or((Some(from), Some([0; 2])));
+                let feed = |tails: Option<TailPair>| matchers.feed(tails?, byte);
+                let after = (feed(tails), feed(alone));
+                if after.0 == after.1 {
+                    joined = way.len();
+                    break;
+                }
+                way.push(after);
+            }
+            if joined == usize::MAX {
+                visit(id, way.last().is_some_and(|(tails, _)| tails.is_some()));
+            }
+        }
     }
 
     /// Calls `visit` with every token of one byte that leads on from a spot inside a character,
@@ -291,29 +343,31 @@ impl Admissibility<'_> {
             done: vec![0; words],
             len,
         };
-        let mut row = Row {
-            open: vec![0; words],
-            done: vec![0; words],
-        };
+        let (mut open, mut done) = (Vec::new(), Vec::new());
         for branch in &state.branches {
             if branch.spot.len > 0 {
                 self.try_each(branch, &mut successors);
                 continue;
             }
             for start in self.starts(branch) {
-                let (_, known) = self.row(branch.spot, start);
-                row.open.clone_from(&known.open);
-                row.done.clone_from(&known.done);
-                if !start.fresh {
-                    self.bar(branch, &mut row);
+                let (number, row) = self.row(branch.spot, start);
+                open.clone_from(&row.open);
+                done.clone_from(&row.done);
+                self.for_each_barred(branch, start, number, &row, &mut |ids| {
+                    for &id in ids {
+                        set(&mut open, id, false);
+                        set(&mut done, id, false);
+                    }
+                });
+                if !start.fresh && branch.trap != 0 {
+                    // The row does not know that these tokens go on along a trap.
+                    for &id in &self.tables.trap_ids[branch.trap as usize] {
+                        let next = self.step(branch, id, start);
+                        let ends = next.is_some_and(|next| self.ends(&next));
+                        set(&mut done, id, ends && has(&open, id));
+                    }
                 }
-                if branch.spot.form != Form::NEUTRAL {
-                    // The row was made as if nothing stood before, which forbids no more.
-                    let dependent = self.tables.dependent.iter().copied();
-                    let open: Vec<u32> = dependent.filter(|&id| has(&row.open, id)).collect();
-                    self.retry(branch, start, &open, &mut row);
-                }
-                successors.add(&row);
+                successors.add(&open, &done);
             }
             let matchers = self.tables.matchers.iter();
             for (id, _) in matchers.flat_map(Matchers::tokens) {
@@ -348,27 +402,12 @@ impl Admissibility<'_> {
                 }
                 continue;
             }
-            if branch.trap != 0 || branch.spot.form != Form::NEUTRAL {
-                // Some ids of the rows have to be judged anew.
-                let alone = State {
-                    branches: vec![*branch],
-                };
-                let found = self.successors(&alone);
-                let specials = self.tokenizer.special_ids();
-                let ids = (0..found.len as u32).filter(|id| found.contains(*id));
-                following
-                    .also
-                    .extend(ids.filter(|id| !specials.contains(id)));
-                continue;
-            }
             for start in self.starts(branch) {
-                let (number, _) = self.row(branch.spot, start);
+                let (number, row) = self.row(branch.spot, start);
                 let from = following.barred.len();
-                if !start.fresh {
-                    self.for_each_barred(branch, &mut |ids| {
-                        following.barred.extend_from_slice(ids);
-                    });
-                }
+                self.for_each_barred(branch, start, number, &row, &mut |ids| {
+                    following.barred.extend_from_slice(ids);
+                });
                 following.rows.push((number, from..following.barred.len()));
             }
             for (id, _) in self.tables.matchers.iter().flat_map(Matchers::tokens) {
@@ -401,47 +440,66 @@ impl Admissibility<'_> {
         }
     }
 
-    /// Calls `visit` with the ids that cannot stand behind the last token of a branch, some at a
-    /// time; see [`super::neighbours`].
-    fn for_each_barred(&self, branch: &Branch, visit: &mut dyn FnMut(&[u32])) {
+    /// Calls `visit` with the ids of a row that cannot stand behind a branch, some at a time, and
+    /// with some that the row does not have: those that merges over the border forbid
+    /// ([`super::neighbours`]), and those that what stood before the node forbids.
+    fn for_each_barred(
+        &self,
+        branch: &Branch,
+        start: Start,
+        number: u32,
+        row: &Row,
+        visit: &mut dyn FnMut(&[u32]),
+    ) {
         let (model, encoder) = (self.tokenizer.model(), self.tokenizer.encoder());
-        if branch.last != NONE && branch.last != WHOLE {
+        if !start.fresh && branch.last != NONE && branch.last != WHOLE {
             let neighbours = &self.tables.neighbours;
             neighbours.for_each_barred(encoder, model, branch.last, visit);
         }
-    }
-
-    /// Takes out of a row what cannot stand behind the last token of a branch.
-    fn bar(&self, branch: &Branch, row: &mut Row) {
-        self.for_each_barred(branch, &mut |ids| {
-            for &id in ids {
-                set(&mut row.open, id, false);
-                set(&mut row.done, id, false);
-            }
-        });
-        if branch.trap != 0 {
+        if branch.spot.form != Form::NEUTRAL {
+            visit(&self.forbidden(branch.spot, start, number, row));
+        }
+        if !start.fresh && branch.trap != 0 {
             // The row does not know that these tokens go on along a trap.
-            let traps = self.tables.traps.keys();
-            let ids: Vec<u32> = traps
-                .filter(|(from, _)| *from == branch.trap)
-                .map(|&(_, id)| id)
-                .collect();
-            let go_on = Start {
-                choice: 0,
-                fresh: false,
-            };
-            self.retry(branch, go_on, &ids, row);
+            for &id in &self.tables.trap_ids[branch.trap as usize] {
+                if has(&row.open, id) && !self.leads_on(branch, id, start) {
+                    visit(&[id]);
+                }
+            }
         }
     }
 
-    /// Judges some ids of a row anew.
-    fn retry(&self, branch: &Branch, start: Start, ids: &[u32], row: &mut Row) {
-        for &id in ids {
-            let next = self.step(branch, id, start);
-            let next = next.filter(|next| self.is_alive(next));
-            set(&mut row.open, id, next.is_some());
-            set(&mut row.done, id, next.is_some_and(|next| self.ends(&next)));
+    /// The ids of a row that a form of the text before forbids. The row was made as if nothing
+    /// stood before, which forbids no more.
+    fn forbidden(&self, spot: Spot, start: Start, number: u32, row: &Row) -> Arc<[u32]> {
+        let forbidden = || {
+            let forbidden = &self.tables.forbidden;
+            forbidden.lock().unwrap_or_else(PoisonError::into_inner)
+        };
+        let key = (number, spot.form);
+        if let Some(known) = forbidden().get(&key) {
+            return Arc::clone(known);
         }
+        let before = Branch {
+            spot,
+            ..Branch::at(spot.node)
+        };
+        let dependent = self.tables.dependent.iter().copied();
+        let found: Arc<[u32]> = dependent
+            .filter(|&id| has(&row.open, id) && !self.leads_on(&before, id, start))
+            .collect();
+        let mut forbidden = forbidden();
+        if forbidden.len() >= FORMS {
+            forbidden.clear();
+        }
+        forbidden.insert(key, Arc::clone(&found));
+        found
+    }
+
+    /// Whether some text goes on behind a branch and a token.
+    fn leads_on(&self, branch: &Branch, id: u32, start: Start) -> bool {
+        let next = self.step(branch, id, start);
+        next.is_some_and(|next| self.is_alive(&next))
     }
 
     /// The row of a node and a way to start, and its number.
@@ -463,34 +521,74 @@ impl Admissibility<'_> {
     }
 
     fn make_row(&self, spot: Spot, start: Start) -> Row {
-        let words = self.tokenizer.vocab_size().div_ceil(64);
-        let mut row = Row {
-            open: vec![0; words],
-            done: vec![0; words],
-        };
+        let tables = self.tables;
         let before = Branch {
             spot,
             ..Branch::at(spot.node)
         };
-        self.tables
-            .sorted
-            .walk(self, spot, start.choice, &mut |id, spot| {
-                let last = match self.tables.uses[id as usize] {
-                    Use::Own(symbol) => symbol,
-                    Use::Whole if start.fresh => WHOLE,
-                    _ => return true,
+        let verdicts: Vec<u8> = tables
+            .effects
+            .groups(spot.node, start.choice)
+            .map(|found| {
+                let Some((node, tails)) = found else {
+                    return 0;
                 };
-                let next = Branch {
-                    spot,
-                    last,
-                    trap: self.next_trap(&before, id, start),
-                };
-                if self.is_alive(&next) {
-                    set(&mut row.open, id, true);
-                    set(&mut row.done, id, self.ends(&next));
+                let mut next = Branch::at(node);
+                next.spot.tails = tails;
+                match (self.closes(&next), self.ends(&next)) {
+                    (true, true) => OPEN | DONE,
+                    (true, false) => OPEN,
+                    (false, _) => UNSETTLED,
                 }
-                true
-            });
+            })
+            .collect();
+        let words = self.tokenizer.vocab_size().div_ceil(64);
+        let mut row = Row {
+            open: Vec::with_capacity(words),
+            done: Vec::with_capacity(words),
+        };
+        let mut judged = Vec::new();
+        for (word, groups) in tables.effects.of().chunks(64).enumerate() {
+            let (mut open, mut done, mut unsettled) = (0, 0, 0);
+            for (bit, &group) in groups.iter().enumerate() {
+                let verdict = verdicts[group as usize];
+                open |= u64::from(verdict & OPEN != 0) << bit;
+                done |= u64::from(verdict & DONE != 0) << bit;
+                unsettled |= u64::from(verdict & UNSETTLED != 0) << bit;
+            }
+            row.open.push(open);
+            row.done.push(done);
+            while unsettled != 0 {
+                judged.push(64 * word as u32 + unsettled.trailing_zeros());
+                unsettled &= unsettled - 1;
+            }
+        }
+        let Row { open, done } = &mut row;
+        if spot.tails != [0; 2] {
+            tables
+                .sorted
+                .for_each_parting(self, spot.tails, &mut |id, leads_on| {
+                    set(open, id, false);
+                    set(done, id, false);
+                    if leads_on {
+                        judged.push(id);
+                    }
+                });
+        }
+        judged.extend_from_slice(tables.effects.single());
+        judged.extend_from_slice(&tables.sorted.fallbacks);
+        if start.fresh {
+            // A piece of these tokens goes on along a trap.
+            judged.extend_from_slice(&tables.trap_ids[0]);
+        } else {
+            judged.extend_from_slice(&tables.wholes);
+        }
+        for id in judged {
+            let next = self.step(&before, id, start);
+            let next = next.filter(|next| self.is_alive(next));
+            set(open, id, next.is_some());
+            set(done, id, next.is_some_and(|next| self.ends(&next)));
+        }
         row
     }
 
@@ -526,11 +624,11 @@ impl Rows {
 }
 
 impl Successors {
-    fn add(&mut self, row: &Row) {
-        for (word, more) in self.open.iter_mut().zip(&row.open) {
+    fn add(&mut self, open: &[u64], done: &[u64]) {
+        for (word, more) in self.open.iter_mut().zip(open) {
             *word |= more;
         }
-        for (word, more) in self.done.iter_mut().zip(&row.done) {
+        for (word, more) in self.done.iter_mut().zip(done) {
             *word |= more;
         }
     }

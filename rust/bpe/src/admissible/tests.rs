@@ -642,6 +642,50 @@ fn patterns_of_users() {
     }
 }
 
+/// Words and counts that no random text spells.
+#[test]
+fn long_words_of_users() {
+    let word = "foo barbazqux";
+    let letters: BTreeSet<String> = word.chars().map(String::from).collect();
+    let characters: Vec<&str> = letters.iter().map(String::as_str).collect();
+    for pattern in [
+        format!(r"{word}|\s+"),
+        format!(r"(?<={word})."),
+        r"[a-z]{24}".to_owned(),
+    ] {
+        let tokenizer = byte_level(&characters, &[], split(&pattern), json!({}));
+        let short = &word[..word.len() - 1];
+        for text in [
+            format!("x{word}x"),
+            format!("{word}{word}"),
+            format!("{short}{word} {word}{short}"),
+            "foo".repeat(40),
+        ] {
+            let ids = encode(&tokenizer, &text).unwrap();
+            assert_eq!(
+                tokenizer.first_inadmissible(&ids, &mut || true),
+                Ok(Some(None)),
+                "{pattern}: {text}"
+            );
+            let admissibility = tokenizer.admissibility().unwrap();
+            let state = ids.iter().try_fold(admissibility.start(), |state, &id| {
+                admissibility.push(&state, id)
+            });
+            assert!(admissibility.can_end(&state.unwrap()), "{pattern}: {text}");
+        }
+    }
+    for pattern in [
+        "[a-z]{300}",
+        "(?:[a-z]{10}){10}",
+        "a(?=b{1,99}c)",
+        &"ab".repeat(40),
+    ] {
+        let tokenizer = byte_level(&["a", "b", "c"], &[], split(pattern), json!({}));
+        let error = tokenizer.is_admissible(&[0]).unwrap_err();
+        assert!(error.to_string().contains("counts more than"), "{error}");
+    }
+}
+
 #[test]
 fn other_steps() {
     let merges = [(".", "a"), ("a", "1"), ("1", "1"), (".", "."), ("a", " ")];

@@ -410,6 +410,11 @@ impl Chain {
         self.closable[node as usize]
     }
 
+    /// The number of letters.
+    pub(crate) fn letters(&self) -> usize {
+        self.letters.len()
+    }
+
     /// The number of nodes.
     pub(crate) fn nodes(&self) -> usize {
         self.nodes.len()

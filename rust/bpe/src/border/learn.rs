@@ -17,10 +17,12 @@
 
 use std::collections::VecDeque;
 
+use regex_syntax::hir::ClassUnicode;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Automaton, DEAD};
 use crate::Error;
+use crate::pattern::syntax::Ast;
 use crate::pretokenizer::Splitter;
 
 /// More states than this, and the step counts as not regular.
@@ -36,8 +38,18 @@ const RANDOM_TEXTS: u64 = 16_000;
 /// with one class in the middle, not two.
 const MAX_LAST_TEXTS: usize = 600_000;
 
+/// Texts made of what the pattern of the step looks for that a hypothesis must pass.
+const LIKELY_TEXTS: usize = 8_000;
+
 /// The longest random text, in characters.
 const LONGEST: usize = 60;
+
+/// The longest text made of what a pattern looks for: one that counts all that it may, and more.
+const LONGEST_LIKELY: usize = 2 * MAX_COUNTED;
+
+/// A pattern that counts more characters than this is refused: words that tell its states apart
+/// would be too long.
+pub(crate) const MAX_COUNTED: usize = 50;
 
 /// The automaton of a step whose classes have the given characters, or `None` if it does not
 /// converge.
@@ -122,8 +134,27 @@ impl Full {
     }
 }
 
+/// Another number below a bound.
+fn draw(random: &mut u64, bound: usize) -> usize {
+    *random = random
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    (*random >> 33) as usize % bound
+}
+
+/// Whether a set has a character.
+fn is_in(set: &ClassUnicode, character: char) -> bool {
+    let ranges = set.ranges();
+    let place = ranges.partition_point(|range| range.end() < character);
+    ranges
+        .get(place)
+        .is_some_and(|range| range.start() <= character)
+}
+
 struct Learner<'s> {
     splitter: &'s Splitter,
+    /// What the splitter looks for.
+    tree: Option<Ast>,
     samples: &'s [Vec<char>],
     /// Classes with a character.
     classes: Vec<u8>,
@@ -142,6 +173,7 @@ impl<'s> Learner<'s> {
         let classes = (0..samples.len() as u8).filter(|&class| !samples[class as usize].is_empty());
         Self {
             splitter,
+            tree: splitter.tree(),
             samples,
             classes: classes.collect(),
             access: vec![Vec::new()],
@@ -160,11 +192,7 @@ impl<'s> Learner<'s> {
 
     /// Another number below a bound.
     fn draw(&mut self, bound: usize) -> usize {
-        self.random = self
-            .random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.random >> 33) as usize % bound
+        draw(&mut self.random, bound)
     }
 
     /// The true borders of a text of classes, one bit a character. `varied` draws characters from
@@ -300,7 +328,52 @@ impl<'s> Learner<'s> {
                 return Ok(Some(word));
             }
         }
+        for _ in 0..LIKELY_TEXTS {
+            self.write_likely(&mut text);
+            if let Some(word) = self.misjudged(automaton, &text, true)? {
+                return Ok(Some(word));
+            }
+        }
         self.last_counterexample(automaton)
+    }
+
+    /// Makes a text of what the pattern looks for, whole, cut short or with another class in it,
+    /// between other classes: random texts do not spell a word of six letters.
+    fn write_likely(&mut self, text: &mut Vec<u8>) {
+        text.clear();
+        let Some(tree) = self.tree.take() else {
+            return;
+        };
+        let parts = 1 + self.draw(3);
+        for _ in 0..parts {
+            let from = text.len();
+            let mut random = self.random;
+            tree.example(&mut |bound| draw(&mut random, bound), &mut |set, draw| {
+                if text.len() < LONGEST_LIKELY {
+                    let is_in = |&&class: &&u8| {
+                        let sample = self.samples[class as usize].first();
+                        sample.is_some_and(|&character| is_in(set, character))
+                    };
+                    let count = self.classes.iter().filter(is_in).count();
+                    if count > 0 {
+                        let picked = self.classes.iter().filter(is_in).nth(draw(count));
+                        text.extend(picked);
+                    }
+                }
+            });
+            self.random = random;
+            let added = text.len() - from;
+            match self.draw(4) {
+                0 => text.truncate(from + self.draw(added + 1)),
+                1 if added > 0 => {
+                    let place = from + self.draw(added);
+                    text[place] = self.any_class();
+                }
+                2 if text.len() < LONGEST_LIKELY => text.push(self.any_class()),
+                _ => (),
+            }
+        }
+        self.tree = Some(tree);
     }
 
     /// Tests every text of an access word, one or two classes, and a suffix.

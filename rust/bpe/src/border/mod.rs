@@ -291,6 +291,15 @@ impl Borders {
             .ok_or_else(|| refuse("it is not made of sets of characters alone"))?;
         let classes =
             Classes::new(&sets).ok_or_else(|| refuse("it has too many classes of characters"))?;
+        if splitter
+            .tree()
+            .is_some_and(|tree| tree.counted() > learn::MAX_COUNTED)
+        {
+            return Err(refuse(&format!(
+                "it counts more than {} characters",
+                learn::MAX_COUNTED
+            )));
+        }
         let samples = classes.samples(splitter.spelled);
         let automaton = learn::learn(splitter, &samples)?
             .ok_or_else(|| refuse("no finite automaton of up to 256 states cuts like it"))?;

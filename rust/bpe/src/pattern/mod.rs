@@ -202,6 +202,17 @@ impl Pattern {
         self.family
     }
 
+    /// The pattern as a tree; `None` where its parts are not known.
+    pub(crate) fn tree(&self) -> Option<syntax::Ast> {
+        let Some(dialect) = self.dialect else {
+            let literal = self.source.chars().map(syntax::single);
+            return Some(syntax::Ast::Concat(
+                literal.map(syntax::Ast::Class).collect(),
+            ));
+        };
+        syntax::parse(&self.source, dialect)
+    }
+
     /// Sets of characters such that the matches in a text depend on its characters only through
     /// the sets that they are in; `None` where the parts of the pattern are not known, or their
     /// meaning is not one of sets alone.

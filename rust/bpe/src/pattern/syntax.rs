@@ -24,6 +24,12 @@ pub(crate) enum Greed {
     Possessive,
 }
 
+/// Gives a number below a bound.
+pub(crate) type Draw<'d> = &'d mut dyn FnMut(usize) -> usize;
+
+/// The most times that an example repeats what has no bound.
+const REPEATS: u32 = 3;
+
 /// A parsed pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ast {
@@ -90,6 +96,63 @@ impl Ast {
             | Self::TextEndNewline
             | Self::LineStart
             | Self::LineEnd => true,
+        }
+    }
+
+    /// The most characters that a match, with what is looked for around it, counts: those of what
+    /// is repeated without bound are counted as often as it must be there.
+    pub(crate) fn counted(&self) -> usize {
+        match self {
+            Self::Class(_) => 1,
+            Self::Concat(items) => items
+                .iter()
+                .fold(0, |sum, item| sum.saturating_add(item.counted())),
+            Self::Alternate(branches) => branches.iter().map(Self::counted).max().unwrap_or(0),
+            Self::Repeat { node, min, max, .. } => {
+                let times = max.unwrap_or((*min).max(1)) as usize;
+                node.counted().saturating_mul(times)
+            }
+            Self::Atomic(node) | Self::Look { node, .. } => node.counted(),
+            Self::TextStart
+            | Self::TextEnd
+            | Self::TextEndNewline
+            | Self::LineStart
+            | Self::LineEnd => 0,
+        }
+    }
+
+    /// Calls `add` with the set of each character of some text that is much like a match, with what
+    /// is looked for around it. `draw` gives a number below a bound.
+    pub(crate) fn example(&self, draw: Draw, add: &mut dyn FnMut(&ClassUnicode, Draw)) {
+        match self {
+            Self::Class(set) => add(set, draw),
+            Self::Concat(items) => {
+                for item in items {
+                    item.example(draw, add);
+                }
+            }
+            Self::Alternate(branches) => {
+                if !branches.is_empty() {
+                    branches[draw(branches.len())].example(draw, add);
+                }
+            }
+            Self::Repeat { node, min, max, .. } => {
+                let most = max.unwrap_or(min.saturating_add(REPEATS));
+                let times = match draw(3) {
+                    0 => *min,
+                    1 => most,
+                    _ => min + draw((most - min) as usize + 1) as u32,
+                };
+                for _ in 0..times {
+                    node.example(draw, add);
+                }
+            }
+            Self::Atomic(node) | Self::Look { node, .. } => node.example(draw, add),
+            Self::TextStart
+            | Self::TextEnd
+            | Self::TextEndNewline
+            | Self::LineStart
+            | Self::LineEnd => (),
         }
     }
 
