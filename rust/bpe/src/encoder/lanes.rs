@@ -212,7 +212,7 @@ mod tests {
             let mut lanes = Lanes::default();
             // Twice, since the buffers are used again.
             for _ in 0..2 {
-                let units: Vec<(Short, usize)> = (0..1 + next(LANES as u32))
+                let units: Vec<(Short, usize)> = (0..=next(LANES as u32 - 1))
                     .map(|_| {
                         let len = 1 + next(SHORT as u32) as usize;
                         let mut unit = [0; SHORT];
