@@ -42,21 +42,27 @@ lint: $(STAMP)/lint  ## formatting, lints, types, and the generated stub
 	rm -rf $(STAMP)/stubs && $(BIN)/maturin generate-stubs --features stubs --quiet --out $(STAMP)/stubs
 	diff -u python/tokseam/_native.pyi $(STAMP)/stubs/tokseam/_native.pyi
 	$(TEST)/python -m mypy.stubtest tokseam._native
+	$(TEST)/python scripts/check_licences.py
+	$(TEST)/python scripts/readme_table.py --check
 
 docs: $(STAMP)/test  ## run every example of the README and of the docstrings
 	$(TEST)/python -m pytest tests/test_docs.py
 
-bench: $(STAMP)/bench  ## measure against the installed peers and write benches/results
+bench: $(STAMP)/bench  ## measure against the installed peers, record it, fill the README's table: about 30 minutes
 	$(TEST)/python benches/encode.py
 	$(TEST)/python benches/train.py
 	$(TEST)/python benches/admissible.py
 	$(TEST)/python benches/triadic.py
 	$(TEST)/python benches/bytelm.py
 	$(TEST)/python benches/phantom.py
-	-$(TEST)/python benches/causal_lm.py
+	$(TEST)/python benches/causal_lm.py
+	$(TEST)/python scripts/readme_table.py
 
-wheel: $(STAMP)/wheel  ## build the wheel into dist
-	@ls dist/*.whl
+wheel: $(STAMP)/wheel  ## build the wheel and the sdist into dist, and check the wheel in an empty environment
+	rm -f dist/*.tar.gz
+	$(BIN)/maturin sdist --quiet --out dist
+	$(BIN)/python scripts/check_wheel.py dist/*.whl
+	@ls dist/*
 
 $(STAMP)/venv:
 	@command -v $(PYTHON) >/dev/null || { echo "missing: Python 3.11 or newer, from python.org or your system (or make PYTHON=...)"; exit 1; }

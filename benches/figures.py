@@ -74,17 +74,12 @@ def read(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def latest(part: str) -> tuple[Path, list[dict[str, str]]]:
-    """Return the newest file that has a part, and the lines of the part.
-
-    Raises:
-        FileNotFoundError: No file has it.
-    """
+def newest(part: str) -> Iterator[tuple[Path, list[dict[str, str]]]]:
+    """Yield the files that have a part, the newest first, and the lines of the part."""
     for file in sorted(RESULTS.glob("*.csv"), reverse=True):
         found = [line for line in read(file) if line["part"] == part]
         if found:
-            return file, found
-    raise FileNotFoundError(f"no file of {RESULTS} has the part {part}: run benches/{part}.py")
+            yield file, found
 
 
 class Estimate(NamedTuple):
