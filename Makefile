@@ -22,10 +22,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-setup: $(STAMP)/setup  ## make .venv with tokseam and its command in it
-	@echo "ready: . $(BIN)/activate, then tokseam --help"
+setup:  ## make .venv with tokseam and its command in it
+	@start=$$(date +%s) && $(MAKE) --no-print-directory $(STAMP)/setup && \
+		echo "make setup took $$(($$(date +%s) - start)) s. Ready: . $(BIN)/activate, then tokseam --help"
 
-demo: $(STAMP)/setup  ## run every kernel on real text
+demo: setup  ## run every kernel on real text
 	@$(BIN)/python examples/demo.py
 
 test: $(STAMP)/test  ## all tests, against the built wheel; FULL=1 is the full volume

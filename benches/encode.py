@@ -2,6 +2,7 @@
 
     python benches/encode.py                 # everything, in about 10 minutes
     python benches/encode.py --quick         # small text, one repetition: to see that it runs
+    python benches/encode.py --text english --vocabulary cl100k     # the rates of one text alone
 
 What is measured, and how, says `tokseam/_bench.py`; `tokseam bench` does the same on your own file and text. Also the
 worst cases by name, the time and memory of loading, the threads of a batch, and the encoder alone in Rust. Exit code 1
@@ -208,9 +209,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small text, one repetition")
     parser.add_argument("--vocabulary", action="append", choices=VOCABULARIES, help="only this one; may be repeated")
+    parser.add_argument("--text", action="append", help="only this one, and only rates; may be repeated")
+    parser.add_argument("--repetitions", type=int, default=3, help="passes; the median counts")
     options = parser.parse_args()
-    repetitions = 1 if options.quick else 3
-    found = corpora(options.quick)
+    repetitions = 1 if options.quick else options.repetitions
+    found = {kind: documents for kind, documents in corpora(options.quick).items() if kind in (options.text or {kind})}
     rows: list[Row] = []
     there: list[str] = []
     for name in options.vocabulary or VOCABULARIES:
@@ -221,17 +224,18 @@ def main() -> None:
             continue
         there.append(name)
         documents = [document for kind in found.values() for document in kind]
-        for part in (
-            throughput(name, text, found, repetitions),
-            worst(name, text, 20_000 if options.quick else 300_000),
-            load(name, text, repetitions),
-            scaling(name, text, documents, repetitions),
-        ):
+        parts = [throughput(name, text, found, repetitions)]
+        if not options.text:
+            parts.append(worst(name, text, 20_000 if options.quick else 300_000))
+            parts.append(load(name, text, repetitions))
+            parts.append(scaling(name, text, documents, repetitions))
+        for part in parts:
             for row in part:
                 rows.append(row)
                 print(line(row), flush=True)
     if not options.quick:
-        for row in kernel([name for name in there if name in SHOWN]):
+        names = [] if options.text else [name for name in there if name in SHOWN]
+        for row in kernel(names) if names else ():
             rows.append(row)
             print(line(row), flush=True)
         record("encode", rows)

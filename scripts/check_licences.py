@@ -17,6 +17,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 ALLOWED = {
@@ -114,7 +115,7 @@ def crates() -> Iterator[tuple[str, str]]:
 
 def named(distribution: importlib.metadata.Distribution) -> str:
     """Return the licence that a Python package states."""
-    about = distribution.metadata
+    about: Any = distribution.metadata
     classifiers = [name.rpartition(" :: ")[2] for name in about.get_all("Classifier") or () if "License ::" in name]
     known = [SPELLINGS[name] for name in classifiers if name in SPELLINGS]
     stated = " ".join((about.get("License") or "").split())

@@ -1,7 +1,7 @@
 """Check that every place that states the version says the same, and that CHANGELOG.md has a section for a release.
 
-    python scripts/check_version.py            # the places agree
-    python scripts/check_version.py v0.1.0     # and are this version, of which the changelog tells
+python scripts/check_version.py            # the places agree
+python scripts/check_version.py v0.1.0     # and are this version, of which the changelog tells
 """
 
 import re

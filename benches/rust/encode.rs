@@ -6,9 +6,9 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::time::Duration;
+use tokseam_benches::{corpora, files};
 use tokseam_bpe::Tokenizer;
 use tokseam_bpe::added::Allowed;
-use tokseam_benches::{corpora, files};
 
 /// Bytes of a document.
 const DOCUMENT: usize = 5_000;
