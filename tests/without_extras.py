@@ -3,7 +3,8 @@
     python tests/without_extras.py
 
 Run it with a Python that has tokseam and numpy alone, as `scripts/check_wheel.py` does. It prints a line for each
-module, call and command, and exits with 1 if one is wrong. `tests/test_extras.py` runs it with all optional packages hidden.
+module, call and command, and exits with 1 if one is wrong. `tests/test_extras.py` runs it with all optional packages
+hidden.
 """
 
 import contextlib
