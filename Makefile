@@ -61,7 +61,7 @@ bench: $(STAMP)/bench  ## measure against the installed peers, record it, fill t
 
 wheel: $(STAMP)/wheel  ## build the wheel and the sdist into dist, and check the wheel in an empty environment
 	rm -f dist/*.tar.gz
-	$(BIN)/maturin sdist --quiet --out dist
+	$(BIN)/maturin sdist --out dist
 	$(BIN)/python scripts/check_wheel.py dist/*.whl
 	@ls dist/*
 

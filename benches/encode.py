@@ -2,7 +2,7 @@
 
     python benches/encode.py                 # everything, in about 10 minutes
     python benches/encode.py --quick         # small text, one repetition: to see that it runs
-    python benches/encode.py --text english --vocabulary cl100k     # the rates of one text alone
+    python benches/encode.py --text english --vocabulary cl100k     # a part of it, which is not recorded
 
 What is measured, and how, says `tokseam/_bench.py`; `tokseam bench` does the same on your own file and text. Also the
 worst cases by name, the time and memory of loading, the threads of a batch, and the encoder alone in Rust. Exit code 1
@@ -233,9 +233,8 @@ def main() -> None:
             for row in part:
                 rows.append(row)
                 print(line(row), flush=True)
-    if not options.quick:
-        names = [] if options.text else [name for name in there if name in SHOWN]
-        for row in kernel(names) if names else ():
+    if not (options.quick or options.text or options.vocabulary):
+        for row in kernel([name for name in there if name in SHOWN]):
             rows.append(row)
             print(line(row), flush=True)
         record("encode", rows)

@@ -65,7 +65,7 @@ def lines(part: str, rows: Iterable[Row]) -> Iterator[dict[str, str]]:
         if not figures:
             yield about
         for name, value in figures.items():
-            yield about | {"figure": name, "value": value if isinstance(value, str) else f"{value:.6g}"}
+            yield about | {"figure": name, "value": f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"}
 
 
 def read(file: Path) -> list[dict[str, str]]:
