@@ -21,7 +21,7 @@ def bench(
         Path,
         typer.Argument(metavar="FILE", help="A tokenizer.json (or .json.gz), its folder, or a .tiktoken file."),
     ],
-    texts: Annotated[list[Path], typer.Argument(metavar="TEXT...", help="Text files, some ten kilobytes or more.")],
+    texts: Annotated[list[Path], typer.Argument(metavar="TEXT", help="Text files, some ten kilobytes or more.")],
     pattern: source.Pattern = None,
     repetitions: Annotated[int, typer.Option("--repetitions", "-n", min=1, help="Passes; the median counts.")] = 3,
     as_json: source.Json = False,
