@@ -31,12 +31,12 @@ def test_sizes() -> None:
 
 def test_a_part_that_is_too_large_is_seen(tmp_path: Path) -> None:
     check = script("check_wheel")
-    with zipfile.ZipFile(tmp_path / "x.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
+    with zipfile.ZipFile(tmp_path / "x.whl", "w") as wheel:
         wheel.writestr("tokseam/_native.abi3.so", bytes(5_000_000))
         wheel.writestr("tokseam/data/demo.txt", bytes(1000))
     found = check.sizes(tmp_path / "x.whl")
     assert [part for part, (size, limit) in found.items() if size > limit] == ["native module"]
-    assert found["wheel"][0] < 0.1
+    assert found["wheel"][0] > 5
 
 
 @pytest.mark.parametrize(
