@@ -22,10 +22,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-setup: $(STAMP)/setup  ## make .venv with tokseam and its command in it
-	@echo "ready: . $(BIN)/activate, then tokseam --help"
+setup:  ## make .venv with tokseam and its command in it
+	@start=$$(date +%s) && $(MAKE) --no-print-directory $(STAMP)/setup && \
+		echo "make setup took $$(($$(date +%s) - start)) s. Ready: . $(BIN)/activate, then tokseam --help"
 
-demo: $(STAMP)/setup  ## run every kernel on real text
+demo: setup  ## run every kernel on real text
 	@$(BIN)/python examples/demo.py
 
 test: $(STAMP)/test  ## all tests, against the built wheel; FULL=1 is the full volume
@@ -39,25 +40,31 @@ lint: $(STAMP)/lint  ## formatting, lints, types, and the generated stub
 	$(TEST)/ruff check
 	$(TEST)/ruff format --check
 	$(TEST)/mypy
-	rm -rf $(STAMP)/stubs && $(BIN)/maturin generate-stubs --quiet --out $(STAMP)/stubs
+	rm -rf $(STAMP)/stubs && $(BIN)/maturin generate-stubs --features stubs --quiet --out $(STAMP)/stubs
 	diff -u python/tokseam/_native.pyi $(STAMP)/stubs/tokseam/_native.pyi
 	$(TEST)/python -m mypy.stubtest tokseam._native
+	$(TEST)/python scripts/check_licences.py
+	$(TEST)/python scripts/readme_table.py --check
 
 docs: $(STAMP)/docs  ## run every example of the README, the docs and the docstrings, and build the site
 	$(TEST)/python -m pytest tests/test_docs.py
 	$(TEST)/python -m zensical build --strict --clean
 
-bench: $(STAMP)/bench  ## measure against the installed peers and write benches/results
+bench: $(STAMP)/bench  ## measure against the installed peers, record it, fill the README's table: about 30 minutes
 	$(TEST)/python benches/encode.py
 	$(TEST)/python benches/train.py
 	$(TEST)/python benches/admissible.py
 	$(TEST)/python benches/triadic.py
 	$(TEST)/python benches/bytelm.py
 	$(TEST)/python benches/phantom.py
-	-$(TEST)/python benches/causal_lm.py
+	$(TEST)/python benches/causal_lm.py
+	$(TEST)/python scripts/readme_table.py
 
-wheel: $(STAMP)/wheel  ## build the wheel into dist
-	@ls dist/*.whl
+wheel: $(STAMP)/wheel  ## build the wheel and the sdist into dist, and check the wheel in an empty environment
+	rm -f dist/*.tar.gz
+	$(BIN)/maturin sdist --out dist
+	$(BIN)/python scripts/check_wheel.py dist/*.whl
+	@ls dist/*
 
 $(STAMP)/venv:
 	@command -v $(PYTHON) >/dev/null || { echo "missing: Python 3.11 or newer, from python.org or your system (or make PYTHON=...)"; exit 1; }

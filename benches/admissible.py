@@ -1,6 +1,6 @@
 """Measure the test of half-written sequences: there is no peer to compare with.
 
-    python benches/admissible.py             # prints a table and writes benches/results/<date>-<cpu>-admissible.csv
+    python benches/admissible.py             # prints a table and records it
     python benches/admissible.py --quick     # a few documents: to see that it runs
 
 For each vocabulary: the time to make the tables; ids pushed a second, over all documents; the most branches and bytes
@@ -15,7 +15,7 @@ import statistics
 import time
 from typing import Any
 
-from encode import record
+from figures import record
 from sources import corpora, ours
 
 from tokseam import VocabError
@@ -67,6 +67,7 @@ def measure(name: str, documents: list[str], calls: int) -> dict[str, Any]:
             times.append(spent)
     late = sorted(times[len(times) // 2 :])
     return {
+        "what": "admissible",
         "vocabulary": name,
         "build_ms": round(1e3 * built, 1),
         "mega_ids_per_s": round(pushed / seconds / 1e6, 2),
@@ -91,7 +92,7 @@ def main() -> None:
             print("  ".join(rows[0]))
         print("  ".join(f"{value:>{len(key)}}" for key, value in rows[-1].items()), flush=True)
     if not quick:
-        record(rows, list(rows[0]), "admissible")
+        record("admissible", rows)
 
 
 if __name__ == "__main__":

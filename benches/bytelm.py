@@ -1,37 +1,31 @@
 """Measure the byte kernel: what it costs beside a model, and how often it needs one.
 
-    python benches/bytelm.py             # prints tables and writes benches/results/<date>-<cpu>-bytelm.csv
+    python benches/bytelm.py             # prints tables and records them
     python benches/bytelm.py --quick     # short texts: to see that it runs
 
 No model runs: the kernel pushes byte by byte and plans each time, which is all that stands between two forwards. The
-figures in Rust come from `cargo bench -p tokseam-bytetoken`, those through Python stand beside them; a mask is what one
+figures in Rust come from `benches/rust/push.rs`, those through Python stand beside them; a mask is what one
 new context costs on top. The published figures of byte-sampler at V=100k, on another machine, are 2,900 to 7,000
 microseconds a byte and 3.8 to 7.4 s of set-up. Then the bundled model: bits a byte over covers and for the tokens that
 the tokenizer writes, the leak, and contexts a byte at each tolerance.
 """
 
 import argparse
-import json
 import math
-import os
 import re
 import resource
-import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from encode import record
+from figures import in_rust, record
 from sources import corpora, ours
 
 from tokseam import _native
 from tokseam.bytelm import ByteLM, FunctionLM, Row, bundled
 
-ROOT = Path(__file__).parents[1]
 VOCABULARIES = ("cl100k", "superbpe")
 TOLERANCES = (0.0, 1e-6, 1e-4, 1e-3, 1e-2)
 
@@ -45,35 +39,17 @@ def texts(length: int) -> dict[str, bytes]:
     return found
 
 
-def in_rust(names: tuple[str, ...]) -> dict[tuple[str, str], tuple[float, float]]:
-    """Return microseconds a byte by vocabulary and text, without and with masks, from the Rust bench."""
-    if shutil.which("cargo") is None:
-        print("skipped the figures in Rust: there is no cargo", file=sys.stderr)
-        return {}
+def rust_times(names: tuple[str, ...]) -> dict[tuple[str, str], float]:
+    """Return microseconds a byte by vocabulary and text, from the Rust bench."""
     with tempfile.TemporaryDirectory() as folder:
-        files = [str(Path(folder) / f"{name}.json") for name in names]
+        files = [Path(folder) / f"{name}.json" for name in names]
         for name, file in zip(names, files, strict=True):
             ours(name).save(file)
-        command = ["cargo", "bench", "--quiet", "-p", "tokseam-bytetoken", "--bench", "push", "--", "--quick"]
-        subprocess.run(
-            command, cwd=ROOT, check=True, capture_output=True, env=os.environ | {"TOKSEAM_FILES": ":".join(files)}
-        )
-    target = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
-    times: dict[tuple[str, str], float] = {}
-    for found in sorted((target / "criterion").glob("*/*/new/benchmark.json")):
-        facts = json.loads(found.read_text())
-        if facts["group_id"] in names:
-            nanoseconds = json.loads(found.with_name("estimates.json").read_text())["mean"]["point_estimate"]
-            times[facts["group_id"], facts["function_id"]] = nanoseconds / facts["throughput"]["Elements"] / 1e3
-    return {
-        (name, text): (spent, times[name, f"{text}, with masks"])
-        for (name, text), spent in times.items()
-        if (name, f"{text}, with masks") in times
-    }
+        return {(one.group, one.function): 1e6 * one.seconds / one.size for one in in_rust("push", files)}
 
 
 def kernel(quick: bool) -> list[dict[str, Any]]:
-    rust = {} if quick else in_rust(VOCABULARIES)
+    rust = {} if quick else rust_times(VOCABULARIES)
     rows = []
     for name in VOCABULARIES:
         tokenizer = ours(name)
@@ -97,7 +73,7 @@ def kernel(quick: bool) -> list[dict[str, Any]]:
                     native.allowed([plan.stem(int(node)) for node in new])
                     masked += time.thread_time() - before
             spent = time.thread_time() - start - masked
-            known = rust.get((name, text), (None, None))
+            known = rust.get((name, text))
             rows.append(
                 {
                     "what": "kernel",
@@ -105,7 +81,7 @@ def kernel(quick: bool) -> list[dict[str, Any]]:
                     "text": text,
                     "contexts_per_byte": round(contexts / len(data), 3),
                     "heads": most,
-                    "rust_us_per_byte": known[0] and round(known[0], 2),
+                    "rust_us_per_byte": known and round(known, 2),
                     "python_us_per_byte": round(1e6 * spent / len(data), 2),
                     "mask_us_per_context": round(1e6 * masked / contexts, 1),
                     "setup_s": round(setup, 3),
@@ -168,7 +144,7 @@ def model(quick: bool) -> list[dict[str, Any]]:
             {
                 "what": "bundled model",
                 "text": "code",
-                "tolerance": tolerance,
+                "state": f"tolerance {tolerance:g}",
                 "contexts_per_byte": round(scored / len(data), 3),
                 "bits_per_byte": round(float(bits), 4),
                 "token_bits_per_byte": round(tokens, 4),
@@ -180,36 +156,15 @@ def model(quick: bool) -> list[dict[str, Any]]:
     return rows
 
 
-FIELDS = (
-    "what",
-    "vocabulary",
-    "text",
-    "tolerance",
-    "contexts_per_byte",
-    "heads",
-    "rust_us_per_byte",
-    "python_us_per_byte",
-    "mask_us_per_context",
-    "setup_s",
-    "seconds",
-    "megabytes",
-    "bits_per_byte",
-    "token_bits_per_byte",
-    "leak",
-    "bound",
-    "distance",
-)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="short texts, nothing in Rust")
     quick = parser.parse_args().quick
     rows = [one_byte(), *kernel(quick), *model(quick)]
     for row in rows:
-        print("  ".join(f"{name} {row[name]}" for name in FIELDS if row.get(name) is not None))
+        print("  ".join(f"{name} {value}" for name, value in row.items() if value is not None))
     if not quick:
-        record(rows, FIELDS, "bytelm")
+        record("bytelm", rows)
 
 
 if __name__ == "__main__":

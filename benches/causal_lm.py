@@ -1,5 +1,7 @@
 """Byte models over a model of transformers: against the model's own time, and against transformers' `generate`.
 
+    python benches/causal_lm.py            # prints and records; without torch it says so and does nothing
+
 One thread, random weights: 4 layers, width 256, the 4,096 ids of the model in the package. Every figure is the median
 of rounds in which both sides take turns, so that a busy machine slows both.
 """
@@ -11,16 +13,24 @@ import json
 import platform
 import random
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
-import transformers
+from figures import record
 
 from tokseam.bytelm import ByteLM, FunctionLM, bundled
-from tokseam.torch import TransformersLM
+
+try:
+    import torch
+    import transformers
+
+    from tokseam.torch import TransformersLM
+except ImportError as error:
+    print(f"left out: {error}", file=sys.stderr)
+    sys.exit(0)
 
 
 def build(vocab: int, end: int) -> Any:
@@ -166,7 +176,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--bytes", type=int, default=100, help="bytes decoded in a round")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="one short round: to see that it runs")
     options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.bytes = 1, 10
     torch.set_num_threads(1)
     transformers.utils.logging.set_verbosity_error()
     _, tokenizer = bundled()
@@ -178,7 +191,7 @@ def main() -> None:
     longer = prompts(options.rounds, 400 + options.bytes)
     by_bytes = medians(lambda text: decode(model, tokenizer, end, text, options.bytes), longer)
     by_tokens = medians(lambda text: complete(model, tokenizer, text, options.bytes), texts)
-    found = {
+    found: dict[str, Any] = {
         "decode, ms a byte": {name: 1e3 * by_bytes[name] for name in ("ours", "forward", "model")}
         | {"ratio": by_bytes["ours"] / by_bytes["model"], "calls": by_bytes["calls"], "contexts": by_bytes["contexts"]},
         "complete, ms a token": {name: 1e3 * by_tokens[name] for name in ("ours", "generate")}
@@ -194,6 +207,9 @@ def main() -> None:
         if isinstance(figures, dict):
             print(f"{title}: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
     print(f"largest difference to the model without cache: {off:.1e}")
+    if not options.quick:
+        about = {"vocabulary": "bundled", "text": "code", "equal": f"rows within {off:.0e}"}
+        record("causal_lm", [about | {"what": name} | found[name] for name in found if isinstance(found[name], dict)])
 
 
 if __name__ == "__main__":

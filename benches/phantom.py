@@ -1,6 +1,6 @@
 """Measure canonicality against the check that people write: decode and encode again with `tokenizers`.
 
-    python benches/phantom.py             # prints a table and writes benches/results/<date>-<cpu>-phantom.csv
+    python benches/phantom.py             # prints a table and records it
     python benches/phantom.py --quick     # a few documents: to see that it runs
 
 For each vocabulary, on the canonical ids of real documents: ids judged a second by `is_canonical`, by the check with
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import tokenizers
-from encode import record
+from figures import record
 from sources import corpora, ours, vocabulary
 
 from tokseam import VocabError, _native, phantom
@@ -59,6 +59,7 @@ def measure(name: str, documents: list[str], passes: int) -> dict[str, Any]:
     for row in lists + damaged:
         expected = again(row) and "\ufffd" not in stock.decode(row)
         assert tokenizer.is_canonical(row) == expected or "\ufffd" in stock.decode(row), name
+    compared = len(lists + damaged)
     total = sum(map(len, rows))
     long = np.resize(np.concatenate(rows), 10_000_000)
     long = tokenizer.encode(tokenizer.decode_bytes(long))
@@ -82,11 +83,13 @@ def measure(name: str, documents: list[str], passes: int) -> dict[str, Any]:
         times.append(time.thread_time() - start)
     late = sorted(times[len(times) // 2 :])
     return {
+        "what": "canonical",
         "vocabulary": name,
         "ids": total,
         "mega_ids_per_s": round(total / own / 1e6, 1),
         "again_mega_ids_per_s": round(total / peer / 1e6, 2),
         "ratio": round(peer / own, 1),
+        "equal": f"{compared}/{compared}",
         "ten_million_s": round(ten, 2),
         "detector_kilo_ids_per_s": round(pushed / 1e3, 1),
         "row_ms": round(1e3 * statistics.median(late), 3),
@@ -106,7 +109,7 @@ def main() -> None:
             print("  ".join(rows[0]))
         print("  ".join(f"{value:>{len(key)}}" for key, value in rows[-1].items()), flush=True)
     if not quick:
-        record(rows, list(rows[0]), "phantom")
+        record("phantom", rows)
 
 
 if __name__ == "__main__":

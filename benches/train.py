@@ -1,12 +1,12 @@
 """Measure training against the installed peers, on one text, beside a check of the merges.
 
-    python benches/train.py                   # 16 MB of the standard library and site-packages, in lines
+    python benches/train.py                   # 16 MB of the standard library and site-packages, in lines: 5 minutes
     python benches/train.py --quick           # a small text: to see that it runs
     python benches/train.py --text FILE --large   # ours alone on a large file: t=100k, T=128k
 
 Each trainer runs in a process of its own, so that its peak of memory is its own: the growth of the resident set from
-before training to its peak, per byte of text. Time is wall time, best of the repetitions. Prints, and writes
-benches/results/<date>-<cpu>-train.csv.
+before training to its peak, per byte of text. Time is wall time, best of the repetitions. Exit code 1 if our merges
+are not those of `tokenizers` and `bpe-continue`.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from encode import record
+from figures import Row, record
 
 TRANSITION, VOCAB_SIZE = 16_000, 32_000
 
@@ -96,7 +96,6 @@ done(start, before, json.loads(tokenizer.to_str())["model"]["merges"])
 """,
 }
 BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-FIELDS = ("what", "peer", "seconds", "ratio", "bytes_per_byte", "merges", "equal", "bytes", "note")
 
 
 def corpus(size: int) -> bytes:
@@ -135,7 +134,7 @@ def measure(code: str, path: Path, base: str, repetitions: int) -> tuple[float, 
     return best[0], best[1], best[2], best[3]
 
 
-def table(path: Path, repetitions: int) -> list[dict[str, Any]]:
+def table(path: Path, repetitions: int) -> list[Row]:
     """Measure every trainer."""
     from tokseam import superbpe
 
@@ -143,10 +142,10 @@ def table(path: Path, repetitions: int) -> list[dict[str, Any]]:
     start = superbpe.train(superbpe.files(path), vocab_size=TRANSITION, transition=TRANSITION).tokenizer.to_json()
     template = superbpe.train(["a"], vocab_size=257, transition=257).tokenizer.to_json()
     words = json.dumps(json.loads(template) | {"pre_tokenizer": BYTE_LEVEL})
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     ours: dict[str, tuple[float, str]] = {}
     for (what, peer), code in RUNS.items():
-        row: dict[str, Any] = {"what": what, "peer": peer, "bytes": size}
+        row: Row = {"what": what, "peer": peer, "bytes": size}
         try:
             seconds, peak, digest, merges = measure(
                 code, path, words if what.startswith("stage 1") else start, repetitions
@@ -155,13 +154,13 @@ def table(path: Path, repetitions: int) -> list[dict[str, Any]]:
             rows.append(row | {"note": str(error)[:120]})
             continue
         ours.setdefault(what, (seconds, digest))
-        row |= {"seconds": seconds, "bytes_per_byte": peak / size, "merges": merges}
-        row |= {"ratio": seconds / ours[what][0], "equal": digest == ours[what][1]}
-        rows.append(row)
+        equal = digest == ours[what][1]
+        row |= {"seconds": seconds, "bytes_per_byte": peak / size, "merges": merges, "equal": f"{int(equal)}/1"}
+        rows.append(row | {"ratio": seconds / ours[what][0] if equal else None})
     return rows
 
 
-def quality(path: Path) -> list[dict[str, Any]]:
+def quality(path: Path) -> list[Row]:
     """Return bytes per token on held-out text, of BPE and of superwords at equal size."""
     from tokseam import superbpe
 
@@ -171,12 +170,13 @@ def quality(path: Path) -> list[dict[str, Any]]:
     train = [line + b"\n" for index, line in enumerate(lines) if index // 100 % 10]
     held_out = b"".join(line + b"\n" for index, line in enumerate(lines) if not index // 100 % 10)
     points = [VOCAB_SIZE // 4, VOCAB_SIZE // 2, VOCAB_SIZE * 3 // 4, VOCAB_SIZE]
-    rows = []
+    rows: list[Row] = []
     for point, training in zip(
         points, superbpe.train(train, vocab_size=VOCAB_SIZE, transition=points, threads=2), strict=True
     ):
-        rows.append({"transition": point, "bytes_per_token": len(held_out) / training.tokenizer.count(held_out)})
-    plain = rows[-1]["bytes_per_token"]
+        about = {"what": "held-out text", "state": f"transition {point}", "bytes": len(held_out)}
+        rows.append(about | {"bytes_per_token": len(held_out) / training.tokenizer.count(held_out)})
+    plain: float = rows[-1]["bytes_per_token"]
     return [row | {"fewer_tokens": 1 - plain / row["bytes_per_token"]} for row in rows]
 
 
@@ -216,20 +216,25 @@ def main() -> None:
         print(f"{'what':32}{'peer':16}{'seconds':>9}{'ratio':>8}{'bytes/byte':>12}  merges equal")
         for row in rows:
             if "seconds" in row:
+                ratio = "" if row["ratio"] is None else f"{row['ratio']:.1f}"
                 print(
-                    f"{row['what']:32}{row['peer']:16}{row['seconds']:9.2f}{row['ratio']:8.1f}"
+                    f"{row['what']:32}{row['peer']:16}{row['seconds']:9.2f}{ratio:>8}"
                     f"{row['bytes_per_byte']:12.1f}  {row['equal']} ({row['merges']:,})"
                 )
             else:
                 print(f"{row['what']:32}{row['peer']:16}  {row['note']}")
         print("\nheld-out text, vocabulary of", f"{VOCAB_SIZE:,}")
-        for point in quality(path):
+        points = quality(path)
+        for point in points:
             print(
-                f"  transition {point['transition']:>6,}: {point['bytes_per_token']:.3f} bytes a token, "
+                f"  {point['state']}: {point['bytes_per_token']:.3f} bytes a token, "
                 f"{point['fewer_tokens']:6.1%} fewer tokens than BPE"
             )
     if not options.quick:
-        record(rows, FIELDS, "train")
+        record("train", rows + points)
+    wrong = [row for row in rows if row["peer"] in ("tokenizers", "bpe-continue") and row.get("equal") == "0/1"]
+    if wrong:
+        sys.exit(f"our merges differ from those of {', '.join(row['peer'] for row in wrong)}")
 
 
 if __name__ == "__main__":

@@ -1,36 +1,25 @@
 """Measure triads: the text kernel, encoding with an extended tokenizer, and how many tokens each scheme takes.
 
-The kernel's figures are taken in Rust (`cargo bench -p tokseam-triadic`), with those through Python beside them; times
+The kernel's figures are taken in Rust (`benches/rust/annotate.rs`), with those through Python beside them; times
 through Python are of this thread's processor. The converter published with the scheme does 3.6 MB/s on mixed prose and
 2.7 MB/s on dense numbers (published figures, another machine). --docs fills the table of docs/numbers.md.
 """
 
 import argparse
-import json
-import os
-import re
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+from figures import ROOT, Row, fill, in_rust, record
+from vocabularies import SHARED, Missing, load
 
-import vocabularies  # noqa: E402
-
-from tokseam import Tokenizer, _bundled, triadic  # noqa: E402
-
-Row = dict[str, Any]
+from tokseam import Tokenizer, _bundled, triadic
 
 
 def texts() -> dict[str, str]:
     """Return prose and numbers: the corpora of ../shared where they lie, or else the bundled text."""
-    folder = vocabularies.SHARED / "corpora"
+    folder = SHARED / "corpora"
     found = {name: folder / f"{name}.txt" for name in ("english", "numeric")}
     there = {name: path.read_text(encoding="utf-8") for name, path in found.items() if path.exists()}
     return there or {"bundled": _bundled.text()}
@@ -46,23 +35,8 @@ def best(call: Callable[[], object], repetitions: int = 9) -> float:
     return min(times)
 
 
-def in_rust() -> dict[str, float]:
-    """Return MB/s of annotating by the name of the text, from the Rust bench."""
-    if shutil.which("cargo") is None:
-        print("skipped the figures in Rust: there is no cargo", file=sys.stderr)
-        return {}
-    subprocess.run(["cargo", "bench", "--quiet", "-p", "tokseam-triadic"], cwd=ROOT, check=True, capture_output=True)
-    target = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
-    found = {}
-    for folder in sorted((target / "criterion").glob("*/annotate/new")):
-        facts = json.loads((folder / "benchmark.json").read_text())
-        nanoseconds = json.loads((folder / "estimates.json").read_text())["median"]["point_estimate"]
-        found[facts["group_id"]] = facts["throughput"]["Bytes"] / nanoseconds * 1000
-    return found
-
-
 def kernel(found: dict[str, str]) -> Iterator[Row]:
-    rust = in_rust()
+    rust = {one.group: one.size / one.seconds / 1e6 for one in in_rust("annotate") if one.function == "annotate"}
     size = 1_000_000
     cases = found | {"ones": "1" * size, "1.": "1." * (size // 2), "1,": "1," * (size // 2), "spaces": " " * size}
     for name, text in cases.items():
@@ -158,22 +132,29 @@ def main() -> None:
     options = parser.parse_args()
     found = texts()
     try:
-        base = Tokenizer.from_json(vocabularies.load("cl100k"))
-    except vocabularies.Missing as error:
+        base = Tokenizer.from_json(load("cl100k"))
+    except Missing as error:
         print(f"cl100k: {error}", file=sys.stderr)
         return
+    figures: list[Row] = []
     if not options.counts:
         print("Annotating and restoring, MB/s\n")
-        print(table(list(kernel(found))), "\n")
+        rows = list(kernel(found))
+        print(table(rows), "\n")
+        figures += [{"what": "kernel, MB/s"} | row for row in rows]
         print("Encoding documents of 5 kB with cl100k and its extensions, through Python\n")
-        print(table(list(encoding(base, found))), "\n")
-    counted = table(list(counts(base, found)))
+        rows = list(encoding(base, found))
+        print(table(rows), "\n")
+        figures += [{"what": "encode", "vocabulary": "cl100k"} | row for row in rows]
+    rows = list(counts(base, found))
+    counted = table(rows)
     print("Tokens by scheme, all on cl100k\n")
     print(counted)
+    if not options.counts:
+        record("triadic", figures + [{"what": "tokens", "vocabulary": "cl100k"} | row for row in rows])
     if options.docs:
         page = ROOT / "docs" / "numbers.md"
-        place = re.compile(r"(?<=<!-- counts -->\n).*?(?=<!-- /counts -->)", re.DOTALL)
-        page.write_text(place.sub(lambda _: counted + "\n", page.read_text(encoding="utf-8")), encoding="utf-8")
+        page.write_text(fill(page.read_text(encoding="utf-8"), "counts", counted), encoding="utf-8")
 
 
 if __name__ == "__main__":

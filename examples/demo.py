@@ -1,4 +1,4 @@
-"""Run the commands of the README on the bundled text, vocabulary and model, each printed before what it prints."""
+"""Go through the kernels on the bundled text, vocabulary and model: each command is printed before what it prints."""
 
 import json
 import shlex
@@ -11,42 +11,57 @@ from pathlib import Path
 
 from tokseam import _bundled
 
-COMMANDS = (
-    "tokseam info",
-    "tokseam encode 'Tokens meet at seams.'",
-    "tokseam decode 6122 83 11947 542 377 1801 14",
-    "tokseam show 'If the value of the argument is not a string, raise a TypeError.'",
-    "tokseam show 'The seams of 12345 naïve tokens: 分词器, 👩‍👩‍👧.'",
-    "tokseam count --file {text} --json",
-    "tokseam train {text} -o {trained} --vocab-size 4000 --transition 3000",
-    "tokseam show 'If the value of the argument is not a string, raise a TypeError.' -t {trained}",
-    "tokseam complete 'raise ValueErr' --max-bytes 3",
-    "tokseam complete 'return isinst' --max-bytes 5 --unit bytes",
-    "tokseam score 'import numpy as np'",
-    "tokseam numbers split 1234567.89",
-    "tokseam phantom --file {phantom}",
-    "tokseam show --file {text} --html {page}",
+STEPS = (
+    ("Text to tokens and back", "tokseam encode 'Tokens meet at seams.'"),
+    ("", "tokseam decode 6122 83 11947 542 377 1801 14"),
+    ("What the bundled vocabulary is", "tokseam info"),
+    ("Where its tokens begin and end", "tokseam show 'The seams of 12345 naïve tokens: 分词器, 👩‍👩‍👧.'"),
+    ("", "tokseam count --file {text} --json"),
+    (
+        "Train a superword tokenizer on the bundled text",
+        "tokseam train {text} -o {trained} --vocab-size 4000 --transition 3000",
+    ),
+    (
+        "What it makes of a sentence, beside the bundled one, which saw more text",
+        "tokseam show 'If the value of the argument is not a string, raise a TypeError.' -t {trained}",
+    ),
+    ("", "tokseam show 'If the value of the argument is not a string, raise a TypeError.'"),
+    (
+        "Complete code from the middle of a word, over all ways to cut it",
+        "tokseam complete 'raise ValueErr' --max-bytes 3",
+    ),
+    ("", "tokseam complete 'return isinst' --max-bytes 5 --unit bytes"),
+    ("", "tokseam score 'import numpy as np'"),
+    ("Numbers with the order of magnitude of each triad", "tokseam numbers split 1234567.89"),
+    ("", "tokseam numbers table 'Light takes 1.28 s for 384400 km, at 299792458 m/s.'"),
+    ("Phantom edits: an answer that spells the same text in other tokens", "tokseam phantom --file {phantom}"),
+    ("Every token of the bundled text, as a page", "tokseam show --file {text} --html {page} -t {trained}"),
 )
-# "be" and "cause", where the tokenizer writes "because": the same text, and another input to a model.
-PHANTOM = ("be", "cause")
+WORD, PIECES = b"because", (b"be", b"cause")
 
 
 def main() -> None:
     """Run the commands with the Python that runs this file."""
-    folder = Path(tempfile.gettempdir())
-    page = folder / "tokseam-demo.html"
-    names = {"page": page, "trained": folder / "tokseam-demo.json", "phantom": folder / "tokseam-demo.jsonl"}
+    folder = Path(tempfile.mkdtemp(prefix="tokseam-demo-"))
+    page = folder / "tokens.html"
+    names = {"page": page, "trained": folder / "trained.json", "phantom": folder / "rollouts.jsonl"}
     tokenizer = _bundled.tokenizer()
-    names["phantom"].write_text(json.dumps([tokenizer.token_id(token) for token in PHANTOM]) + "\n")
+    before, after = [tokenizer.token_id(WORD)], [tokenizer.token_id(piece) for piece in PIECES]
+    lines = [json.dumps(after), json.dumps({"before": before, "after": after})]
+    names["phantom"].write_text("\n".join(lines) + "\n")
     start = time.perf_counter()
     with as_file(files("tokseam").joinpath("data", "demo.txt")) as text:
-        for command in COMMANDS:
+        for title, command in STEPS:
+            if title:
+                print(f"# {title}")
             line = command.format(text=text, **names)
+            if "{phantom}" in command:
+                print(f"$ cat {names['phantom']}", *lines, sep="\n")
             print(f"$ {line}", flush=True)
             subprocess.run([sys.executable, "-m", *shlex.split(line)], check=True)
             print()
-    print(f"All of this took {time.perf_counter() - start:.0f} s.")
-    print(f"Open {page} in a browser to see every token of the bundled text.")
+    print(f"Open {page} in a browser to see the tokens in colour.")
+    print(f"make demo took {time.perf_counter() - start:.0f} s.")
 
 
 if __name__ == "__main__":

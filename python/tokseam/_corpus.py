@@ -176,6 +176,8 @@ class Files:
         plain = path.removesuffix(".gz").removesuffix(".zst")
         try:
             fsspec = _extras.load("fsspec", "train", "reading files")
+            if path.endswith(".zst"):
+                _extras.load("zstandard", "train", "reading .zst files")
             with fsspec.open(path, "rb", compression="infer") as file:
                 if plain.endswith(".parquet"):
                     yield from self._tables(path, file)

@@ -4,6 +4,10 @@ import importlib
 from typing import Any
 
 
+class MissingExtraError(ImportError):
+    """A package of an extra is not installed. The message says what installs it."""
+
+
 def load(name: str, extra: str, job: str) -> Any:
     """Return a module, or say what installs it.
 
@@ -13,10 +17,10 @@ def load(name: str, extra: str, job: str) -> Any:
         job: What needs it.
 
     Raises:
-        ImportError: The module is not installed.
+        MissingExtraError: The module is not installed.
     """
     try:
         return importlib.import_module(name)
     except ImportError as error:
         package = name.partition(".")[0]
-        raise ImportError(f"{job} needs {package}: pip install 'tokseam[{extra}]'") from error
+        raise MissingExtraError(f"{job} needs {package}: pip install 'tokseam[{extra}]'") from error

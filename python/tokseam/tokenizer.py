@@ -122,10 +122,8 @@ class Tokenizer:
             UnsupportedTokenizerError: The file has a part that would not be applied exactly.
         """
         file = Path(path)
-        if file.is_dir():
-            file = file / "tokenizer.json"
         # Some editors open a file with a byte order mark; JSON has none.
-        data = _read(file).removeprefix(b"\xef\xbb\xbf")
+        data = file_bytes(file).removeprefix(b"\xef\xbb\xbf")
         if not data.lstrip().startswith(b"{"):
             raise VocabError(
                 f"{file} is not a tokenizer.json: it does not start with '{{'. "
@@ -604,7 +602,13 @@ def _threads(parallel: bool | int | None) -> int:
     return int(parallel)
 
 
-def _read(path: Path) -> bytes:
+def file_bytes(path: Path) -> bytes:
+    """Return what lies in a file, or in the `tokenizer.json` of a folder, unzipped.
+
+    Raises:
+        VocabError: It is a broken gzip file.
+    """
+    path = path / "tokenizer.json" if path.is_dir() else path
     data = path.read_bytes()
     if data.startswith(b"\x1f\x8b"):
         try:
@@ -616,7 +620,7 @@ def _read(path: Path) -> bytes:
 
 def _parse_ranks(path: Path) -> list[tuple[bytes, int]]:
     ranks = []
-    for number, line in enumerate(_read(path).splitlines(), 1):
+    for number, line in enumerate(file_bytes(path).splitlines(), 1):
         if not line.strip():
             continue
         try:

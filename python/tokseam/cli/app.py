@@ -4,7 +4,8 @@ import sys
 
 import typer
 
-from tokseam.cli import complete, count, decode, encode, fuzz, info, numbers, phantom, report, score, show, train
+from tokseam._extras import MissingExtraError
+from tokseam.cli import bench, complete, count, decode, encode, fuzz, info, numbers, phantom, report, score, show, train
 from tokseam.errors import TokseamError
 
 app = typer.Typer(
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for verb in (info, encode, decode, count, show, complete, score, phantom, report):
+for verb in (info, encode, decode, count, show, complete, score, phantom, report, bench):
     app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
 app.command()(train.train)
 app.command()(train.extend)
@@ -39,4 +40,7 @@ def run() -> int:
     except (TokseamError, OSError, UnicodeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except MissingExtraError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     return 0

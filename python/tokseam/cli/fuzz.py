@@ -12,6 +12,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from tokseam import _bundled
+from tokseam._extras import MissingExtraError
 from tokseam.cli import source
 from tokseam.errors import TokseamError
 from tokseam.fuzz import Failure, plan, vocabulary
@@ -65,7 +66,7 @@ def fuzz(
         other = None if against is None else load(tokenizer, against)
         jobs = list(plan.jobs(load(tokenizer, engine), against=other, expected=expected))
     except (ImportError, ValueError) as error:
-        if isinstance(error, TokseamError):
+        if isinstance(error, (TokseamError, MissingExtraError)):
             raise
         raise typer.BadParameter(str(error)) from error
     names = [job.name for job in jobs]
@@ -106,7 +107,7 @@ def audit(
     try:
         loaded = load(tokenizer, engine)
     except (ImportError, ValueError) as error:
-        if isinstance(error, TokseamError):
+        if isinstance(error, (TokseamError, MissingExtraError)):
             raise
         raise typer.BadParameter(str(error)) from error
     texts = None if corpus is None else corpus.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -60,7 +60,11 @@ def load(path: str | Path, engine: str = "tokseam") -> Any:
     if engine == "transformers":
         return _extras.load("transformers", "hf", "this engine").PreTrainedTokenizerFast(tokenizer_file=file)
     if engine == "sentencepiece":
-        return importlib.import_module("sentencepiece").SentencePieceProcessor(model_file=file)
+        try:
+            library = importlib.import_module("sentencepiece")
+        except ImportError as error:
+            raise ImportError("this engine needs sentencepiece: pip install sentencepiece") from error
+        return library.SentencePieceProcessor(model_file=file)
     module, colon, name = engine.partition(":")
     if not colon:
         raise ValueError(f"{engine!r} is no engine: give one of {', '.join(ENGINES)}, or MODULE:NAME")

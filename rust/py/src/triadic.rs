@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use numpy::{IntoPyArray, PyArray1};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use tokseam_bpe::annotator::{self, Annotator};
@@ -89,9 +88,7 @@ fn text_like<'py>(like: &Bound<'py, PyAny>, text: &[u8]) -> PyResult<Bound<'py, 
     if like.cast::<PyBytes>().is_ok() {
         return Ok(PyBytes::new(like.py(), text).into_any());
     }
-    let text =
-        std::str::from_utf8(text).map_err(|error| PyValueError::new_err(error.to_string()))?;
-    Ok(PyString::new(like.py(), text).into_any())
+    Ok(PyString::from_bytes(like.py(), text)?.into_any())
 }
 
 /// The rules for numerals.

@@ -8,15 +8,21 @@
 //! stands either no marker or escape, or those that were put there: ours, and an escape before one
 //! of the text.
 //!
-//! Cost: one pass each. Text without digits is only scanned.
+//! Cost: one pass each. Text without digits is only scanned. The loops are not inlined into callers,
+//! who may be compiled for size.
 
 use crate::grammar::{Found, Grammar};
 use crate::marker::{self, ESCAPE, needs_escape};
 
 /// Calls `insert` with every place of a text where bytes are put in, in rising order; more than
 /// one call for a place adds up.
+#[inline(never)]
+pub fn insertions(text: &[u8], grammar: &Grammar, insert: &mut dyn FnMut(usize, &[u8])) {
+    each_insertion(text, grammar, insert);
+}
+
 #[inline]
-pub fn insertions(text: &[u8], grammar: &Grammar, mut insert: impl FnMut(usize, &[u8])) {
+fn each_insertion(text: &[u8], grammar: &Grammar, mut insert: impl FnMut(usize, &[u8])) {
     grammar.scan(text, |found| {
         let end = match found {
             Found::Digits(range) => range.end,
@@ -39,11 +45,12 @@ pub fn insertions(text: &[u8], grammar: &Grammar, mut insert: impl FnMut(usize, 
 }
 
 /// Appends the annotated text to `out`.
+#[inline(never)]
 pub fn annotate(text: &[u8], grammar: &Grammar, out: &mut Vec<u8>) {
     // Numerals alone have a marker for three digits or so.
     out.reserve(text.len() + text.len() / 8);
     let mut copied = 0;
-    insertions(text, grammar, |place, bytes| {
+    each_insertion(text, grammar, |place, bytes| {
         append(out, &text[copied..place]);
         append(out, bytes);
         copied = place;
@@ -77,6 +84,7 @@ pub enum Restorer {
 
 impl Restorer {
     /// Takes the next bytes of an annotated text and appends what is left of them to `out`.
+    #[inline(never)]
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let mut place = 0;
         while place < bytes.len() {

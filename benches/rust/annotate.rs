@@ -1,12 +1,10 @@
-//! Throughput of annotating and restoring on the corpora in `shared/data` above the repository, or
-//! in the folder `TOKSEAM_CORPORA` (a corpus that is not there is named and skipped), and on
-//! megabytes of one pattern.
+//! Throughput of annotating and restoring, on corpora and on megabytes of one pattern.
 #![allow(missing_docs)]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokseam_benches::corpora;
 use tokseam_triadic::Grammar;
 use tokseam_triadic::annotate::{annotate, restore};
 
@@ -31,24 +29,10 @@ fn dense(size: usize) -> Vec<u8> {
 }
 
 fn throughput(criterion: &mut Criterion) {
-    let folder = std::env::var_os("TOKSEAM_CORPORA").map_or_else(
-        || {
-            Path::new(env!("CARGO_MANIFEST_DIR"))
-                .ancestors()
-                .map(|folder| folder.join("shared/data/corpora"))
-                .find(|folder| folder.is_dir())
-                .unwrap_or_default()
-        },
-        PathBuf::from,
-    );
-    let mut texts = Vec::new();
-    for corpus in ["english", "numeric"] {
-        let path = folder.join(corpus).with_extension("txt");
-        match std::fs::read(&path) {
-            Ok(text) => texts.push((corpus, text)),
-            Err(_) => eprintln!("skipped {corpus}: {} cannot be read", path.display()),
-        }
-    }
+    let mut texts = corpora(&["english", "numeric"])
+        .into_iter()
+        .map(|(name, text)| (name, text.into_bytes()))
+        .collect::<Vec<_>>();
     texts.push(("dense numbers", dense(1_000_000)));
     for (name, pattern) in [("ones", "1"), ("1.", "1."), ("1,", "1,"), ("spaces", " ")] {
         texts.push((name, pattern.repeat(1_000_000 / pattern.len()).into_bytes()));

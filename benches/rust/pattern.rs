@@ -1,10 +1,9 @@
-//! Throughput of each pattern family on the corpora in `shared/data` above the repository, or in
-//! the folder `TOKSEAM_CORPORA`; a corpus that is not there is named and skipped.
+//! Throughput of each pattern family.
 #![allow(missing_docs)]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokseam_benches::corpora;
 use tokseam_bpe::pattern::{Dialect, Pattern};
 
 const WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|";
@@ -52,22 +51,8 @@ fn families() -> Vec<(&'static str, String)> {
 }
 
 fn throughput(criterion: &mut Criterion) {
-    let folder = std::env::var_os("TOKSEAM_CORPORA").map_or_else(
-        || {
-            Path::new(env!("CARGO_MANIFEST_DIR"))
-                .ancestors()
-                .map(|folder| folder.join("shared/data/corpora"))
-                .find(|folder| folder.is_dir())
-                .unwrap_or_default()
-        },
-        PathBuf::from,
-    );
-    for corpus in ["english", "code", "multilingual", "numeric"] {
-        let path = folder.join(corpus).with_extension("txt");
-        let Ok(text) = std::fs::read(&path) else {
-            eprintln!("skipped {corpus}: {} cannot be read", path.display());
-            continue;
-        };
+    for (corpus, text) in corpora(&["english", "code", "multilingual", "numeric"]) {
+        let text = text.as_bytes();
         let mut group = criterion.benchmark_group(corpus);
         group
             .throughput(Throughput::Bytes(text.len() as u64))
@@ -80,7 +65,7 @@ fn throughput(criterion: &mut Criterion) {
             };
             let mut cuts = vec![0_u64; text.len() / 64 + 1];
             group.bench_function(name, |bencher| {
-                bencher.iter(|| pattern.cut(&text, 0, text.len(), &mut cuts));
+                bencher.iter(|| pattern.cut(text, 0, text.len(), &mut cuts));
             });
         }
         group.finish();

@@ -1,15 +1,13 @@
-//! Pushing bytes and planning, without a model: microseconds a byte, contexts a byte and heads, on
-//! the corpora in `shared/data` above the repository, or in the folder `TOKSEAM_CORPORA`, over the
-//! tokenizer files that are named in `TOKSEAM_FILES`, separated by colons. What is not there is
-//! named and skipped.
+//! Pushing bytes and planning, without a model: microseconds a byte, contexts a byte and heads, over
+//! the tokenizer files of `TOKSEAM_FILES`.
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used)]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokseam_benches::{corpora, files};
 use tokseam_bpe::Tokenizer;
 use tokseam_bytetoken::plan::Plan;
 use tokseam_bytetoken::{Covers, Kernel};
@@ -18,29 +16,14 @@ use tokseam_bytetoken::{Covers, Kernel};
 const LENGTH: usize = 20_000;
 
 fn texts() -> Vec<(String, Vec<u8>)> {
-    let folder = std::env::var_os("TOKSEAM_CORPORA").map_or_else(
-        || {
-            Path::new(env!("CARGO_MANIFEST_DIR"))
-                .ancestors()
-                .map(|folder| folder.join("shared/data/corpora"))
-                .find(|folder| folder.is_dir())
-                .unwrap_or_default()
-        },
-        PathBuf::from,
-    );
     let mut texts = Vec::new();
-    for corpus in ["english", "code", "multilingual"] {
-        match std::fs::read_to_string(folder.join(corpus).with_extension("txt")) {
-            Ok(text) => {
-                let from = text
-                    .char_indices()
-                    .map(|(at, _)| at)
-                    .find(|&at| at >= text.len() / 2);
-                let text = &text.as_bytes()[from.unwrap_or(0)..];
-                texts.push((corpus.to_owned(), text[..LENGTH.min(text.len())].to_vec()));
-            }
-            Err(error) => eprintln!("skipped {corpus}: {error}"),
-        }
+    for (corpus, text) in corpora(&["english", "code", "multilingual", "numeric"]) {
+        let from = text
+            .char_indices()
+            .map(|(at, _)| at)
+            .find(|&at| at >= text.len() / 2);
+        let text = &text.as_bytes()[from.unwrap_or(0)..];
+        texts.push((corpus.to_owned(), text[..LENGTH.min(text.len())].to_vec()));
     }
     texts.push(("spaces".to_owned(), b" ".repeat(LENGTH)));
     texts.push(("one letter".to_owned(), b"a".repeat(LENGTH)));
@@ -74,17 +57,7 @@ fn push(kernel: &Kernel, text: &[u8], list: bool) -> (usize, usize, usize) {
 
 fn throughput(criterion: &mut Criterion) {
     let texts = texts();
-    let files = std::env::var("TOKSEAM_FILES").unwrap_or_default();
-    for file in files.split(':').filter(|file| !file.is_empty()) {
-        let name = Path::new(file)
-            .file_stem()
-            .unwrap()
-            .to_string_lossy()
-            .into_owned();
-        let Ok(json) = std::fs::read(file) else {
-            eprintln!("skipped {file}: it cannot be read");
-            continue;
-        };
+    for (name, json) in files() {
         let tokenizer = Arc::new(Tokenizer::from_json(&json).unwrap());
         let start = std::time::Instant::now();
         let kernel = Kernel::new(Arc::clone(&tokenizer), Covers::Admissible).unwrap();

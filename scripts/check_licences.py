@@ -1,0 +1,177 @@
+"""Check the licences of what we depend on against a list of those that a wheel under the MIT licence may carry.
+
+    python scripts/check_licences.py            # exit code 1 if a licence is not on the list
+    python scripts/check_licences.py --verbose  # every package
+
+Crates: all that are compiled into the wheel, from `cargo metadata`. Python packages: those that pip installs with any
+extra of ours, as far as they are installed beside this Python; the others are named. Nothing of the Python packages is
+in our wheel; they are listed since a user gets them through us.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+ALLOWED = {
+    *("0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0"),
+    *("ISC", "MIT", "MIT-0", "PSF-2.0", "Python-2.0", "Unicode-3.0", "Unicode-DFS-2016", "Unlicense", "Zlib"),
+}
+# Packages of Python that a user chooses with an extra, and whose licence asks for something only of who passes them on.
+ALLOWED_BESIDE = ALLOWED | {"CNRI-Python", "MPL-2.0"}
+# Metadata from before licences were expressions.
+SPELLINGS = {
+    "Apache 2.0": "Apache-2.0",
+    "Apache License 2.0": "Apache-2.0",
+    "Apache License, Version 2.0": "Apache-2.0",
+    "Apache Software License": "Apache-2.0",
+    "Apache Software License 2.0": "Apache-2.0",
+    "Apache 2.0 License": "Apache-2.0",
+    "Apache": "Apache-2.0",
+    "BSD": "BSD-3-Clause",
+    "BSD License": "BSD-3-Clause",
+    "BSD 3-Clause License": "BSD-3-Clause",
+    "BSD-3-Clause License": "BSD-3-Clause",
+    "3-Clause BSD License": "BSD-3-Clause",
+    "ISC License (ISCL)": "ISC",
+    "MIT License": "MIT",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "Python Software Foundation License": "PSF-2.0",
+    "PSFL": "PSF-2.0",
+}
+
+
+def allowed(expression: str, licences: set[str]) -> bool:
+    """Return whether an SPDX expression can be met with some licences.
+
+    Examples:
+        >>> allowed("MIT OR GPL-3.0-only", {"MIT"}), allowed("MIT AND (Zlib OR ISC)", {"MIT"})
+        (True, False)
+    """
+    words = re.findall(r"[()]|[^\s()]+", expression.replace("/", " OR "))
+    place = 0
+
+    def one() -> bool:
+        nonlocal place
+        word = words[place]
+        place += 1
+        if word == "(":
+            met = either()
+            place += 1
+            return met
+        if words[place : place + 1] == ["WITH"]:
+            word = f"{word} WITH {words[place + 1]}"
+            place += 2
+        return word in licences
+
+    def both() -> bool:
+        nonlocal place
+        met = one()
+        while words[place : place + 1] == ["AND"]:
+            place += 1
+            met = one() and met
+        return met
+
+    def either() -> bool:
+        nonlocal place
+        met = both()
+        while words[place : place + 1] == ["OR"]:
+            place += 1
+            met = both() or met
+        return met
+
+    try:
+        return either() and place == len(words)
+    except IndexError:
+        return False
+
+
+def crates() -> Iterator[tuple[str, str]]:
+    """Yield the crates that are compiled into the wheel, with their licences."""
+    command = ["cargo", "metadata", "--format-version", "1", "--locked", "--manifest-path", str(ROOT / "Cargo.toml")]
+    tree = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    packages = {package["id"]: package for package in tree["packages"]}
+    nodes = {node["id"]: node for node in tree["resolve"]["nodes"]}
+    (start,) = (id for id, package in packages.items() if package["name"] == "tokseam-py")
+    seen, todo = {start}, [start]
+    while todo:
+        for dependency in nodes[todo.pop()]["deps"]:
+            # Without a kind it is no dependency of tests or of build scripts.
+            if dependency["pkg"] not in seen and any(kind["kind"] is None for kind in dependency["dep_kinds"]):
+                seen.add(dependency["pkg"])
+                todo.append(dependency["pkg"])
+    for id in seen:
+        package = packages[id]
+        if package["source"] is not None:
+            yield f"{package['name']} {package['version']}", package["license"] or "no licence"
+
+
+def named(distribution: importlib.metadata.Distribution) -> str:
+    """Return the licence that a Python package states."""
+    about: Any = distribution.metadata
+    classifiers = [name.rpartition(" :: ")[2] for name in about.get_all("Classifier") or () if "License ::" in name]
+    known = [SPELLINGS[name] for name in classifiers if name in SPELLINGS]
+    stated = " ".join((about.get("License") or "").split())
+    stated = SPELLINGS.get(stated, stated)
+    if stated.startswith("MIT License Copyright") and "Permission is hereby granted, free of charge" in stated:
+        stated = "MIT"
+    # Any other whole text in the place of a name says nothing.
+    short = stated if len(stated) < 100 else ""
+    return about.get("License-Expression") or (" AND ".join(known) if known and not allowed(short, ALLOWED) else short)
+
+
+def packages() -> Iterator[tuple[str, str | None]]:
+    """Yield the Python packages that our extras bring, with their licences; None where one is not installed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *(one for more in project["optional-dependencies"].values() for one in more)]
+    seen: set[str] = set()
+    while wanted:
+        requirement = wanted.pop()
+        # What only an extra of theirs or another platform needs is left to them.
+        name, _, marker = requirement.partition(";")
+        found = re.match(r"[A-Za-z0-9._-]+", name)
+        if found is None or "extra" in marker or "sys_platform" in marker or "platform_" in marker:
+            continue
+        key = re.sub(r"[-_.]+", "-", found[0]).lower()
+        if key in seen or key == "tokseam":
+            continue
+        seen.add(key)
+        try:
+            distribution = importlib.metadata.distribution(key)
+        except importlib.metadata.PackageNotFoundError:
+            yield key, None
+            continue
+        wanted += distribution.requires or []
+        yield f"{key} {distribution.version}", named(distribution) or "no licence"
+
+
+def main() -> None:
+    """Check and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--verbose", action="store_true", help="print every package")
+    verbose = parser.parse_args().verbose
+    wrong, absent, counts = [], [], []
+    for kind, found, licences in (
+        ("crates in the wheel", list(crates()), ALLOWED),
+        ("Python packages beside it", list(packages()), ALLOWED_BESIDE),
+    ):
+        there = [(name, licence) for name, licence in found if licence is not None]
+        absent += [name for name, licence in found if licence is None]
+        wrong += [f"{name}: {licence}" for name, licence in there if not allowed(licence, licences)]
+        counts.append(f"{len(there)} {kind}")
+        if verbose:
+            print("\n".join(f"{name}: {licence}" for name, licence in sorted(there)))
+    print(f"licences of {', '.join(counts)} looked at; not installed here: {', '.join(sorted(absent)) or 'none'}")
+    if wrong:
+        sys.exit("not on the list of licences:\n" + "\n".join(wrong))
+
+
+if __name__ == "__main__":
+    main()
