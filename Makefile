@@ -40,7 +40,7 @@ lint: $(STAMP)/lint  ## formatting, lints, types, and the generated stub
 	$(TEST)/ruff check
 	$(TEST)/ruff format --check
 	$(TEST)/mypy
-	rm -rf $(STAMP)/stubs && $(BIN)/maturin generate-stubs --features stubs --quiet --out $(STAMP)/stubs
+	rm -rf $(STAMP)/stubs && $(BIN)/maturin generate-stubs --quiet --out $(STAMP)/stubs
 	diff -u python/tokseam/_native.pyi $(STAMP)/stubs/tokseam/_native.pyi
 	$(TEST)/python -m mypy.stubtest tokseam._native
 	$(TEST)/python scripts/check_licences.py

@@ -15,7 +15,7 @@ from tokseam import _bundled
 # Every package that an extra brings, as one imports it.
 OPTIONAL = (
     *("typer", "rich", "tqdm", "pyarrow", "fsspec", "zstandard", "tokenizers", "transformers", "torch", "tiktoken"),
-    *("hypothesis", "pytest", "datasets", "datatrove", "sentencepiece", "regex"),
+    *("matplotlib", "hypothesis", "pytest", "datasets", "datatrove", "sentencepiece", "regex"),
 )
 
 
@@ -57,6 +57,8 @@ COMMANDS = (
     (["fuzz", "tokenizer.json", "--engine", "tokenizers"], "hf"),
     (["audit", "tokenizer.json", "--engine", "transformers"], "hf"),
     (["bench", "tokenizer.json", "text.txt"], "hf"),
+    (["report", "text.txt"], None),
+    (["report", "text.txt", "-o", "report.html"], "report"),
 )
 RUN = """
 import contextlib, io, json, sys

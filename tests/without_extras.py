@@ -25,7 +25,7 @@ from typing import Any
 HOSTED = ("tokseam.cli.", "tokseam.pytest_plugin", "tokseam.__main__")
 COMMANDS = (
     *("info", "encode", "decode", "count", "show", "train", "extend", "complete", "score", "numbers", "audit"),
-    *("fuzz", "phantom", "bench", "--help"),
+    *("fuzz", "phantom", "report", "bench", "--help"),
 )
 IMPORT = (
     "import time as t; start = t.perf_counter(); import tokseam; tokseam.Tokenizer; print(t.perf_counter() - start)"
