@@ -21,6 +21,13 @@ from transformers_folder import load
 
 from tokseam import Tokenizer, phantom
 
+# What a small model needs to see before it knows what is asked.
+SHOWN = (
+    ("The committee published its [report] before the summer.", "The committee published its study before the summer."),
+    ("She [walked] to the market, and bought some bread.", "She went to the market, and bought some bread."),
+    ("Files in this folder are [removed] once a week.", "Files in this folder are deleted once a week."),
+)
+
 
 def paragraphs(text: str, low: int, high: int) -> list[str]:
     """Return paragraphs with so many words."""
@@ -29,12 +36,14 @@ def paragraphs(text: str, low: int, high: int) -> list[str]:
 
 
 def question(host: Any, probe: phantom.Probe) -> str:
-    """Return what the model is asked, in its own form of a dialogue if it has one."""
-    asked = f"{probe.instruction}\n\n{probe.prompt}"
+    """Return what the model is asked behind some examples, in its own form of a dialogue if it has one."""
+    talk = []
+    for marked, answer in (*SHOWN, (probe.prompt, "")):
+        talk.append({"role": "user", "content": f"{probe.instruction}\n\n{marked}"})
+        talk.append({"role": "assistant", "content": answer})
     if host.chat_template:
-        talk = [{"role": "user", "content": asked}]
-        return str(host.apply_chat_template(talk, tokenize=False, add_generation_prompt=True))
-    return f"{asked}\n\n"
+        return str(host.apply_chat_template(talk[:-1], tokenize=False, add_generation_prompt=True))
+    return "\n\n".join(turn["content"] for turn in talk)
 
 
 def ask(model: Any, host: Any, probe: phantom.Probe, *, masked: bool, answers: int, seed: int) -> list[list[int]]:

@@ -141,10 +141,14 @@ def test_rows_of_bytes_with_cache_and_without(kind: str, dtype: str) -> None:
                 close(forks[0].next_byte().logp, forks[1].next_byte().logp, TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("hosts", [(), ("cpu",)], ids=["by torch", "in place"])
 @pytest.mark.parametrize("normalize", ["sum", "ratio", "local"])
 @pytest.mark.parametrize("dtype", TOLERANCE)
-def test_sums_on_the_device_are_those_on_the_host(dtype: str, normalize: Any) -> None:
+def test_sums_on_the_device_are_those_on_the_host(
+    dtype: str, normalize: Any, hosts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same rows, summed where they are and in numpy: with ends among the tokens of a text, and an id too many."""
+    monkeypatch.setattr(tokseam.torch, "HOSTS", hosts)
     tokenizer = ours("bundled")
     end = tokenizer.special_tokens["<|endoftext|>"]
     ends = [end, int(tokenizer.encode("x")[0])]
@@ -169,8 +173,9 @@ def test_sums_on_the_device_are_those_on_the_host(dtype: str, normalize: Any) ->
         close(left, right, tolerance)
 
 
-def test_small_ranges_keep_their_precision() -> None:
+def test_small_ranges_keep_their_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ranges of very different mass, in the precision of the rows, against one range at a time."""
+    monkeypatch.setattr(tokseam.torch, "HOSTS", ())
 
     def total(logs: Any) -> float:
         finite = [log for log in logs if log > -np.inf]
@@ -205,6 +210,7 @@ def test_small_ranges_keep_their_precision() -> None:
 
 
 def test_no_row_of_the_model_goes_to_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokseam.torch, "HOSTS", ())
     model, tokenizer, _ = bundled_pair()
     state = ByteLM(TransformersLM(model), tokenizer).state(TEXT[:99])
     sizes: list[int] = []
@@ -228,7 +234,9 @@ def test_no_row_of_the_model_goes_to_the_host(monkeypatch: pytest.MonkeyPatch) -
     assert max(sizes) < 400
 
 
-def test_logits_that_are_none() -> None:
+@pytest.mark.parametrize("hosts", [(), ("cpu",)], ids=["by torch", "in place"])
+def test_logits_that_are_none(hosts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokseam.torch, "HOSTS", hosts)
     model, tokenizer, _ = bundled_pair()
     state = ByteLM(TransformersLM(model), tokenizer).state(TEXT[:30])
     row = state.next_byte()

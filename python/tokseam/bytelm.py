@@ -59,6 +59,9 @@ CHUNK = 64
 # What the sum of a row may be off one: the rounding of half precision, not logits.
 SLACK = 0.05
 
+# Taken from -inf it leaves -inf, in float32 too: so the top of what has no mass is no case of its own.
+LOWEST = float(np.finfo(np.float32).min)
+
 # Mass below this is rounding, not a row that lacks something.
 ROUNDING = 1e-6
 
@@ -297,26 +300,30 @@ def _log_sum(logs: Floats) -> float:
     top = float(logs.max(initial=-math.inf))
     if top == -math.inf:
         return top
-    return top + math.log(float(np.exp(logs - top).sum()))
+    return top + math.log(float(np.exp(logs - top).sum(dtype=np.float64)))
+
+
+def _log_add(left: float, right: float) -> float:
+    """Return the logarithm of a sum of two."""
+    low, high = sorted((left, right))
+    return high if low == -math.inf else high + math.log1p(math.exp(low - high))
 
 
 def _log_sums(rows: Floats) -> Floats:
     """Return the logarithms of the sums of rows; one with nan or +inf has nan."""
-    tops = rows.max(axis=1, initial=-math.inf)
-    finite = np.where(np.isneginf(tops), 0.0, tops)
+    tops = rows.max(axis=1, initial=LOWEST)
     with np.errstate(divide="ignore", invalid="ignore"):
-        logs: Floats = finite + np.log(np.exp(rows - finite[:, None]).sum(axis=1))
+        logs: Floats = tops + np.log(np.exp(rows - tops[:, None]).sum(axis=1))
     return logs
 
 
 def _segment_log_sums(logs: Floats, starts: NDArray[np.int64]) -> Floats:
     """Return the logarithms of the sums of segments, each with the full precision of its own size."""
-    tops = np.maximum.reduceat(logs, starts)
-    finite = np.where(np.isneginf(tops), 0.0, tops)
+    tops = np.maximum(np.maximum.reduceat(logs, starts), LOWEST, dtype=logs.dtype)
     sizes = np.diff(starts, append=len(logs))
-    sums = np.add.reduceat(np.exp(logs - np.repeat(finite, sizes)), starts)
+    sums = np.add.reduceat(np.exp(logs - np.repeat(tops, sizes)), starts, dtype=np.float64)
     with np.errstate(divide="ignore"):
-        return finite + np.log(sums)
+        return tops + np.log(sums)
 
 
 def _draw(logs: Floats, temperature: float, top_p: float, rng: np.random.Generator) -> int:
@@ -342,7 +349,7 @@ class _Weights(NamedTuple):
 
 
 class _HostSums:
-    """The sums of a model whose rows come as arrays of numpy: `Sums` in float64."""
+    """The sums of a model whose rows come as arrays of numpy: `Sums`, in float64."""
 
     def __init__(self, lm: LM, order: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         self._lm, self._order, self._ends = lm, order, ends
@@ -410,7 +417,7 @@ class _HostSums:
         return part.copy()
 
     def host(self, part: Floats) -> Floats:
-        return part
+        return part.astype(np.float64, copy=False)
 
 
 class _Reader:
@@ -463,7 +470,7 @@ class _Reader:
         scores = []
         for logs, mass, end, stem in zip(rows, masses.tolist(), ends.tolist(), stems, strict=True):
             can_end = stem.can_end(self.kernel)
-            reached = float(np.logaddexp(mass, end)) if can_end else mass
+            reached = _log_add(mass, end) if can_end else mass
             if not self.local:
                 scores.append(_Scores(logs, end, max(-math.expm1(min(reached, 0.0)), 0.0), can_end))
                 continue
@@ -520,7 +527,7 @@ class _Reader:
             if head.at == 0:
                 leak += math.exp(weight) * known.leak
                 if known.can_end:
-                    end = float(np.logaddexp(end, weight + known.end))
+                    end = _log_add(end, weight + known.end)
         columns = np.full(END + 1, -math.inf)
         if chosen:
             columns = self.sums.ranges(parts, np.array(logs), plan.native.segments(self.kernel, chosen))
@@ -1133,7 +1140,7 @@ class ByteLM(_Model):
 
     def _row(self, columns: Floats, leak: float, unresolved: float) -> Row:
         reached = _log_sum(columns)
-        total = float(np.logaddexp(reached, leak))
+        total = _log_add(reached, leak)
         if reached == -math.inf:
             raise ModelError("the model gives no probability to any text that starts with these bytes")
         scale = total if self._normalize == "ratio" else reached

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokseam import _extras, _native
-from tokseam.bytelm import END, ByteLM, _Sampling
+from tokseam.bytelm import END, ByteLM, Sums, _HostSums, _log_sum, _Sampling
 from tokseam.errors import ModelError
 from tokseam.tokenizer import Tokenizer
 
@@ -37,6 +37,9 @@ cache_utils: Any = _extras.load("transformers.cache_utils", "torch", "tokseam.to
 __all__ = ["TransformersLM", "generate"]
 
 Ids = tuple[int, ...]
+
+# Devices whose memory numpy reads.
+HOSTS = ("cpu",)
 
 # The most entries of a mask, and of logits, that one forward makes.
 MASK_SIZE = 1 << 26
@@ -267,14 +270,18 @@ class TransformersLM:
         made: NDArray[Any] = torch.stack(rows).cpu().numpy()
         return made
 
-    def sums_over(self, order: NDArray[np.int64], ends: NDArray[np.int64]) -> _DeviceSums:
-        """Return what sums rows on the device of the model; `ByteLM` asks for it.
+    def sums_over(self, order: NDArray[np.int64], ends: NDArray[np.int64]) -> Sums:
+        """Return what sums rows where they are; `ByteLM` asks for it.
+
+        Rows on the CPU are read by numpy in place. On another device they are summed there, and to the host come three
+        numbers for each new row, and 257 for each row of bytes.
 
         Args:
             order: An order of ids in which rows are wanted: int64 of shape (n,).
             ends: The ids that end a text: int64 of shape (m,).
         """
-        return _DeviceSums(self, order, ends)
+        is_host = self._embedding.weight.device.type in HOSTS
+        return _HostRows(self, order, ends) if is_host else _DeviceSums(self, order, ends)
 
     def _logprobs(self, contexts: Sequence[Sequence[int]]) -> list[Any]:
         """Return the rows of contexts on the device."""
@@ -282,7 +289,11 @@ class TransformersLM:
             whole = [self._whole(context) for context in contexts]
             self._check_place()
             missing = [context for context in dict.fromkeys(whole) if context not in self._rows]
-            found = dict(zip(missing, self._compute(missing), strict=True)) if missing else {}
+            found: dict[Ids, Any] = {}
+            size = max(LOGITS_SIZE // self.vocab_size, 1)
+            for start in range(0, len(missing), size):
+                part = missing[start : start + size]
+                found.update(zip(part, self._compute(part), strict=True))
             rows = [found[context] if context in found else self._rows[context] for context in whole]
             self._remember(found)
         return rows
@@ -477,9 +488,9 @@ class TransformersLM:
         if mask is None:
             seen = torch.ones((1, old + len(tokens)), dtype=torch.int64, device=device)
         else:
-            hide = torch.finfo(dtype).min
-            seen = torch.from_numpy(mask).to(device)
-            seen = torch.zeros(mask.shape, dtype=dtype, device=device).masked_fill_(~seen, hide)[None, None]
+            wide = np.float64 if dtype == torch.float64 else np.float32
+            hidden = np.where(mask, wide(0), wide(torch.finfo(dtype).min))
+            seen = torch.from_numpy(hidden)[None, None].to(device, dtype)
         try:
             return self._forward(
                 torch.tensor([tokens], device=device),
@@ -517,11 +528,32 @@ class TransformersLM:
         self._tree.keep(kept)
 
 
-class _DeviceSums:
-    """The sums of rows where they are: `tokseam.bytelm.Sums`, in the precision of the rows.
+class _HostRows(_HostSums):
+    """The sums of rows that numpy reads in place. They come from a softmax, so that they sum to one needs no check."""
 
-    To the host come three numbers for each new row, and 257 for each row of bytes.
-    """
+    def __init__(self, lm: TransformersLM, order: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
+        super().__init__(lm, order, ends)
+        self._rows = lm._logprobs
+
+    def rows(
+        self, contexts: list[Ids], allowed: NDArray[np.bool_]
+    ) -> tuple[list[Any], NDArray[np.float64], NDArray[np.float64]]:
+        """Return rows in order, masked, and the logarithms of their sums and of those of the ends."""
+        logs, sums = [], []
+        for context, row, may in zip(contexts, self._rows(contexts), allowed, strict=True):
+            whole = row.cpu().numpy()
+            masked = np.where(may, whole[self._order], -np.inf).astype(whole.dtype, copy=False)
+            mass = _log_sum(masked)
+            if not mass > -np.inf:
+                _check(float(whole.sum()), context)
+            logs.append(masked)
+            sums.append((mass, _log_sum(whole[self._ends])))
+        masses, ends = np.array(sums).T
+        return logs, masses, ends
+
+
+class _DeviceSums:
+    """The sums of rows on a device: `tokseam.bytelm.Sums`, in the precision of the rows."""
 
     def __init__(self, lm: TransformersLM, order: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         self._lm = lm
@@ -532,34 +564,23 @@ class _DeviceSums:
         self, contexts: list[Ids], allowed: NDArray[np.bool_]
     ) -> tuple[list[Any], NDArray[np.float64], NDArray[np.float64]]:
         """Return rows in order, masked, and the logarithms of their sums and of those of the ends."""
-        logs: list[Any] = []
-        sums = []
-        size = max(LOGITS_SIZE // self._lm.vocab_size, 1)
-        for start in range(0, len(contexts), size):
-            part = contexts[start : start + size]
-            rows = torch.stack(self._lm._logprobs(part))
-            if self._placed[0].device != rows.device:
-                self._placed = self._host[0].to(rows.device), self._host[1].to(rows.device)
-            order, ends = self._placed
-            barred = torch.from_numpy(~allowed[start : start + size]).to(rows.device)
-            masked = rows.index_select(1, order).masked_fill_(barred, -torch.inf)
-            # Of what a softmax gives, only nan makes the sum nan.
-            found = (masked.logsumexp(1), rows.index_select(1, ends).logsumexp(1), rows.sum(1))
-            sums.append(_to_host(torch.stack(found)))
-            wrong = np.flatnonzero(np.isnan(sums[-1][2]))
-            if len(wrong):
-                raise ModelError(
-                    f"the model returned logits with nan or infinity behind a context of {len(part[wrong[0]])} ids: "
-                    f"expected finite numbers, or -infinity for ids that cannot come"
-                )
-            logs += masked.unbind()
-        masses, ends_masses, _ = np.concatenate(sums, axis=1)
-        return logs, masses, ends_masses
+        rows = torch.stack(self._lm._logprobs(contexts))
+        if self._placed[0].device != rows.device:
+            self._placed = self._host[0].to(rows.device), self._host[1].to(rows.device)
+        order, ends = self._placed
+        barred = torch.from_numpy(~allowed).to(rows.device)
+        logs = rows.index_select(1, order).masked_fill_(barred, -torch.inf)
+        found = torch.stack((logs.logsumexp(1), rows.index_select(1, ends).logsumexp(1), rows.sum(1)))
+        masses, ends_masses, checks = _to_host(found)
+        for context, check in zip(contexts, checks.tolist(), strict=True):
+            _check(check, context)
+        return list(logs.unbind()), masses, ends_masses
 
     def ranges(self, parts: list[Any], weights: NDArray[np.float64], cuts: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the log-mass of each next byte, each range summed with the full precision of its own size."""
         logs = torch.cat([part.to(parts[-1].device) for part in parts])
         if logs.device.type not in ("cpu", "cuda"):
+            # There are no sums of segments elsewhere.
             logs = logs.cpu()
         starts, lines, bytes = cuts
         columns = END + 1
@@ -587,6 +608,15 @@ class _DeviceSums:
     def host(self, part: Any) -> NDArray[np.float64]:
         """Return a part of a row in numpy."""
         return _to_host(part)
+
+
+def _check(total: float, context: Ids) -> None:
+    """Raise if the sum of a row is nan: of what a softmax gives, nothing else makes it that."""
+    if np.isnan(total):
+        raise ModelError(
+            f"the model returned logits with nan or infinity behind a context of {len(context)} ids: "
+            f"expected finite numbers, or -infinity for ids that cannot come"
+        )
 
 
 def _to_host(tensor: Any) -> NDArray[np.float64]:
