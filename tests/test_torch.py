@@ -3,13 +3,15 @@
 import functools
 import pickle
 import random
+import runpy
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import vocabularies
-from sources import FULL, STRICT, missing, ours
+from sources import FULL, ROOT, STRICT, missing, ours
 from toys import TOYS
 
 from tokseam import ModelError, Tokenizer
@@ -529,6 +531,33 @@ def test_trained_models(name: str) -> None:
     for byte in text[9:]:
         close(state.push(bytes([byte])).next_byte().logp, twin.push(bytes([byte])).next_byte().logp, 1e-4)
     assert ByteLM(lm, tokenizer).generate(text[:-1], max_bytes=8, temperature=0).data
+
+
+@pytest.mark.skipif(not FULL, reason="SmolLM2-135M takes minutes: only in the full volume")
+def test_smollm2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real model of a real vocabulary: rows without cache, and a sum over covers that is no less than one of them."""
+    for name in ("gguf", "accelerate"):
+        pytest.importorskip(name, reason=f"transformers reads the file of SmolLM2 with {name}")
+    try:
+        (tmp_path / "smollm2.gguf").write_bytes(vocabularies.SMOLLM2.read())
+    except vocabularies.Missing as error:
+        pytest.skip(str(error))
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    example = runpy.run_path(str(ROOT / "examples" / "covers.py"))
+    model, host = example["load"](tmp_path)
+    lm, tokenizer = TransformersLM(model), Tokenizer.from_hf(host)
+    assert lm.reason is None
+    text = b"def add(first, second):\n    return fir"
+    found = example["measure"](lm, tokenizer, text)
+    assert 0 < found["bits"] <= found["token_bits"] + 1e-3
+    exact, *others = found["tolerances"].values()
+    assert exact["contexts"] >= len(text)
+    assert all(other["contexts"] < exact["contexts"] for other in others)
+    state = ByteLM(lm, tokenizer).state(text)
+    twin = ByteLM(slow(model, lm.bos_id, lm.end_ids), tokenizer).state(text)
+    for byte in b"st + s":
+        close(state.push(bytes([byte])).next_byte().logp, twin.push(bytes([byte])).next_byte().logp, 1e-3)
+    assert ByteLM(lm, tokenizer).generate(text, max_bytes=2, temperature=0).data == b"st"
 
 
 @pytest.mark.parametrize("host", [False, True])

@@ -310,9 +310,9 @@ def _log_add(left: float, right: float) -> float:
 
 
 def _log_sums(rows: Floats) -> Floats:
-    """Return the logarithms of the sums of rows; one with nan or +inf has nan."""
+    """Return the logarithms of the sums of rows."""
     tops = rows.max(axis=1, initial=LOWEST)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore"):
         logs: Floats = tops + np.log(np.exp(rows - tops[:, None]).sum(axis=1))
     return logs
 
@@ -361,7 +361,7 @@ class _HostSums:
     def of(self, rows: Floats, allowed: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
         """Return what `rows` does, of rows that are there."""
         logs = np.where(allowed, rows[:, self._order], -math.inf)
-        return logs, _log_sums(logs), _log_sums(rows[:, self._ends])
+        return logs, self.totals(logs), self.totals(rows[:, self._ends])
 
     def whole(self, contexts: list[tuple[int, ...]]) -> Floats:
         """Return checked rows, one for each context, in the order of ids."""
@@ -386,15 +386,16 @@ class _HostSums:
     @staticmethod
     def check(rows: Floats, contexts: list[tuple[int, ...]], *, complete: bool = True) -> None:
         """Raise for rows that are no log-probabilities; bring the sum of each to one where rounding moved it."""
-        # A sum has what is wrong in its row.
-        totals = _log_sums(rows)
-        if not (totals < math.inf).all():
+        with np.errstate(invalid="ignore"):
+            totals = [_log_sum(row) for row in rows]
+        # The sum of a row with nan or infinity is nan.
+        if any(math.isnan(total) for total in totals):
             row, id = (int(index) for index in np.argwhere(np.isnan(rows) | np.isposinf(rows))[0])
             raise ModelError(
                 f"the model returned {rows[row, id]} for id {id} behind a context of {len(contexts[row])} ids: "
                 f"expected natural-log probabilities"
             )
-        for row, total, context in zip(rows, totals.tolist(), contexts, strict=True):
+        for row, total, context in zip(rows, totals, contexts, strict=True):
             if total > SLACK or (complete and total < -SLACK):
                 raise ModelError(
                     f"the probabilities behind a context of {len(context)} ids sum to {math.exp(min(total, 700)):.6g}, "
@@ -410,7 +411,7 @@ class _HostSums:
             matrix[lines, bytes] = weights[lines] + _segment_log_sums(np.concatenate(parts), starts)
         return _log_sums(matrix.T)
 
-    def totals(self, parts: list[Floats]) -> Floats:
+    def totals(self, parts: Iterable[Floats]) -> Floats:
         return np.array([_log_sum(part) for part in parts])
 
     def copy(self, part: Floats) -> Floats:

@@ -175,13 +175,14 @@ proptest! {
         let plan = Plan::new(&kernel, &heads, None).unwrap();
         let chosen: Vec<usize> = (0..plan.heads().len()).filter(|&head| !left_out[head % 12]).collect();
         // Each of the longer tokens of each head, with its next byte.
-        let listed: Vec<(u32, u8)> = (0..).zip(&chosen).flat_map(|(line, &head)| {
+        let mut listed = Vec::new();
+        for (line, &head) in (0..).zip(&chosen) {
             let head = plan.heads()[head];
             let depth = kernel.vocabulary().depth(head.at);
-            let ids = &kernel.vocabulary().ids()[head.range.exact as usize..head.range.high as usize];
-            let bytes = ids.iter().map(move |&id| (line, kernel.tokenizer().token_bytes(id).unwrap()[depth]));
-            bytes.collect::<Vec<_>>()
-        }).collect();
+            for &id in &kernel.vocabulary().ids()[head.range.exact as usize..head.range.high as usize] {
+                listed.push((line, kernel.tokenizer().token_bytes(id).unwrap()[depth]));
+            }
+        }
         let segments = plan.segments(&kernel, &chosen);
         let mut cut = Vec::new();
         for (index, segment) in segments.iter().enumerate() {
