@@ -378,12 +378,18 @@ class TransformersLM:
         with torch.inference_mode():
             return self._grow_tree(contexts)
 
-    def _forward(self, ids: Any, rows: Any, **options: Any) -> Any:
+    def _forward(self, ids: Any, places: list[int], **options: Any) -> Any:
         """Return the logits of some places: shape (sequences, places, vocab_size)."""
+        length = ids.shape[1]
+        kept: Any = len(places)
+        if places != list(range(length - kept, length)):
+            kept = torch.tensor(places, device=ids.device)
         if "logits_to_keep" in self._accepts:
-            options["logits_to_keep"] = rows
+            options["logits_to_keep"] = kept
         logits = self._model(input_ids=ids, **options).logits
-        return logits if "logits_to_keep" in self._accepts else logits[:, rows]
+        if "logits_to_keep" in self._accepts:
+            return logits
+        return logits[:, -kept:] if isinstance(kept, int) else logits[:, kept]
 
     def _logs(self, logits: Any) -> Any:
         """Return log-probabilities, in float32 or better."""
@@ -411,7 +417,7 @@ class TransformersLM:
                 options["use_cache"] = False
             ends, places = np.unique(lengths - 1, return_inverse=True)
             with torch.no_grad():
-                logits = self._forward(torch.from_numpy(ids).to(device), torch.from_numpy(ends).to(device), **options)
+                logits = self._forward(torch.from_numpy(ids).to(device), ends.tolist(), **options)
                 taken = logits[torch.arange(len(part), device=device), torch.from_numpy(places).to(device)]
                 rows.extend(self._logs(taken).unbind())
         return rows
@@ -491,11 +497,12 @@ class TransformersLM:
             wide = np.float64 if dtype == torch.float64 else np.float32
             hidden = np.where(mask, wide(0), wide(torch.finfo(dtype).min))
             seen = torch.from_numpy(hidden)[None, None].to(device, dtype)
+        numbers = torch.tensor([tokens, depths], device=device)
         try:
             return self._forward(
-                torch.tensor([tokens], device=device),
-                torch.tensor(ends, device=device),
-                position_ids=torch.tensor([depths], device=device),
+                numbers[:1],
+                ends,
+                position_ids=numbers[1:],
                 attention_mask=seen,
                 use_cache=True,
                 **{"cache" if "cache" in self._accepts else "past_key_values": self._cache},
@@ -542,7 +549,8 @@ class _HostRows(_HostSums):
         logs, sums = [], []
         for context, row, may in zip(contexts, self._rows(contexts), allowed, strict=True):
             whole = row.cpu().numpy()
-            masked = np.where(may, whole[self._order], -np.inf).astype(whole.dtype, copy=False)
+            masked = whole[self._order]
+            masked[~may] = -np.inf
             mass = _log_sum(masked)
             if not mass > -np.inf:
                 _check(float(whole.sum()), context)
