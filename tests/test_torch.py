@@ -575,6 +575,9 @@ def test_generate_of_transformers(host: bool) -> None:
         rest = byte_model.generate(prompt, max_bytes=len(data) - len(prompt), temperature=0)
         assert data[len(prompt) :].startswith(rest.data)
         assert counter.calls > 5
+        loose = tokseam.torch.generate(given, mask=False)
+        made = model.generate(ids, custom_generate=loose, max_new_tokens=2, do_sample=False)
+        assert tokenizer.decode_bytes([id for id in made[0].tolist() if id != end]).startswith(prompt)
 
 
 def test_generate_of_transformers_draws_texts_as_bytes_do() -> None:

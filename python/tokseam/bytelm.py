@@ -309,18 +309,10 @@ def _log_add(left: float, right: float) -> float:
     return high if low == -math.inf else high + math.log1p(math.exp(low - high))
 
 
-def _log_sums(rows: Floats) -> Floats:
-    """Return the logarithms of the sums of rows."""
-    tops = rows.max(axis=1, initial=LOWEST)
-    with np.errstate(divide="ignore"):
-        logs: Floats = tops + np.log(np.exp(rows - tops[:, None]).sum(axis=1))
-    return logs
-
-
 def _segment_log_sums(logs: Floats, starts: NDArray[np.int64]) -> Floats:
     """Return the logarithms of the sums of segments, each with the full precision of its own size."""
     tops = np.maximum(np.maximum.reduceat(logs, starts), LOWEST, dtype=logs.dtype)
-    sizes = np.diff(starts, append=len(logs))
+    sizes = np.append(starts[1:], len(logs)) - starts
     sums = np.add.reduceat(np.exp(logs - np.repeat(tops, sizes)), starts, dtype=np.float64)
     with np.errstate(divide="ignore"):
         return tops + np.log(sums)
@@ -409,7 +401,8 @@ class _HostSums:
         matrix = np.full((len(parts), END + 1), -math.inf)
         if len(starts):
             matrix[lines, bytes] = weights[lines] + _segment_log_sums(np.concatenate(parts), starts)
-        return _log_sums(matrix.T)
+        columns: Floats = np.logaddexp.reduce(matrix, axis=0)
+        return columns
 
     def totals(self, parts: Iterable[Floats]) -> Floats:
         return np.array([_log_sum(part) for part in parts])
@@ -1364,7 +1357,7 @@ class _EnsembleState:
             return Row(scaled - total, 0.0, float(any(row.bound for row in rows)))
         if self._ensemble.mode == "posterior":
             bound = float(bound > 0)
-        mixed = _log_sums((logs + self._weights[:, None]).T)
+        mixed = np.logaddexp.reduce(logs + self._weights[:, None], axis=0)
         return Row(mixed, float(shares @ [row.leak for row in rows]), bound)
 
     def logprob(self, text: Text, end: bool = False) -> float:
