@@ -3,13 +3,15 @@
 import functools
 import pickle
 import random
+import runpy
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import vocabularies
-from sources import FULL, STRICT, missing, ours
+from sources import FULL, ROOT, STRICT, missing, ours
 from toys import TOYS
 
 from tokseam import ModelError, Tokenizer
@@ -139,6 +141,120 @@ def test_rows_of_bytes_with_cache_and_without(kind: str, dtype: str) -> None:
             for count in range(1, 21):
                 forks = fast.fork().pop(count), twin.fork().pop(count)
                 close(forks[0].next_byte().logp, forks[1].next_byte().logp, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("hosts", [(), ("cpu",)], ids=["by torch", "in place"])
+@pytest.mark.parametrize("normalize", ["sum", "ratio", "local"])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_sums_on_the_device_are_those_on_the_host(
+    dtype: str, normalize: Any, hosts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same rows, summed where they are and in numpy: with ends among the tokens of a text, and an id too many."""
+    monkeypatch.setattr(tokseam.torch, "HOSTS", hosts)
+    tokenizer = ours("bundled")
+    end = tokenizer.special_tokens["<|endoftext|>"]
+    ends = [end, int(tokenizer.encode("x")[0])]
+    model = build("llama", tokenizer.vocab_size + 3, dtype=dtype, attention="sdpa", initializer_range=0.15)
+    lm = TransformersLM(model, bos_id=end, end_ids=ends)
+    host = FunctionLM(lm.logprobs, vocab_size=lm.vocab_size, end_ids=ends)
+    tolerance = TOLERANCE[dtype]
+    for bound in (0.0, 1e-3):
+        pair = [ByteLM(each, tokenizer, normalize=normalize, tolerance=bound) for each in (lm, host)]
+        states = [each.state(TEXT[:5]) for each in pair]
+        for byte in TEXT[5:20] + "é".encode():
+            rows = [state.push(bytes([byte])).next_byte() for state in states]
+            close(rows[0].logp, rows[1].logp, tolerance)
+            assert rows[0].leak == pytest.approx(rows[1].leak, abs=tolerance)
+            assert rows[0].bound == pytest.approx(rows[1].bound, abs=tolerance)
+        covers = [state.covers(5) for state in states]
+        assert [cover.ids for cover in covers[0]] == [cover.ids for cover in covers[1]]
+        close(np.array([one.logprob for one in covers[0]]), np.array([one.logprob for one in covers[1]]), tolerance)
+        scores = [state.logprob(" turn right " * 6, end=True) for state in states]
+        assert scores[0] == pytest.approx(scores[1], abs=40 * tolerance)
+        left, right = (each.next_byte_logprobs([TEXT[:size] for size in (0, 1, 9, 30)]) for each in pair)
+        close(left, right, tolerance)
+
+
+def test_small_ranges_keep_their_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranges of very different mass, in the precision of the rows, against one range at a time."""
+    monkeypatch.setattr(tokseam.torch, "HOSTS", ())
+
+    def total(logs: Any) -> float:
+        finite = [log for log in logs if log > -np.inf]
+        return float(np.logaddexp.reduce(finite)) if finite else -np.inf
+
+    rng = np.random.default_rng(0)
+    for dtype, tolerance in (("float64", 1e-10), ("float32", 3e-5)):
+        sums = TransformersLM(build("gpt2", 23), bos_id=0).sums_over(np.arange(3), np.arange(0))
+        for _ in range(20):
+            sizes = rng.integers(1, 400, size=rng.integers(1, 6))
+            parts = [rng.normal(scale=2, size=size) - rng.integers(60, size=size) for size in sizes]
+            for part in parts:
+                part[rng.random(len(part)) < 0.3] = -np.inf
+            weights = -rng.integers(90, size=len(parts)) * rng.random(len(parts))
+            cuts: list[tuple[int, int, int]] = []
+            logs: dict[int, list[float]] = {}
+            before = 0
+            for line, part in enumerate(parts):
+                starts = [0, *sorted(set(rng.integers(1, len(part) + 1, size=9).tolist()) - {len(part)})]
+                bytes = sorted(rng.choice(256, size=len(starts), replace=False).tolist())
+                for start, end, byte in zip(starts, [*starts[1:], len(part)], bytes, strict=True):
+                    cuts.append((before + start, line, byte))
+                    logs.setdefault(byte, []).extend((weights[line] + part[start:end]).tolist())
+                before += len(part)
+            rows = [torch.from_numpy(part).to(getattr(torch, dtype)) for part in parts]
+            found = sums.ranges(rows, weights, np.array(cuts).T)
+            expected = np.full(257, -np.inf)
+            for byte, each in logs.items():
+                expected[byte] = total(each)
+            close(found, expected, tolerance)
+            close(sums.totals(rows), np.array([total(part) for part in parts]), tolerance)
+
+
+def test_no_row_of_the_model_goes_to_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokseam.torch, "HOSTS", ())
+    model, tokenizer, _ = bundled_pair()
+    state = ByteLM(TransformersLM(model), tokenizer).state(TEXT[:99])
+    sizes: list[int] = []
+    moved = tokseam.torch._to_host
+
+    def move(tensor: Any) -> Any:
+        sizes.append(tensor.numel())
+        return moved(tensor)
+
+    monkeypatch.setattr(tokseam.torch, "_to_host", move)
+    monkeypatch.setattr(TransformersLM, "logprobs", None)
+    state.next_byte()
+    sizes.clear()
+    for byte in TEXT[99:140]:
+        state.push(bytes([byte])).next_byte()
+        # Three numbers for each new context.
+        assert sorted(sizes)[-1] == 257
+        assert sum(sizes) <= 257 + 3 * 20
+        sizes.clear()
+    assert state.fork().logprob(TEXT[140:200]) < 0
+    assert max(sizes) < 400
+
+
+@pytest.mark.parametrize("hosts", [(), ("cpu",)], ids=["by torch", "in place"])
+def test_logits_that_are_none(hosts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokseam.torch, "HOSTS", hosts)
+    model, tokenizer, _ = bundled_pair()
+    state = ByteLM(TransformersLM(model), tokenizer).state(TEXT[:30])
+    row = state.next_byte()
+    state.push(TEXT[30:31])
+
+    def spoil(_model: Any, _args: Any, made: Any) -> Any:
+        made.logits[..., 7] = float("nan")
+        return made
+
+    handle = model.register_forward_hook(spoil)
+    try:
+        with pytest.raises(ModelError, match="nan or infinity"):
+            state.next_byte()
+    finally:
+        handle.remove()
+    assert np.array_equal(state.pop(1).next_byte().logp, row.logp)
 
 
 @functools.cache
@@ -417,8 +533,31 @@ def test_trained_models(name: str) -> None:
     assert ByteLM(lm, tokenizer).generate(text[:-1], max_bytes=8, temperature=0).data
 
 
-def exact(tokenizer: Any, **options: Any) -> Any:
-    return functools.partial(tokseam.torch.generate, tokenizer=tokenizer, **options)
+@pytest.mark.skipif(not FULL, reason="SmolLM2-135M takes minutes: only in the full volume")
+def test_smollm2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real model of a real vocabulary: rows without cache, and a sum over covers that is no less than one of them."""
+    for name in ("gguf", "accelerate"):
+        pytest.importorskip(name, reason=f"transformers reads the file of SmolLM2 with {name}")
+    try:
+        (tmp_path / "smollm2.gguf").write_bytes(vocabularies.SMOLLM2.read())
+    except vocabularies.Missing as error:
+        pytest.skip(str(error))
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    example = runpy.run_path(str(ROOT / "examples" / "covers.py"))
+    model, host = example["load"](tmp_path)
+    lm, tokenizer = TransformersLM(model), Tokenizer.from_hf(host)
+    assert lm.reason is None
+    text = b"def add(first, second):\n    return fir"
+    found = example["measure"](lm, tokenizer, text)
+    assert 0 < found["bits"] <= found["token_bits"] + 1e-3
+    exact, *others = found["tolerances"].values()
+    assert exact["contexts"] >= len(text)
+    assert all(other["contexts"] < exact["contexts"] for other in others)
+    state = ByteLM(lm, tokenizer).state(text)
+    twin = ByteLM(slow(model, lm.bos_id, lm.end_ids), tokenizer).state(text)
+    for byte in b"st + s":
+        close(state.push(bytes([byte])).next_byte().logp, twin.push(bytes([byte])).next_byte().logp, 1e-3)
+    assert ByteLM(lm, tokenizer).generate(text, max_bytes=2, temperature=0).data == b"st"
 
 
 @pytest.mark.parametrize("host", [False, True])
@@ -429,13 +568,16 @@ def test_generate_of_transformers(host: bool) -> None:
         ids = torch.tensor([tokenizer.encode(prompt).tolist()])
         given = tokenizer.to_hf(eos_token="<|endoftext|>") if host else tokenizer
         counter = Counter(model)
-        made = model.generate(ids, custom_generate=exact(given), max_new_tokens=8, do_sample=False)
+        made = model.generate(ids, custom_generate=tokseam.torch.generate(given), max_new_tokens=8, do_sample=False)
         assert made.dtype == torch.int64
         data = tokenizer.decode_bytes([id for id in made[0].tolist() if id != end])
         assert data.startswith(prompt)
         rest = byte_model.generate(prompt, max_bytes=len(data) - len(prompt), temperature=0)
         assert data[len(prompt) :].startswith(rest.data)
         assert counter.calls > 5
+        loose = tokseam.torch.generate(given, mask=False)
+        made = model.generate(ids, custom_generate=loose, max_new_tokens=2, do_sample=False)
+        assert tokenizer.decode_bytes([id for id in made[0].tolist() if id != end]).startswith(prompt)
 
 
 def test_generate_of_transformers_draws_texts_as_bytes_do() -> None:
@@ -448,7 +590,12 @@ def test_generate_of_transformers_draws_texts_as_bytes_do() -> None:
     ids = torch.tensor([tokenizer.encode("aba").tolist()] * 2000)
     torch.manual_seed(5)
     made = model.generate(
-        ids, custom_generate=exact(byte_model), do_sample=True, max_new_tokens=1, top_k=0, pad_token_id=end
+        ids,
+        custom_generate=tokseam.torch.generate(byte_model),
+        do_sample=True,
+        max_new_tokens=1,
+        top_k=0,
+        pad_token_id=end,
     )
     counts = {97: 0, 98: 0, 256: 0}
     for line in made.tolist():
@@ -466,7 +613,11 @@ def test_generate_of_transformers_with_a_batch() -> None:
     width = max(map(len, lines))
     ids = torch.tensor([[end] * (width - len(line)) + line for line in lines])
     mask = torch.tensor([[0] * (width - len(line)) + [1] * len(line) for line in lines])
-    options: dict[str, Any] = {"custom_generate": exact(tokenizer), "max_length": width + 6, "pad_token_id": end}
+    options: dict[str, Any] = {
+        "custom_generate": tokseam.torch.generate(tokenizer),
+        "max_length": width + 6,
+        "pad_token_id": end,
+    }
     made = model.generate(ids, attention_mask=mask, **options)
     for line, prompt, together in zip(lines, prompts, made.tolist(), strict=True):
         single = model.generate(torch.tensor([line]), **options)[0].tolist()
@@ -479,10 +630,10 @@ def test_generate_of_transformers_with_a_batch() -> None:
 def test_what_generate_of_transformers_refuses() -> None:
     model, tokenizer, _ = bundled_pair()
     ids = torch.tensor([[5, 6]])
-    with pytest.raises(ValueError, match=r"functools\.partial"):
+    with pytest.raises(ValueError, match=r"generate\(tokenizer\)"):
         model.generate(ids, custom_generate=tokseam.torch.generate, tokenizer=tokenizer, max_new_tokens=2)
     with pytest.raises(ValueError, match="num_beams"):
-        model.generate(ids, custom_generate=exact(tokenizer), num_beams=2, max_new_tokens=2)
+        model.generate(ids, custom_generate=tokseam.torch.generate(tokenizer), num_beams=2, max_new_tokens=2)
     other = ByteLM(TransformersLM(build("gpt2", tokenizer.vocab_size)), tokenizer)
     with pytest.raises(ValueError, match="not over"):
-        model.generate(ids, custom_generate=exact(other), max_new_tokens=2)
+        model.generate(ids, custom_generate=tokseam.torch.generate(other), max_new_tokens=2)

@@ -21,6 +21,10 @@ class ByteKernel:
         """
         For some stems and all places whether the token may follow: bool of shape (stems, n).
         """
+    def depth(self, /, node: int) -> int:
+        """
+        The number of bytes that lead to a node of the trie.
+        """
     def order(self, /) -> Incomplete:
         """
         The ids of all tokens with bytes in the order of these: uint32 of shape (n,). A place is an
@@ -33,11 +37,6 @@ class ByteKernel:
     def start(self, /) -> Heads:
         """
         The heads of the empty text.
-        """
-    def trie(self, /) -> tuple[Incomplete, Incomplete, Incomplete]:
-        """
-        The trie: for each node the first place, the first place of a longer token and the end, of
-        shape (m, 3); its first child, of shape (m + 1,); its byte, of shape (m,).
         """
 
 @final
@@ -181,6 +180,12 @@ class Plan:
         the index of its parent, the id and the place of its last token (-1 without one), and its
         number of tokens.
         """
+    def segments(self, /, kernel: ByteKernel, heads: Sequence[int]) -> Incomplete:
+        """
+        How the next byte cuts the longer tokens of some heads into ranges to be summed: int64 of
+        shape (3, s) with where each starts among the tokens of all, which of the heads it is, and
+        the byte.
+        """
     def stem(self, /, node: int) -> Stem:
         """
         The stem of a node.
@@ -204,6 +209,10 @@ class Prefix:
     def mask(self, /) -> Incomplete:
         """
         For each id whether it may follow: bool of shape (`vocab_size`,).
+        """
+    def prepare(self, /) -> None:
+        """
+        Makes what all rows are put together from; in some tokenizers that takes a second.
         """
     def push(self, /, id: Any) -> Prefix | None:
         """

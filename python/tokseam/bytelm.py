@@ -63,18 +63,63 @@ CHUNK = 64
 # What the sum of a row may be off one: the rounding of half precision, not logits.
 SLACK = 0.05
 
+# Taken from -inf it leaves -inf, in float32 too: so the top of what has no mass is no case of its own.
+LOWEST = float(np.finfo(np.float32).min)
+
 # Mass below this is rounding, not a row that lacks something.
 ROUNDING = 1e-6
 
 
 class LM(Protocol):
-    """What `ByteLM` asks of a model."""
+    """What `ByteLM` asks of a model.
+
+    One whose rows are computed elsewhere than in numpy may also have `sums_over(order, ends)`, which returns `Sums`:
+    then rows of bytes are summed there, and no row of the model comes to the host for them.
+    """
 
     vocab_size: int
     end_ids: tuple[int, ...]
 
     def logprobs(self, contexts: Sequence[tuple[int, ...]]) -> NDArray[Any]:
         """Return natural-log probabilities of shape (contexts, vocab_size)."""
+
+
+class Sums(Protocol):
+    """Where the rows of a model are and are summed: for an order of its ids and the ids that end a text."""
+
+    def rows(self, contexts: list[tuple[int, ...]], allowed: NDArray[np.bool_]) -> tuple[Sequence[Any], Floats, Floats]:
+        """Return the rows behind contexts, in the order, with -inf where they are not allowed.
+
+        Args:
+            contexts: The contexts.
+            allowed: Bool of shape (contexts, n) for an order of n ids.
+
+        Returns:
+            The rows, of length n, wherever they are; the logarithms of the sum of each and of the sum over the ids
+            that end a text: float64 of shape (contexts,).
+
+        Raises:
+            ModelError: The rows are no log-probabilities.
+        """
+
+    def ranges(self, parts: list[Any], weights: Floats, cuts: NDArray[np.int64]) -> Floats:
+        """Return the log-mass of each next byte: float64 of shape (257,), with nothing in the last.
+
+        Args:
+            parts: Parts of rows.
+            weights: The logarithm of the weight of each: float64 of shape (parts,).
+            cuts: Int64 of shape (3, s): the start of each range in the parts, one behind the other, the number of the
+                part that it lies in, and the byte that its mass counts for.
+        """
+
+    def totals(self, parts: list[Any]) -> Floats:
+        """Return the logarithms of the sums of parts of rows: float64 of shape (parts,)."""
+
+    def copy(self, part: Any) -> Any:
+        """Return a part of a row that does not keep the row alive."""
+
+    def host(self, part: Any) -> Floats:
+        """Return a part of a row as float64 in numpy."""
 
 
 class FunctionLM:
@@ -194,7 +239,7 @@ class _Scores:
 
     __slots__ = ("base", "can_end", "end", "leak", "logs")
 
-    def __init__(self, logs: Floats, end: float, leak: float, can_end: bool, base: int = 0) -> None:
+    def __init__(self, logs: Any, end: float, leak: float, can_end: bool, base: int = 0) -> None:
         self.logs, self.end, self.leak, self.can_end, self.base = logs, end, leak, can_end, base
 
     def has(self, low: int, high: int) -> bool:
@@ -203,13 +248,13 @@ class _Scores:
     def token(self, place: int) -> float:
         return float(self.logs[place - self.base])
 
-    def slice(self, low: int, high: int) -> Floats:
+    def slice(self, low: int, high: int) -> Any:
         return self.logs[low - self.base : high - self.base]
 
-    def narrowed(self, low: int, high: int) -> _Scores:
+    def narrowed(self, low: int, high: int, sums: Sums) -> _Scores:
         if high - low == len(self.logs):
             return self
-        return _Scores(self.slice(low, high).copy(), self.end, self.leak, self.can_end, low)
+        return _Scores(sums.copy(self.slice(low, high)), self.end, self.leak, self.can_end, low)
 
 
 class _Head(NamedTuple):
@@ -260,30 +305,26 @@ class _Plan:
         return needs
 
 
-def _logsumexp(logs: Floats) -> float:
+def _log_sum(logs: Floats) -> float:
     top = float(logs.max(initial=-math.inf))
     if top == -math.inf:
         return top
-    return top + math.log(float(np.exp(logs - top).sum()))
+    return top + math.log(float(np.exp(logs - top).sum(dtype=np.float64)))
 
 
-def _segment_logsums(logs: Floats, starts: NDArray[np.int64]) -> Floats:
+def _log_add(left: float, right: float) -> float:
+    """Return the logarithm of a sum of two."""
+    low, high = sorted((left, right))
+    return high if low == -math.inf else high + math.log1p(math.exp(low - high))
+
+
+def _segment_log_sums(logs: Floats, starts: NDArray[np.int64]) -> Floats:
     """Return the logarithms of the sums of segments, each with the full precision of its own size."""
-    tops = np.maximum.reduceat(logs, starts)
-    finite = np.where(np.isneginf(tops), 0.0, tops)
-    sizes = np.diff(starts, append=len(logs))
-    sums = np.add.reduceat(np.exp(logs - np.repeat(finite, sizes)), starts)
+    tops = np.maximum(np.maximum.reduceat(logs, starts), LOWEST, dtype=logs.dtype)
+    sizes = np.append(starts[1:], len(logs)) - starts
+    sums = np.add.reduceat(np.exp(logs - np.repeat(tops, sizes)), starts, dtype=np.float64)
     with np.errstate(divide="ignore"):
-        return finite + np.log(sums)
-
-
-def _log_matrix_sum(matrix: Floats) -> Floats:
-    """Return the logarithms of the sums of the columns."""
-    tops = matrix.max(axis=0)
-    finite = np.where(np.isneginf(tops), 0.0, tops)
-    with np.errstate(divide="ignore"):
-        logs: Floats = finite + np.log(np.exp(matrix - finite).sum(axis=0))
-    return logs
+        return tops + np.log(sums)
 
 
 def _draw(logs: Floats, temperature: float, top_p: float, rng: np.random.Generator) -> int:
@@ -308,34 +349,29 @@ class _Weights(NamedTuple):
     unresolved: float
 
 
-class _Reader:
-    """What Python knows of the kernel, and the rules by which rows of a model become scores."""
+class _HostSums:
+    """The sums of a model whose rows come as arrays of numpy: `Sums`, in float64."""
 
-    def __init__(self, lm: LM, tokenizer: Tokenizer, *, admissible: bool, local: bool, utf8: bool) -> None:
-        self.lm = lm
-        self.local = local
-        self.kernel = _native.ByteKernel(tokenizer._native, admissible, utf8)
-        self.order = self.kernel.order().astype(np.int64)
-        ranges, children, self.bytes = self.kernel.trie()
-        self.lows = ranges[:, 0].astype(np.int64)
-        self.children = children.astype(np.int64)
-        self.ends = np.array([id for id in lm.end_ids if id < lm.vocab_size], dtype=np.int64)
-        self.ending = np.isin(self.order, self.ends)
-        self.start = self.kernel.start()
-        if len(self.order) and int(self.order.max()) >= lm.vocab_size:
-            raise ModelError(
-                f"the model has {lm.vocab_size} ids, but the tokenizer has a token with id {int(self.order.max())}: "
-                f"they do not belong together"
-            )
+    def __init__(self, lm: LM, order: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
+        self._lm, self._order, self._ends = lm, order, ends
 
-    def rows(self, contexts: list[tuple[int, ...]]) -> Floats:
-        """Return checked rows of float64, one behind the other."""
-        width = self.lm.vocab_size
+    def rows(self, contexts: list[tuple[int, ...]], allowed: NDArray[np.bool_]) -> tuple[Sequence[Any], Floats, Floats]:
+        logs, masses, ends = self.of(self.whole(contexts), allowed)
+        return list(logs), masses, ends
+
+    def of(self, rows: Floats, allowed: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+        """Return what `rows` does, of rows that are there."""
+        logs = np.where(allowed, rows[:, self._order], -math.inf)
+        return logs, self.totals(logs), self.totals(rows[:, self._ends])
+
+    def whole(self, contexts: list[tuple[int, ...]]) -> Floats:
+        """Return checked rows, one for each context, in the order of ids."""
+        width = self._lm.vocab_size
         size = max(ROWS_BYTES // (8 * width), 1)
         parts = []
         for start in range(0, len(contexts), size):
             part = contexts[start : start + size]
-            rows = np.asarray(self.lm.logprobs(part))
+            rows = np.asarray(self._lm.logprobs(part))
             if rows.shape != (len(part), width):
                 raise ModelError(
                     f"the model returned rows of shape {rows.shape} for {len(part)} contexts; expected "
@@ -348,17 +384,19 @@ class _Reader:
             parts.append(rows)
         return np.concatenate(parts) if parts else np.zeros((0, width))
 
-    def check(self, rows: Floats, contexts: list[tuple[int, ...]], *, complete: bool = True) -> None:
+    @staticmethod
+    def check(rows: Floats, contexts: list[tuple[int, ...]], *, complete: bool = True) -> None:
         """Raise for rows that are no log-probabilities; bring the sum of each to one where rounding moved it."""
-        wrong = np.isnan(rows) | np.isposinf(rows)
-        if wrong.any():
-            row, id = (int(index) for index in np.argwhere(wrong)[0])
+        with np.errstate(invalid="ignore"):
+            totals = [_log_sum(row) for row in rows]
+        # The sum of a row with nan or infinity is nan.
+        if any(math.isnan(total) for total in totals):
+            row, id = (int(index) for index in np.argwhere(np.isnan(rows) | np.isposinf(rows))[0])
             raise ModelError(
                 f"the model returned {rows[row, id]} for id {id} behind a context of {len(contexts[row])} ids: "
                 f"expected natural-log probabilities"
             )
-        for row, context in zip(rows, contexts, strict=True):
-            total = _logsumexp(row)
+        for row, total, context in zip(rows, totals, contexts, strict=True):
             if total > SLACK or (complete and total < -SLACK):
                 raise ModelError(
                     f"the probabilities behind a context of {len(context)} ids sum to {math.exp(min(total, 700)):.6g}, "
@@ -367,32 +405,84 @@ class _Reader:
             if complete or total > 0:
                 row -= total
 
+    def ranges(self, parts: list[Floats], weights: Floats, cuts: NDArray[np.int64]) -> Floats:
+        starts, lines, bytes = cuts
+        matrix = np.full((len(parts), END + 1), -math.inf)
+        if len(starts):
+            matrix[lines, bytes] = weights[lines] + _segment_log_sums(np.concatenate(parts), starts)
+        columns: Floats = np.logaddexp.reduce(matrix, axis=0)
+        return columns
+
+    def totals(self, parts: Iterable[Floats]) -> Floats:
+        return np.array([_log_sum(part) for part in parts])
+
+    def copy(self, part: Floats) -> Floats:
+        return part.copy()
+
+    def host(self, part: Floats) -> Floats:
+        return part.astype(np.float64, copy=False)
+
+
+class _Reader:
+    """What Python knows of the kernel, and the rules by which rows of a model become scores."""
+
+    def __init__(self, lm: LM, tokenizer: Tokenizer, *, admissible: bool, local: bool, utf8: bool) -> None:
+        self.lm = lm
+        self.local = local
+        self.kernel = _native.ByteKernel(tokenizer._native, admissible, utf8)
+        self.order = self.kernel.order().astype(np.int64)
+        self.ends = np.array([id for id in lm.end_ids if id < lm.vocab_size], dtype=np.int64)
+        self.ending = np.flatnonzero(np.isin(self.order, self.ends))
+        self.start = self.kernel.start()
+        if len(self.order) and int(self.order.max()) >= lm.vocab_size:
+            raise ModelError(
+                f"the model has {lm.vocab_size} ids, but the tokenizer has a token with id {int(self.order.max())}: "
+                f"they do not belong together"
+            )
+        self.host = _HostSums(lm, self.order, self.ends)
+        sums_over = getattr(lm, "sums_over", None)
+        self.sums: Sums = self.host
+        if sums_over is not None:
+            self.sums = sums_over(self.order, self.ends)
+
+    def rows(self, contexts: list[tuple[int, ...]]) -> Floats:
+        """Return checked rows of float64 on the host, one behind the other."""
+        return self.host.whole(contexts)
+
     def ask(self, wanted: Iterable[tuple[tuple[int, ...], _native.Stem]]) -> list[_Scores]:
         """Return the scores of contexts, each with its stem, from one call of the model."""
         pairs = list(wanted)
         if not pairs:
             return []
-        return self.scores(self.rows([context for context, _ in pairs]), [stem for _, stem in pairs])
+        stems = [stem for _, stem in pairs]
+        rows, masses, ends = self.sums.rows([context for context, _ in pairs], self._allowed(stems))
+        return self._scores(rows, masses, ends, stems)
 
     def scores(self, rows: Floats, stems: list[_native.Stem]) -> list[_Scores]:
-        """Return the scores of stems from their rows."""
-        allowed = self.kernel.allowed(stems)
-        allowed[:, self.ending] = False
+        """Return the scores of stems from their rows on the host."""
+        logs, masses, ends = self.host.of(rows, self._allowed(stems))
+        return self._scores(list(logs), masses, ends, stems)
+
+    def _allowed(self, stems: list[_native.Stem]) -> NDArray[np.bool_]:
+        allowed: NDArray[np.bool_] = self.kernel.allowed(stems)
+        if len(self.ending):
+            allowed[:, self.ending] = False
+        return allowed
+
+    def _scores(self, rows: Sequence[Any], masses: Floats, ends: Floats, stems: list[_native.Stem]) -> list[_Scores]:
         scores = []
-        for row, stem, mask in zip(rows, stems, allowed, strict=True):
-            logs = np.where(mask, row[self.order], -math.inf)
-            end = _logsumexp(row[self.ends])
+        for logs, mass, end, stem in zip(rows, masses.tolist(), ends.tolist(), stems, strict=True):
             can_end = stem.can_end(self.kernel)
-            mass = np.logaddexp(_logsumexp(logs), end if can_end else -math.inf)
-            if self.local:
-                if mass == -math.inf:
-                    raise ModelError(
-                        f"the model gives no probability to anything that may follow a context of {len(stem.ids())} "
-                        f'ids, so normalize="local" has nothing to normalize'
-                    )
-                logs, end = logs - mass, end - mass
-            leak = 0.0 if self.local else max(-math.expm1(min(mass, 0.0)), 0.0)
-            scores.append(_Scores(logs, end, leak, can_end))
+            reached = _log_add(mass, end) if can_end else mass
+            if not self.local:
+                scores.append(_Scores(logs, end, max(-math.expm1(min(reached, 0.0)), 0.0), can_end))
+                continue
+            if reached == -math.inf:
+                raise ModelError(
+                    f"the model gives no probability to anything that may follow a context of {len(stem.ids())} "
+                    f'ids, so normalize="local" has nothing to normalize'
+                )
+            scores.append(_Scores(logs - reached, end - reached, 0.0, can_end))
         return scores
 
     def followers(self, stem: _native.Stem | None) -> NDArray[np.bool_]:
@@ -426,33 +516,42 @@ class _Reader:
 
     def columns(self, plan: _Plan, weights: _Weights, scores: dict[int, _Scores]) -> tuple[Floats, float]:
         """Return the log-mass of each next byte and the end, of shape (257,), and the log-mass of the leak."""
-        matrix = np.full((max(len(plan.heads), 1), END + 1), -math.inf)
-        leak = 0.0
-        for line, head in zip(matrix, plan.heads, strict=False):
+        chosen, parts, logs = [], [], []
+        leak, end = 0.0, -math.inf
+        for number, head in enumerate(plan.heads):
             weight = weights.logs[head.node]
             known = scores.get(plan.nodes[head.node].serial)
             if weight is None or known is None:
                 continue
-            if head.exact < head.high:
-                children = slice(self.children[head.at], self.children[head.at + 1])
-                logs = known.slice(head.exact, head.high)
-                line[self.bytes[children]] = weight + _segment_logsums(logs, self.lows[children] - head.exact)
+            if head.exact < head.high and weight > -math.inf:
+                chosen.append(number)
+                parts.append(known.slice(head.exact, head.high))
+                logs.append(weight)
             if head.at == 0:
                 leak += math.exp(weight) * known.leak
                 if known.can_end:
-                    line[END] = weight + known.end
-        return _log_matrix_sum(matrix), math.log(leak) if leak > 0 else -math.inf
+                    end = _log_add(end, weight + known.end)
+        columns = np.full(END + 1, -math.inf)
+        if chosen:
+            columns = self.sums.ranges(parts, np.array(logs), plan.native.segments(self.kernel, chosen))
+        columns[END] = end
+        return columns, math.log(leak) if leak > 0 else -math.inf
 
     def total(self, plan: _Plan, weights: _Weights, scores: dict[int, _Scores]) -> float:
         """Return the log-mass of the bytes of a plan, all of whose rows are known."""
-        parts = [-math.inf]
+        logs, parts, rests = [-math.inf], [], []
         for head in plan.heads:
             weight = weights.logs[head.node]
             if weight is None:
                 continue
-            known = None if head.at == 0 else scores[plan.nodes[head.node].serial]
-            parts.append(weight if known is None else weight + _logsumexp(known.slice(head.exact, head.high)))
-        return _logsumexp(np.array(parts))
+            if head.at == 0:
+                logs.append(weight)
+            else:
+                parts.append(scores[plan.nodes[head.node].serial].slice(head.exact, head.high))
+                rests.append(weight)
+        if parts:
+            logs += (np.array(rests) + self.sums.totals(parts)).tolist()
+        return _log_sum(np.array(logs))
 
 
 class _Model:
@@ -816,7 +915,7 @@ class ByteState:
                 if head.at == 0:
                     found.append((weight - total, stem))
                     continue
-                logs = self._scores[plan.nodes[head.node].serial].slice(head.exact, head.high)
+                logs = reader.sums.host(self._scores[plan.nodes[head.node].serial].slice(head.exact, head.high))
                 for place in np.argsort(-logs, kind="stable")[:limit].tolist():
                     if logs[place] > -math.inf:
                         id = int(reader.order[head.exact + place])
@@ -861,7 +960,7 @@ class ByteState:
             serial = plan.nodes[head.node].serial
             known = self._scores.get(serial)
             if known is not None and known.has(head.exact, head.high):
-                scores[serial] = known.narrowed(head.exact, head.high)
+                scores[serial] = known.narrowed(head.exact, head.high, self._model._reader.sums)
         edges = {node.serial: self._edges[node.serial] for node in plan.nodes if node.serial in self._edges}
         self._scores, self._edges = scores, edges
 
@@ -901,7 +1000,7 @@ class ByteState:
         while True:
             weights = reader.weights(plan, {**scores, **dict.fromkeys(needless, _NOTHING)}, edges, all_known=False)
             columns, leak = reader.columns(plan, weights, scores)
-            reached = math.exp(_logsumexp(columns))
+            reached = math.exp(_log_sum(columns))
             if self._model._normalize == "ratio":
                 reached += math.exp(leak)
             if reached > 0 and weights.unresolved <= tolerance * (reached + weights.unresolved):
@@ -1090,8 +1189,8 @@ class ByteLM(_Model):
         return known
 
     def _row(self, columns: Floats, leak: float, unresolved: float) -> Row:
-        reached = _logsumexp(columns)
-        total = float(np.logaddexp(reached, leak))
+        reached = _log_sum(columns)
+        total = _log_add(reached, leak)
         if reached == -math.inf:
             raise ModelError("the model gives no probability to any text that starts with these bytes")
         scale = total if self._normalize == "ratio" else reached
@@ -1151,6 +1250,7 @@ class _Ending:
 
     def __init__(self, lm: LM, end_ids: tuple[int, ...]) -> None:
         self._lm, self.vocab_size, self.end_ids = lm, lm.vocab_size, end_ids
+        self.sums_over = getattr(lm, "sums_over", None)
 
     def logprobs(self, contexts: Sequence[tuple[int, ...]]) -> NDArray[Any]:
         return self._lm.logprobs(contexts)
@@ -1199,7 +1299,7 @@ class HealPlan:
         expected = (len(self.contexts), self._model.lm.vocab_size)
         if rows.shape != expected:
             raise ModelError(f"the rows have the shape {rows.shape}; expected {expected}")
-        self._model._reader.check(rows, self.contexts, complete=False)
+        self._model._reader.host.check(rows, self.contexts, complete=False)
         return self._draw(rows, _Sampling(temperature, 1.0, seed))[0]
 
     def _draw(self, rows: Floats, sampling: _Sampling) -> tuple[Healed, _native.Stem, Floats | None]:
@@ -1209,9 +1309,7 @@ class HealPlan:
             zip((plan.nodes[node].serial for node in self._asked), reader.scores(rows, self._stems), strict=True)
         )
         weights = reader.weights(plan, scores, {})
-        lacking = dict(
-            zip(self._asked, (max(-math.expm1(min(_logsumexp(row), 0.0)), 0.0) for row in rows), strict=True)
-        )
+        lacking = dict(zip(self._asked, (max(-math.expm1(min(_log_sum(row), 0.0)), 0.0) for row in rows), strict=True))
         logs, missing = [], 0.0
         for head in plan.heads:
             weight = weights.logs[head.node]
@@ -1219,7 +1317,7 @@ class HealPlan:
             if head.at:
                 missing += math.exp(weight) * lacking[head.node]
                 known = scores[plan.nodes[head.node].serial]
-                weight += _logsumexp(known.slice(head.exact, head.high))
+                weight += _log_sum(known.slice(head.exact, head.high))
             logs.append(weight)
         # An edge may be among what a row does not tell.
         for node in {node.parent for node in plan.nodes[1:]}:
@@ -1227,7 +1325,7 @@ class HealPlan:
             if lacking[node] > ROUNDING and weight is not None and weight > -math.inf:
                 missing += math.exp(weight) * lacking[node]
         heads = np.array(logs)
-        total = _logsumexp(heads)
+        total = _log_sum(heads)
         if total == -math.inf:
             raise ModelError("the model gives no probability to any text that starts with the prompt")
         head = plan.heads[choice := _draw(heads, sampling.temperature, 1.0, sampling.rng)]
@@ -1238,24 +1336,16 @@ class HealPlan:
             known = scores[plan.nodes[head.node].serial]
             tokens = known.slice(head.exact, head.high)
             place = _draw(tokens, sampling.temperature, sampling.top_p, sampling.rng)
-            logprob += float(tokens[place]) - _logsumexp(tokens)
+            logprob += float(tokens[place]) - _log_sum(tokens)
             id = int(reader.order[head.exact + place])
             extended = stem.push(reader.kernel, id)
             stem = stem if extended is None else extended
             ids = (*ids, id)
-            cut = self._depth(head.at)
+            cut = reader.kernel.depth(head.at)
         elif head.node in self._asked:
             row = rows[self._asked.index(head.node)]
         bound = missing / (math.exp(total) + missing) if missing > ROUNDING else 0.0
         return Healed(ids, cut, logprob, bound), stem, row
-
-    def _depth(self, at: int) -> int:
-        """Return the number of bytes of a node of the trie."""
-        children, depth = self._model._reader.children, 0
-        while at:
-            at = int(np.searchsorted(children, at, side="right")) - 1
-            depth += 1
-        return depth
 
 
 class _EnsembleState:
@@ -1280,7 +1370,7 @@ class _EnsembleState:
             if self._ensemble.mode == "posterior":
                 before.append(weights)
                 weights = weights + np.array([state.next_byte().logp[step[0]] for state in states])
-                total = _logsumexp(weights)
+                total = _log_sum(weights)
                 if total == -math.inf:
                     raise PretokenizeError(f"no member gives byte 0x{step[0]:02X} a probability")
                 weights = weights - total
@@ -1317,13 +1407,13 @@ class _EnsembleState:
             # A byte that one member excludes is excluded, unless that member has no say.
             says = self._weights > -math.inf
             scaled = (logs[says] * shares[says, None]).sum(axis=0)
-            total = _logsumexp(scaled)
+            total = _log_sum(scaled)
             if total == -math.inf:
                 raise ModelError("the members agree on no byte: each excludes what the others allow")
             return Row(scaled - total, 0.0, float(any(row.bound for row in rows)))
         if self._ensemble.mode == "posterior":
             bound = float(bound > 0)
-        mixed = _log_matrix_sum(logs + self._weights[:, None])
+        mixed = np.logaddexp.reduce(logs + self._weights[:, None], axis=0)
         return Row(mixed, float(shares @ [row.leak for row in rows]), bound)
 
     def logprob(self, text: Text, end: bool = False) -> float:

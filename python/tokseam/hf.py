@@ -17,8 +17,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from tokseam import _extras, _native
-from tokseam.errors import ExportError, PretokenizeError
+from tokseam.errors import ExportError, ModelError, PretokenizeError
 
 if TYPE_CHECKING:
     import transformers
@@ -37,8 +39,10 @@ class CanonicalLogitsProcessor:
     What that does to a language model: Vieira et al. 2025, "Language Models over Canonical BPE", arXiv 2506.07956.
 
     It is called with ids of shape (rows, length) and logits of shape (rows, columns) and returns logits of that shape
-    in which an id that may not come next is -inf; columns beyond the vocabulary are too. A row is never all -inf. Rows
-    of bits are made in Rust, kept on the device of the logits, and applied there.
+    in which an id that may not come next is -inf; columns beyond the vocabulary are too. A row is never masked whole:
+    where a model has fewer columns than the tokenizer has ids, and none of those that may follow is among them, the
+    call raises ModelError. Rows of bits are made in Rust, kept on the device of the logits, and applied there. What
+    they are made of is prepared with the processor, in some tenths of a second for a large vocabulary.
 
     Attributes:
         restarted: How often the ids of a row were no start of an encoding, so that its state began anew: a prompt whose
@@ -66,8 +70,10 @@ class CanonicalLogitsProcessor:
         self._special = frozenset(tokenizer.special_tokens.values())
         self._prompt = prompt
         self._start = _native.Prefix(tokenizer._native)
+        self._start.prepare()
         self._states: dict[bytes, Any] = {}
-        self._rows: OrderedDict[tuple[Any, str], Any] = OrderedDict()
+        self._rows: OrderedDict[tuple[Any, str, int], Any] = OrderedDict()
+        self._values = self._torch.from_numpy(1 << np.arange(8, dtype=np.uint8))
         self.restarted = 0
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
@@ -76,23 +82,26 @@ class CanonicalLogitsProcessor:
         Args:
             input_ids: int64 tensor of shape (rows, length).
             scores: Float tensor of shape (rows, columns), in any unit: what is masked becomes -inf.
+
+        Raises:
+            ModelError: The model has no column for any id that may follow.
         """
-        torch = self._torch
         states = {}
         rows = []
         for row in input_ids.cpu().numpy().astype("int64"):
             state = self._state(row)
             states[row.tobytes()] = state
-            rows.append(self._row(state, scores.device))
+            rows.append(self._row(state, scores.device, scores.shape[1]))
         self._states = states
-        packed = torch.stack(rows)
-        bits = torch.arange(8, device=packed.device, dtype=torch.uint8)
-        allowed = ((packed.unsqueeze(-1) >> bits) & 1).bool().flatten(1)[:, : scores.shape[1]]
-        if allowed.shape[1] < scores.shape[1]:
-            allowed = torch.nn.functional.pad(allowed, (0, scores.shape[1] - allowed.shape[1]))
-        # Only where a model has fewer columns than the tokenizer has ids.
-        allowed = allowed | ~allowed.any(1, keepdim=True)
-        return scores.masked_fill(~allowed, float("-inf"))
+        packed = self._torch.stack(rows)
+        barred = ((packed.unsqueeze(-1) & self._bits(scores.device)) == 0).flatten(1)[:, : scores.shape[1]]
+        return scores.masked_fill(barred, float("-inf"))
+
+    def _bits(self, device: Any) -> Any:
+        """Return the values of the bits of a byte on a device."""
+        if self._values.device != device:
+            self._values = self._values.to(device)
+        return self._values
 
     def _state(self, row: Any) -> Any:
         """Return the state behind a row of ids, from that of the step before if there is one."""
@@ -116,23 +125,33 @@ class CanonicalLogitsProcessor:
     def _push(self, state: Any, id: int) -> Any:
         return state.push(id) if 0 <= id < self._tokenizer.vocab_size else None
 
-    def _row(self, state: Any, device: Any) -> Any:
-        """Return the packed bits of a state as a tensor on a device."""
-        key = (state, str(device))
+    def _row(self, state: Any, device: Any, columns: int) -> Any:
+        """Return the packed bits of a state, at least one for each column, as a tensor on a device."""
+        key = (state, str(device), columns)
         row = self._rows.get(key)
-        if row is None:
-            torch = self._torch
-            bits = state.row()
-            if not any(bits):
-                # Nothing can follow, not even an end: a new text starts.
-                self.restarted += 1
-                bits = self._start.row()
-            row = torch.frombuffer(bytearray(bits), dtype=torch.uint8).to(device)
-            if len(self._rows) >= _KEPT:
-                self._rows.popitem(last=False)
-            self._rows[key] = row
-        else:
+        if row is not None:
             self._rows.move_to_end(key)
+            return row
+        bits = np.frombuffer(state.row(), dtype=np.uint8)
+        if not bits.any():
+            # Nothing can follow, not even an end: a new text starts.
+            self.restarted += 1
+            bits = np.frombuffer(self._start.row(), dtype=np.uint8)
+        made = np.zeros((columns + 7) // 8, dtype=np.uint8)
+        size = min(len(made), len(bits))
+        made[:size] = bits[:size]
+        if columns % 8:
+            made[-1] &= (1 << columns % 8) - 1
+        if not made.any():
+            first = int(np.unpackbits(bits, bitorder="little").argmax())
+            raise ModelError(
+                f"the model has {columns} columns, but id {first} is the lowest that may follow here: "
+                f"give it a row for each of the {self._tokenizer.vocab_size} ids of the tokenizer"
+            )
+        row = self._torch.from_numpy(made).to(device)
+        if len(self._rows) >= _KEPT:
+            self._rows.popitem(last=False)
+        self._rows[key] = row
         return row
 
 

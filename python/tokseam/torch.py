@@ -20,6 +20,7 @@ Examples:
 
 from __future__ import annotations
 
+import functools
 import inspect
 import threading
 from collections import OrderedDict
@@ -30,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokseam import _extras, _native
-from tokseam.bytelm import ByteLM, _Sampling
+from tokseam.bytelm import END, ByteLM, Sums, _HostSums, _log_sum, _Sampling
 from tokseam.errors import ModelError
 from tokseam.tokenizer import Tokenizer
 
@@ -40,6 +41,9 @@ cache_utils: Any = _extras.load("transformers.cache_utils", "torch", "tokseam.to
 __all__ = ["TransformersLM", "generate"]
 
 Ids = tuple[int, ...]
+
+# Devices whose memory numpy reads.
+HOSTS = ("cpu",)
 
 # The most entries of a mask, and of logits, that one forward makes.
 MASK_SIZE = 1 << 26
@@ -203,7 +207,8 @@ class TransformersLM:
         self._config = model.config.get_text_config(decoder=True)
         defaults = getattr(model, "generation_config", None)
         self.window: int | None = getattr(self._config, "max_position_embeddings", None)
-        self._embedded = int(model.get_input_embeddings().weight.shape[0])
+        self._embedding = model.get_input_embeddings()
+        self._embedded = int(self._embedding.weight.shape[0])
         model.eval()
         self._start()
         if bos_id is None:
@@ -241,7 +246,7 @@ class TransformersLM:
         with self._lock:
             self._tree = _Tree()
             self._cache: Any = None
-            self._rows: OrderedDict[Ids, NDArray[Any]] = OrderedDict()
+            self._rows: OrderedDict[Ids, Any] = OrderedDict()
             self._calls = 0
             self._place: tuple[Any, Any] | None = None
 
@@ -266,14 +271,39 @@ class TransformersLM:
             ModelError: A context does not fit the window, has ids that the model has not, or is empty for a model
                 without `bos_id`. What is computed stays as it was.
         """
+        rows = self._logprobs(contexts)
+        if not rows:
+            return np.zeros((0, self.vocab_size), dtype=np.float32)
+        made: NDArray[Any] = torch.stack(rows).cpu().numpy()
+        return made
+
+    def sums_over(self, order: NDArray[np.int64], ends: NDArray[np.int64]) -> Sums:
+        """Return what sums rows where they are; `ByteLM` asks for it.
+
+        Rows on the CPU are read by numpy in place. On another device they are summed there, and to the host come three
+        numbers for each new row, and 257 for each row of bytes.
+
+        Args:
+            order: An order of ids in which rows are wanted: int64 of shape (n,).
+            ends: The ids that end a text: int64 of shape (m,).
+        """
+        is_host = self._embedding.weight.device.type in HOSTS
+        return _HostRows(self, order, ends) if is_host else _DeviceSums(self, order, ends)
+
+    def _logprobs(self, contexts: Sequence[Sequence[int]]) -> list[Any]:
+        """Return the rows of contexts on the device."""
         with self._lock:
             whole = [self._whole(context) for context in contexts]
             self._check_place()
             missing = [context for context in dict.fromkeys(whole) if context not in self._rows]
-            found = dict(zip(missing, self._compute(missing), strict=True)) if missing else {}
+            found: dict[Ids, Any] = {}
+            size = max(LOGITS_SIZE // self.vocab_size, 1)
+            for start in range(0, len(missing), size):
+                part = missing[start : start + size]
+                found.update(zip(part, self._compute(part), strict=True))
             rows = [found[context] if context in found else self._rows[context] for context in whole]
             self._remember(found)
-        return np.stack(rows) if rows else np.zeros((0, self.vocab_size), dtype=np.float32)
+        return rows
 
     def _whole(self, context: Sequence[int]) -> Ids:
         """Return a context with `bos_id` before it."""
@@ -291,14 +321,14 @@ class TransformersLM:
 
     def _check_place(self) -> None:
         """Forget what was computed elsewhere, in another type or in training."""
-        weight = self._model.get_input_embeddings().weight
+        weight = self._embedding.weight
         place = weight.device, weight.dtype
         if place != self._place or self._model.training:
             self.clear()
             self._model.eval()
             self._place = place
 
-    def _remember(self, found: dict[Ids, NDArray[Any]]) -> None:
+    def _remember(self, found: dict[Ids, Any]) -> None:
         self._rows.update(found)
         most = max(ROWS_BYTES // (4 * self.vocab_size), 2)
         while len(self._rows) > most:
@@ -329,7 +359,7 @@ class TransformersLM:
 
     def _try(self) -> tuple[int, bool]:
         """Return the width of the logits, and whether a tree gives what sequences give."""
-        weight_type = self._model.get_input_embeddings().weight.dtype
+        weight_type = self._embedding.weight.dtype
         first, a, b, c, d, e, f = (((self.bos_id or 0) + step) % self._embedded for step in range(7))
         steps: list[list[Ids]] = [[(first, a)], [(first, a, b, c), (first, a, d), (first, e, f)]]
         if self.window is not None:
@@ -343,38 +373,42 @@ class TransformersLM:
                 tree = [row for step in steps for row in self._compute(step)]
             except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError):
                 return len(whole[0]), False
-        size = max(float(np.abs(np.stack(whole)).max()), 1.0)
+        size = max(float(torch.stack(whole).abs().max()), 1.0)
         # Some models take their softmax in float32 whatever their type is.
         precision = max(torch.finfo(kind).eps for kind in (weight_type, torch.float32))
-        off = float(np.abs(np.stack(whole) - np.stack(tree)).max())
+        off = float((torch.stack(whole) - torch.stack(tree)).abs().max())
         return len(whole[0]), off <= 16 * precision * size
 
-    def _compute(self, contexts: list[Ids]) -> list[NDArray[Any]]:
+    def _compute(self, contexts: list[Ids]) -> list[Any]:
         if self.reason is not None:
             return self._branches(contexts)
         with torch.inference_mode():
             return self._grow_tree(contexts)
 
-    def _forward(self, ids: Any, rows: Any, **options: Any) -> Any:
+    def _forward(self, ids: Any, places: list[int], **options: Any) -> Any:
         """Return the logits of some places: shape (sequences, places, vocab_size)."""
+        length = ids.shape[1]
+        kept: Any = len(places)
+        if places != list(range(length - kept, length)):
+            kept = torch.tensor(places, device=ids.device)
         if "logits_to_keep" in self._accepts:
-            options["logits_to_keep"] = rows
+            options["logits_to_keep"] = kept
         logits = self._model(input_ids=ids, **options).logits
-        return logits if "logits_to_keep" in self._accepts else logits[:, rows]
+        if "logits_to_keep" in self._accepts:
+            return logits
+        return logits[:, -kept:] if isinstance(kept, int) else logits[:, kept]
 
-    def _logs(self, logits: Any) -> NDArray[Any]:
-        """Return log-probabilities on the host, in float32 or better."""
-        wide = logits if logits.dtype == torch.float64 else logits.float()
-        logs: NDArray[Any] = torch.log_softmax(wide, dim=-1).cpu().numpy()
-        return logs
+    def _logs(self, logits: Any) -> Any:
+        """Return log-probabilities, in float32 or better."""
+        return torch.log_softmax(logits if logits.dtype == torch.float64 else logits.float(), dim=-1)
 
-    def _branches(self, contexts: list[Ids]) -> list[NDArray[Any]]:
+    def _branches(self, contexts: list[Ids]) -> list[Any]:
         """Compute rows as a batch of sequences, filled up behind their ends.
 
         Without inference mode: some of these models keep what they compute for a length, and may train later.
         """
-        device = self._model.get_input_embeddings().weight.device
-        rows: list[NDArray[Any]] = []
+        device = self._embedding.weight.device
+        rows: list[Any] = []
         width, longest = max(getattr(self._config, "vocab_size", 1), 1), max(map(len, contexts))
         size = max(LOGITS_SIZE // (longest * width), 1)
         for start in range(0, len(contexts), size):
@@ -390,12 +424,12 @@ class TransformersLM:
                 options["use_cache"] = False
             ends, places = np.unique(lengths - 1, return_inverse=True)
             with torch.no_grad():
-                logits = self._forward(torch.from_numpy(ids).to(device), torch.from_numpy(ends).to(device), **options)
+                logits = self._forward(torch.from_numpy(ids).to(device), ends.tolist(), **options)
                 taken = logits[torch.arange(len(part), device=device), torch.from_numpy(places).to(device)]
-                rows.extend(self._logs(taken))
+                rows.extend(self._logs(taken).unbind())
         return rows
 
-    def _grow_tree(self, contexts: list[Ids]) -> list[NDArray[Any]]:
+    def _grow_tree(self, contexts: list[Ids]) -> list[Any]:
         """Compute rows with what is cached; put what is new into the cache."""
         tree, old = self._tree, len(self._tree)
         parents: list[int] = []
@@ -439,7 +473,7 @@ class TransformersLM:
         for context, end in zip(contexts, ends, strict=True):
             tree.touch(context, end, self._calls)
         self._trim()
-        return list(rows)
+        return list(rows.unbind())
 
     def _mask(self, parents: list[int], old: int) -> NDArray[np.bool_] | None:
         """Return what each new slot sees: bool of shape (new, old + new), or None if that is all before it."""
@@ -467,14 +501,15 @@ class TransformersLM:
         if mask is None:
             seen = torch.ones((1, old + len(tokens)), dtype=torch.int64, device=device)
         else:
-            hide = torch.finfo(dtype).min
-            seen = torch.from_numpy(mask).to(device)
-            seen = torch.zeros(mask.shape, dtype=dtype, device=device).masked_fill_(~seen, hide)[None, None]
+            wide = np.float64 if dtype == torch.float64 else np.float32
+            hidden = np.where(mask, wide(0), wide(torch.finfo(dtype).min))
+            seen = torch.from_numpy(hidden)[None, None].to(device, dtype)
+        numbers = torch.tensor([tokens, depths], device=device)
         try:
             return self._forward(
-                torch.tensor([tokens], device=device),
-                torch.tensor(ends, device=device),
-                position_ids=torch.tensor([depths], device=device),
+                numbers[:1],
+                ends,
+                position_ids=numbers[1:],
                 attention_mask=seen,
                 use_cache=True,
                 **{"cache" if "cache" in self._accepts else "past_key_values": self._cache},
@@ -507,6 +542,103 @@ class TransformersLM:
         self._tree.keep(kept)
 
 
+class _HostRows(_HostSums):
+    """The sums of rows that numpy reads in place. They come from a softmax, so that they sum to one needs no check."""
+
+    def __init__(self, lm: TransformersLM, order: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
+        super().__init__(lm, order, ends)
+        self._rows = lm._logprobs
+
+    def rows(
+        self, contexts: list[Ids], allowed: NDArray[np.bool_]
+    ) -> tuple[list[Any], NDArray[np.float64], NDArray[np.float64]]:
+        """Return rows in order, masked, and the logarithms of their sums and of those of the ends."""
+        logs, sums = [], []
+        for context, row, may in zip(contexts, self._rows(contexts), allowed, strict=True):
+            whole = row.cpu().numpy()
+            masked = whole[self._order]
+            masked[~may] = -np.inf
+            mass = _log_sum(masked)
+            if not mass > -np.inf:
+                _check(float(whole.sum()), context)
+            logs.append(masked)
+            sums.append((mass, _log_sum(whole[self._ends])))
+        masses, ends = np.array(sums).T
+        return logs, masses, ends
+
+
+class _DeviceSums:
+    """The sums of rows on a device: `tokseam.bytelm.Sums`, in the precision of the rows."""
+
+    def __init__(self, lm: TransformersLM, order: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
+        self._lm = lm
+        self._host = torch.from_numpy(order), torch.from_numpy(ends)
+        self._placed = self._host
+
+    def rows(
+        self, contexts: list[Ids], allowed: NDArray[np.bool_]
+    ) -> tuple[list[Any], NDArray[np.float64], NDArray[np.float64]]:
+        """Return rows in order, masked, and the logarithms of their sums and of those of the ends."""
+        rows = torch.stack(self._lm._logprobs(contexts))
+        if self._placed[0].device != rows.device:
+            self._placed = self._host[0].to(rows.device), self._host[1].to(rows.device)
+        order, ends = self._placed
+        barred = torch.from_numpy(~allowed).to(rows.device)
+        logs = rows.index_select(1, order).masked_fill_(barred, -torch.inf)
+        found = torch.stack((logs.logsumexp(1), rows.index_select(1, ends).logsumexp(1), rows.sum(1)))
+        masses, ends_masses, checks = _to_host(found)
+        for context, check in zip(contexts, checks.tolist(), strict=True):
+            _check(check, context)
+        return list(logs.unbind()), masses, ends_masses
+
+    def ranges(self, parts: list[Any], weights: NDArray[np.float64], cuts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the log-mass of each next byte, each range summed with the full precision of its own size."""
+        logs = torch.cat([part.to(parts[-1].device) for part in parts])
+        if logs.device.type not in ("cpu", "cuda"):
+            # There are no sums of segments elsewhere.
+            logs = logs.cpu()
+        starts, lines, bytes = cuts
+        columns = END + 1
+        # What is near the top is exact in the precision of the rows.
+        top = weights.max()
+        borders = torch.from_numpy(np.append(starts, len(logs))).to(logs.device)
+        places = torch.from_numpy(lines * columns + bytes).to(logs.device)
+        shares = torch.from_numpy(weights[lines] - top).to(logs.device, logs.dtype)
+        tops = torch.segment_reduce(logs, "max", offsets=borders, unsafe=True).clamp_min_(torch.finfo(logs.dtype).min)
+        sizes = logs - tops.repeat_interleave(borders.diff(), output_size=len(logs))
+        sums = torch.segment_reduce(sizes.exp_(), "sum", offsets=borders, unsafe=True).log_()
+        matrix = logs.new_full((len(parts) * columns,), -torch.inf)
+        matrix[places] = sums.add_(tops).add_(shares)
+        made: NDArray[np.float64] = _to_host(matrix.view(-1, columns).logsumexp(0)) + top
+        return made
+
+    def totals(self, parts: list[Any]) -> NDArray[np.float64]:
+        """Return the logarithms of the sums of parts of rows."""
+        return _to_host(torch.stack([part.logsumexp(0) for part in parts]))
+
+    def copy(self, part: Any) -> Any:
+        """Return a part of a row that does not keep the row alive."""
+        return part.clone()
+
+    def host(self, part: Any) -> NDArray[np.float64]:
+        """Return a part of a row in numpy."""
+        return _to_host(part)
+
+
+def _check(total: float, context: Ids) -> None:
+    """Raise if the sum of a row is nan: of what a softmax gives, nothing else makes it that."""
+    if np.isnan(total):
+        raise ModelError(
+            f"the model returned logits with nan or infinity behind a context of {len(context)} ids: "
+            f"expected finite numbers, or -infinity for ids that cannot come"
+        )
+
+
+def _to_host(tensor: Any) -> NDArray[np.float64]:
+    array: NDArray[np.float64] = tensor.cpu().numpy().astype(np.float64)
+    return array
+
+
 class _Sequence:
     """A text of a batch: its ids behind `bos_id`, and what is known at its end."""
 
@@ -517,7 +649,7 @@ class _Sequence:
 
 def generate(
     model: Any,
-    input_ids: Any,
+    input_ids: Any = None,
     logits_processor: Any = None,
     stopping_criteria: Any = None,
     generation_config: Any = None,
@@ -529,11 +661,15 @@ def generate(
     """Go on behind prompts that may end inside a word: the `custom_generate` of transformers.
 
     The bytes of the prompt's end are taken back as far as their tokens may still change; one cover of them is drawn
-    from its exact posterior, and tokens follow it as usual, under the processors and criteria of `generate`. Hand it on
-    as a `functools.partial`, since transformers keeps the argument `tokenizer` of its own `generate` to itself.
+    from its exact posterior, and tokens follow it as usual, under the processors and criteria of `generate`:
+
+        ids = model.generate(**inputs, custom_generate=tokseam.torch.generate(tokenizer), max_new_tokens=40)
+
+    Called with a tokenizer alone it returns the function that transformers is to call, with `mask` as given here.
+    transformers keeps the argument `tokenizer` of its own `generate` to itself, so it cannot come that way.
 
     Args:
-        model: The model.
+        model: The model; or the tokenizer, and nothing else but `mask`.
         input_ids: Prompts: int64 of shape (prompts, ids). What stands behind the last special token of each is its
             text. Where the model has a `bos_id`, a prompt that lacks it is scored behind it.
         logits_processor: Acts on the tokens behind the prompt, on log-probabilities.
@@ -546,28 +682,29 @@ def generate(
         **model_kwargs: Of these only `attention_mask` is looked at: its zeros before a prompt are padding.
 
     Returns:
-        int64 of shape (prompts, ids), filled up with `pad_token_id` at the end: ids whose text starts with the bytes
-        of the prompt. The last ids of the prompt may be others than in `input_ids`, so cut by bytes, not by ids.
+        Of a tokenizer alone the function. Otherwise int64 of shape (prompts, ids), filled up with `pad_token_id` at the
+        end: ids whose text starts with the bytes of the prompt. The last ids of the prompt may be others than in
+        `input_ids`, so cut by bytes, not by ids.
 
     Raises:
         ValueError: There is no tokenizer, or it is asked for beams.
         ModelError: A text does not fit the window, or nothing may follow.
 
     Examples:
-        >>> import functools
         >>> from transformers import AutoModelForCausalLM
         >>> model = AutoModelForCausalLM.from_pretrained("model", dtype="float32")
         >>> tokenizer = Tokenizer.from_file("model")
         >>> prompt = torch.tensor([tokenizer.encode("raise ValueErr").tolist()])
-        >>> exact = functools.partial(generate, tokenizer=tokenizer)
-        >>> ids = model.generate(prompt, custom_generate=exact, max_new_tokens=1, do_sample=False)
+        >>> ids = model.generate(prompt, custom_generate=generate(tokenizer), max_new_tokens=1, do_sample=False)
         >>> tokenizer.decode(ids[0].tolist())
         'raise ValueError(...'
     """
+    if input_ids is None:
+        return functools.partial(generate, tokenizer=model, mask=mask)
     if tokenizer is None:
         raise ValueError(
             "generate needs a tokenizer, which transformers does not hand on: pass "
-            "custom_generate=functools.partial(tokseam.torch.generate, tokenizer=tokenizer)"
+            "custom_generate=tokseam.torch.generate(tokenizer)"
         )
     config = generation_config if generation_config is not None else model.generation_config
     if (config.num_beams or 1) > 1:

@@ -30,6 +30,17 @@ pub struct PlanHead {
     pub range: Range,
 }
 
+/// The tokens of a head that go on with one byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Where they start among the longer tokens of the heads, one head behind the other.
+    pub start: u32,
+    /// Which of the heads it is.
+    pub line: u32,
+    /// The byte.
+    pub byte: u8,
+}
+
 /// The contexts and ranges of some heads.
 pub struct Plan {
     nodes: Vec<Arc<Node>>,
@@ -144,6 +155,28 @@ impl Plan {
     /// The number of tokens of each node.
     pub fn depths(&self) -> impl Iterator<Item = u32> + '_ {
         self.nodes.iter().map(|node| node.depth)
+    }
+
+    /// How the next byte cuts the longer tokens of some heads, given by their numbers, into ranges
+    /// to be summed. A number of no head has none.
+    #[must_use]
+    pub fn segments(&self, kernel: &Kernel, heads: &[usize]) -> Vec<Segment> {
+        let vocabulary = kernel.vocabulary();
+        let (mut segments, mut before) = (Vec::new(), 0);
+        for (line, &head) in (0..).zip(heads) {
+            let Some(head) = self.heads.get(head) else {
+                continue;
+            };
+            for child in vocabulary.children_of(head.at) {
+                segments.push(Segment {
+                    start: before + vocabulary.range(child).low - head.range.exact,
+                    line,
+                    byte: vocabulary.bytes()[child as usize],
+                });
+            }
+            before += head.range.high - head.range.exact;
+        }
+        segments
     }
 
     /// The heads, each with a token that counts if it has few.

@@ -166,6 +166,34 @@ proptest! {
     }
 
     #[test]
+    fn segments_are_the_tokens_that_go_on_with_a_byte(
+        text in prop::collection::vec(prop::sample::select(vec!["r", "e", "'", " "]), 0..12),
+        left_out in prop::collection::vec(any::<bool>(), 12),
+    ) {
+        let kernel = Kernel::new(toy(), Covers::Admissible).unwrap();
+        let heads = push(&kernel, &kernel.start().unwrap(), text.concat().as_bytes()).unwrap();
+        let plan = Plan::new(&kernel, &heads, None).unwrap();
+        let chosen: Vec<usize> = (0..plan.heads().len()).filter(|&head| !left_out[head % 12]).collect();
+        // Each of the longer tokens of each head, with its next byte.
+        let mut listed = Vec::new();
+        for (line, &head) in (0..).zip(&chosen) {
+            let head = plan.heads()[head];
+            let depth = kernel.vocabulary().depth(head.at);
+            for &id in &kernel.vocabulary().ids()[head.range.exact as usize..head.range.high as usize] {
+                listed.push((line, kernel.tokenizer().token_bytes(id).unwrap()[depth]));
+            }
+        }
+        let segments = plan.segments(&kernel, &chosen);
+        let mut cut = Vec::new();
+        for (index, segment) in segments.iter().enumerate() {
+            let end = segments.get(index + 1).map_or(listed.len(), |next| next.start as usize);
+            prop_assert!((segment.start as usize) < end);
+            cut.extend(std::iter::repeat_n((segment.line, segment.byte), end - segment.start as usize));
+        }
+        prop_assert_eq!(cut, listed);
+    }
+
+    #[test]
     fn a_mask_has_the_tokens_that_follow(text in prop::collection::vec(prop::sample::select(vec!["r", "e", "'", " ", "é"]), 0..8)) {
         for covers in [Covers::Admissible, Covers::All { utf8: true }, Covers::All { utf8: false }] {
             let kernel = Kernel::new(toy(), covers).unwrap();

@@ -116,10 +116,16 @@ impl ByteVocabulary {
     /// The node behind one more byte.
     #[must_use]
     pub fn child(&self, node: u32, byte: u8) -> Option<u32> {
-        let first = self.children[node as usize];
-        let bytes = &self.bytes[first as usize..self.children[node as usize + 1] as usize];
+        let children = self.children_of(node);
+        let bytes = &self.bytes[children.start as usize..children.end as usize];
         let found = bytes.binary_search(&byte).ok()?;
-        Some(first + found as u32)
+        Some(children.start + found as u32)
+    }
+
+    /// The nodes behind one more byte, in the order of these bytes.
+    #[must_use]
+    pub fn children_of(&self, node: u32) -> std::ops::Range<u32> {
+        self.children[node as usize]..self.children[node as usize + 1]
     }
 
     /// The tokens of a node.
@@ -140,16 +146,16 @@ impl ByteVocabulary {
         &self.places
     }
 
-    /// The ranges of all nodes.
+    /// The number of bytes that lead to a node.
     #[must_use]
-    pub fn ranges(&self) -> &[Range] {
-        &self.ranges
-    }
-
-    /// For each node the number of its first child, and at the end the number of nodes.
-    #[must_use]
-    pub fn children(&self) -> &[u32] {
-        &self.children
+    pub fn depth(&self, mut node: u32) -> usize {
+        let mut depth = 0;
+        while node > ROOT {
+            // A node without children starts where the next one does: the last of these is the parent.
+            node = self.children.partition_point(|&first| first <= node) as u32 - 1;
+            depth += 1;
+        }
+        depth
     }
 
     /// The byte that leads to each node; that of the root means nothing.
@@ -183,9 +189,8 @@ mod tests {
                 let spell: Vec<u32> =
                     tokens.iter().filter(|(text, _)| *text == bytes).map(|&(_, id)| id).collect();
                 prop_assert_eq!(exact, spell);
-                let first = vocabulary.children()[node as usize] as usize;
-                let last = vocabulary.children()[node as usize + 1] as usize;
-                prop_assert_eq!(range.is_open(), first < last);
+                prop_assert_eq!(range.is_open(), !vocabulary.children_of(node).is_empty());
+                prop_assert_eq!(vocabulary.depth(node), bytes.len());
             }
             found.sort_unstable();
             let start: Vec<u32> = tokens

@@ -71,28 +71,16 @@ impl ByteKernel {
         self.inner.vocabulary().ids().to_vec().into_pyarray(py)
     }
 
-    /// The trie: for each node the first place, the first place of a longer token and the end, of
-    /// shape (m, 3); its first child, of shape (m + 1,); its byte, of shape (m,).
-    #[allow(clippy::type_complexity)]
-    fn trie<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<(
-        Bound<'py, PyArray2<u32>>,
-        Bound<'py, PyArray1<u32>>,
-        Bound<'py, PyArray1<u8>>,
-    )> {
+    /// The number of bytes that lead to a node of the trie.
+    fn depth(&self, node: u32) -> PyResult<usize> {
         let vocabulary = self.inner.vocabulary();
-        let ranges = vocabulary.ranges().iter();
-        let ranges: Vec<u32> = ranges
-            .flat_map(|range| [range.low, range.exact, range.high])
-            .collect();
-        let count = vocabulary.bytes().len();
-        Ok((
-            ranges.into_pyarray(py).reshape([count, 3])?,
-            vocabulary.children().to_vec().into_pyarray(py),
-            vocabulary.bytes().to_vec().into_pyarray(py),
-        ))
+        if node as usize >= vocabulary.bytes().len() {
+            return Err(PyIndexError::new_err(format!(
+                "node {node} of {}",
+                vocabulary.bytes().len()
+            )));
+        }
+        Ok(vocabulary.depth(node))
     }
 
     /// What the tokenizer writes before every text.
@@ -197,6 +185,24 @@ impl Plan {
             })
             .collect();
         values.into_pyarray(py).reshape([heads.len(), 5])
+    }
+
+    /// How the next byte cuts the longer tokens of some heads into ranges to be summed: int64 of
+    /// shape (3, s) with where each starts among the tokens of all, which of the heads it is, and
+    /// the byte.
+    #[allow(clippy::needless_pass_by_value)]
+    fn segments<'py>(
+        &self,
+        py: Python<'py>,
+        kernel: &ByteKernel,
+        heads: Vec<usize>,
+    ) -> PyResult<Bound<'py, PyArray2<i64>>> {
+        let segments = self.inner.segments(&kernel.inner, &heads);
+        let starts = segments.iter().map(|segment| i64::from(segment.start));
+        let lines = segments.iter().map(|segment| i64::from(segment.line));
+        let bytes = segments.iter().map(|segment| i64::from(segment.byte));
+        let values: Vec<i64> = starts.chain(lines).chain(bytes).collect();
+        values.into_pyarray(py).reshape([3, segments.len()])
     }
 
     /// The stem of a node.
