@@ -28,7 +28,7 @@ STEPS = (
     ("", "tokseam show 'If the value of the argument is not a string, raise a TypeError.'"),
     (
         "Complete code from the middle of a word, over all ways to cut it",
-        "tokseam complete 'raise ValueErr' --max-bytes 3",
+        "tokseam complete '    raise ValueErr' --max-bytes 3",
     ),
     ("", "tokseam complete 'return isinst' --max-bytes 5 --unit bytes"),
     ("", "tokseam score 'import numpy as np'"),

@@ -120,7 +120,7 @@ def test_the_bias_of_token_prompts() -> None:
     """The token model goes astray behind half a word; over bytes it knows the rest."""
     lm, tokenizer = bundled()
     model = ByteLM(lm, tokenizer)
-    for prompt, rest in (("raise ValueErr", "or("), ("for i in ran", "ge("), ("return isinst", "ance(")):
+    for prompt, rest in (("    raise ValueErr", "or("), ("for i in ran", "ge("), ("return isinst", "ance(")):
         ids = tuple(tokenizer.encode(prompt).tolist())
         token = tokenizer.token_bytes(int(lm.logprobs([ids])[0].argmax()))
         assert not rest.encode().startswith(token)
@@ -192,8 +192,8 @@ def test_filling_with_the_bundled_model() -> None:
 
 
 def test_the_commands(tmp_path: Path) -> None:
-    assert run("complete", "raise ValueErr", "--max-bytes", "3").stdout == b"or(\n"
-    found = json.loads(run("complete", "raise ValueErr", "--max-bytes", "2", "--unit", "bytes", "--json").stdout)
+    assert run("complete", "    raise ValueErr", "--max-bytes", "3").stdout == b"or(\n"
+    found = json.loads(run("complete", "    raise ValueErr", "--max-bytes", "2", "--unit", "bytes", "--json").stdout)
     assert found["text"] == "or"
     assert found["finish_reason"] == "length"
     file = tmp_path / "module.py"

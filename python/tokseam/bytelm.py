@@ -11,10 +11,10 @@ natural, all weights in nats. This module needs numpy alone.
 Examples:
     >>> from tokseam.bytelm import ByteLM, bundled
     >>> model = ByteLM(*bundled())
-    >>> row = model.state(b"raise ValueErr").next_byte()
+    >>> row = model.state(b"    raise ValueErr").next_byte()
     >>> row.logp.shape  # 256 bytes, and the end of the text
     (257,)
-    >>> model.generate("raise ValueErr", max_bytes=3, temperature=0).text
+    >>> model.generate("    raise ValueErr", max_bytes=3, temperature=0).text
     'or('
 """
 

@@ -14,7 +14,7 @@ Examples:
     >>> from transformers import AutoModelForCausalLM
     >>> from tokseam.bytelm import ByteLM
     >>> lm = TransformersLM(AutoModelForCausalLM.from_pretrained("model", dtype="float32"))
-    >>> ByteLM(lm, Tokenizer.from_file("model")).generate("raise ValueErr", max_bytes=3, temperature=0).text
+    >>> ByteLM(lm, Tokenizer.from_file("model")).generate("    raise ValueErr", max_bytes=3, temperature=0).text
     'or('
 """
 
@@ -694,10 +694,10 @@ def generate(
         >>> from transformers import AutoModelForCausalLM
         >>> model = AutoModelForCausalLM.from_pretrained("model", dtype="float32")
         >>> tokenizer = Tokenizer.from_file("model")
-        >>> prompt = torch.tensor([tokenizer.encode("raise ValueErr").tolist()])
+        >>> prompt = torch.tensor([tokenizer.encode("    raise ValueErr").tolist()])
         >>> ids = model.generate(prompt, custom_generate=generate(tokenizer), max_new_tokens=1, do_sample=False)
         >>> tokenizer.decode(ids[0].tolist())
-        'raise ValueError(...'
+        '    raise ValueError(...'
     """
     if input_ids is None:
         return functools.partial(generate, tokenizer=model, mask=mask)

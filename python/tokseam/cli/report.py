@@ -102,24 +102,21 @@ def report(
     if loaded.get(BUNDLED) is _bundled.tokenizer():
         curves.setdefault(BUNDLED, measure.Curve.from_json(_bundled.report()))
     names = ["standard input" if str(path) == "-" else path.name for path in paths or []]
-    try:
-        if output is not None:
-            # Before the work, not behind it.
-            _extras.load("matplotlib", "report", "a page")
-        with ExitStack() as stack:
-            found = measure.make(
-                loaded,
-                read(paths, lines, field) if paths else _bundled.text(),
-                source=", ".join(names) or "the bundled text",
-                parallel=languages(parallel or [], field),
-                reference=reference,
-                curves=curves,
-                excerpt=excerpt,
-                notes=notes,
-                progress=Bar(stack, paths or []),
-            )
-    except ImportError as error:
-        raise typer.BadParameter(str(error)) from error
+    if output is not None:
+        # Before the work, not behind it.
+        _extras.load("matplotlib", "report", "a page")
+    with ExitStack() as stack:
+        found = measure.make(
+            loaded,
+            read(paths, lines, field) if paths else _bundled.text(),
+            source=", ".join(names) or "the bundled text",
+            parallel=languages(parallel or [], field),
+            reference=reference,
+            curves=curves,
+            excerpt=excerpt,
+            notes=notes,
+            progress=Bar(stack, paths or []),
+        )
     if output is not None:
         page = found.to_html()
         _atomic.write(output, lambda file: file.write(page.encode()))
