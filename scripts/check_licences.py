@@ -22,7 +22,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 ALLOWED = {
     *("0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0"),
-    *("ISC", "MIT", "MIT-0", "PSF-2.0", "Python-2.0", "Unicode-3.0", "Unicode-DFS-2016", "Unlicense", "Zlib"),
+    *("ISC", "MIT", "MIT-0", "MIT-CMU", "PSF-2.0", "Python-2.0", "Unicode-3.0", "Unicode-DFS-2016", "Unlicense"),
+    "Zlib",
 }
 # Packages of Python that a user chooses with an extra, and whose licence asks for something only of who passes them on.
 ALLOWED_BESIDE = ALLOWED | {"CNRI-Python", "MPL-2.0"}
