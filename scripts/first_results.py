@@ -38,6 +38,7 @@ COMMANDS = (
     "tokseam phantom --file ids.jsonl",
     "tokseam audit --json",
     "tokseam fuzz --examples 50 --check texts",
+    "tokseam report README.md -o report.html",
     "tokseam bench trained.json README.md --repetitions 1",
 )
 IMPORT = (

@@ -464,7 +464,7 @@ class Tokenizer:
         """Return what the file holds and how it is read, as the command `tokseam info` prints it.
 
         Keys: `kind`, `vocab_size`, `entries` (of the model), `merges`, `live_merges` (that can fire), `added_tokens`,
-        `superwords` (whether encoding joins words in a second phase; a small vocabulary has them without one),
+        `superwords` (whether some token holds a letter with a space behind it),
         `normalizer`, `pretokenizer`, `lossless` (`"yes"`, or the component that loses text), `missing_bytes` (bytes
         without a token) and `warnings` (where this package and stock `tokenizers` differ on purpose).
         """

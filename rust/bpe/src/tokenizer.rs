@@ -875,7 +875,7 @@ impl Tokenizer {
             merges: self.model.merges.len(),
             live_merges: self.encoder.symbols().merges(),
             added_tokens: self.added.tokens().len(),
-            superwords: self.encoder.has_superwords(),
+            superwords: self.encoder.has_superwords(&self.model),
             normalizer: self.normalizer.as_ref().map(Normalizer::describe),
             pretokenizer: self.pretokenizer.describe(),
             lossy,

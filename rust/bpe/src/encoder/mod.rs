@@ -265,10 +265,11 @@ impl Encoder {
         }
     }
 
-    /// Whether merging is done in two phases.
+    /// Whether some token holds a letter with a space behind it.
     #[must_use]
-    pub fn has_superwords(&self) -> bool {
-        self.clusters.is_some()
+    pub fn has_superwords(&self, model: &Model) -> bool {
+        let mut merged = self.symbols.base_len()..self.symbols.count();
+        merged.any(|symbol| is_superword(model.token(self.symbols.id(symbol))))
     }
 
     /// New buffers.
@@ -742,11 +743,6 @@ fn split(model: &Model, symbols: &Symbols) -> u32 {
     if model.ignore_merges || !matches!(model.kind, Kind::Bytes) {
         return whole;
     }
-    let is_superword = |token: &[u8]| {
-        token
-            .windows(2)
-            .any(|pair| pair[0].is_ascii_alphabetic() && pair[1] == b' ')
-    };
     let Some(split) =
         (symbols.base_len()..whole).find(|&symbol| is_superword(model.token(symbols.id(symbol))))
     else {
@@ -757,6 +753,13 @@ fn split(model: &Model, symbols: &Symbols) -> u32 {
     } else {
         whole
     }
+}
+
+/// Whether a token holds a letter with a space behind it.
+fn is_superword(token: &[u8]) -> bool {
+    token
+        .windows(2)
+        .any(|pair| pair[0].is_ascii_alphabetic() && pair[1] == b' ')
 }
 
 /// Whether the merges below `split` can be made first: none has a part that is made later. The
