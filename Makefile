@@ -85,7 +85,7 @@ $(STAMP)/wheel: $(STAMP)/venv $(SOURCES)
 
 $(STAMP)/setup: $(STAMP)/wheel
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps dist/*.whl
-	$(BIN)/python -m pip install --quiet "$$(ls dist/*.whl)[cli]"
+	$(BIN)/python -m pip install --quiet "$$(ls dist/*.whl)[cli,train]"
 	@touch $@
 
 # A fresh environment that holds nothing but the wheel and what the tests need.

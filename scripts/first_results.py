@@ -97,8 +97,8 @@ def main() -> None:
                 print(f"{passed:7.1f} s  {shown}", flush=True)
                 lines.append(f"| `{shown}` | {passed:.0f} s | |")
             python = clone / ".venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-            # The extras of the commands that need more than `cli`.
-            needed = ["fsspec", "hypothesis", "tokenizers"]
+            # The extras of the commands that need more than `make setup` brings.
+            needed = ["hypothesis", "matplotlib", "tokenizers"]
             subprocess.run([python, "-m", "pip", "install", "--quiet", *needed], check=True)
         best = imported(python)
         print(f"{1e3 * best:7.0f} ms  import tokseam")
