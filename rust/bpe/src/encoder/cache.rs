@@ -8,8 +8,7 @@
 //! zero key is no unit. A new entry pushes out the older one of its bucket: the cache never stops
 //! learning.
 //!
-//! Tables start small and grow fourfold while they fill, up to a limit: what a text uses stays in the
-//! processor's own caches, and a short text pays for little memory.
+//! Tables double as they fill, up to a limit: what a text uses stays near the processor.
 
 /// The longest unit of the first table, in bytes.
 pub const NARROW: usize = 15;
@@ -127,10 +126,10 @@ impl Cache {
         }
     }
 
-    /// Makes the first table four times as large.
+    /// Doubles the first table.
     #[cold]
     fn grow_narrow(&mut self) {
-        let twice = vec![Bucket::default(); (4 * self.narrow.len()).min(1 << self.bits >> 1)];
+        let twice = vec![Bucket::default(); 2 * self.narrow.len()];
         let before = std::mem::replace(&mut self.narrow, twice);
         self.narrow_count = 0;
         for Bucket([first, second]) in before {
@@ -142,10 +141,10 @@ impl Cache {
         }
     }
 
-    /// Makes the second table four times as large.
+    /// Doubles the second table.
     #[cold]
     fn grow_wide(&mut self) {
-        let twice = vec![WideEntry::default(); (4 * self.wide.len()).min(1 << self.bits >> 2)];
+        let twice = vec![WideEntry::default(); 2 * self.wide.len()];
         let before = std::mem::replace(&mut self.wide, twice);
         self.wide_count = 0;
         for entry in before {
@@ -237,5 +236,45 @@ impl Cache {
             entry.tokens[..tokens.len()].copy_from_slice(tokens);
             entry.len = tokens.len() as u32;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_what_it_has_when_it_grows() {
+        let mut cache = Cache::new(FIRST_BITS + 1);
+        let before = (cache.narrow.len(), cache.wide.len());
+        let count = 70_000;
+        let unit = |number: u32, len: usize| {
+            let mut text = number.to_string().into_bytes();
+            text.resize(len, b'x');
+            text
+        };
+        for number in 0..count {
+            for len in [10, 20] {
+                cache.put(&unit(number, len), 0, len, &[number, number + 1]);
+            }
+        }
+        assert_eq!(
+            (cache.narrow.len(), cache.wide.len()),
+            (2 * before.0, 2 * before.1)
+        );
+        let (mut short, mut long) = (0, 0);
+        for number in 0..count {
+            let text = unit(number, 10);
+            let key = narrow_key(&text, 0, 10);
+            if let Some(few) = cache.get(cache.place(key), key) {
+                assert_eq!(few, &[number, number + 1, 0, 2]);
+                short += 1;
+            }
+            if let Some(found) = cache.get_wide(&unit(number, 20), 0, 20) {
+                assert_eq!(found, [number, number + 1]);
+                long += 1;
+            }
+        }
+        assert!(short > count * 3 / 4 && long > count / 3, "{short} {long}");
     }
 }

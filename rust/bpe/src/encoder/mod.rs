@@ -625,17 +625,17 @@ impl Block<'_> {
                     .iter()
                     .position(|other| other.key == miss.key)
             };
-            if unit.len() <= NARROW
-                && let Some(first) = same()
-            {
+            let is_short = unit.len() <= NARROW;
+            let known = || {
+                if is_short {
+                    encoder.known.read(lines[number], miss.key)
+                } else {
+                    encoder.whole(model, unit)
+                }
+            };
+            if is_short && let Some(first) = same() {
                 *way = Way::Same(first);
-            } else if unit.len() <= NARROW
-                && let Some(token) = encoder.known.read(lines[number], miss.key)
-            {
-                *way = Way::Known(token);
-            } else if unit.len() > NARROW
-                && let Some(token) = encoder.whole(model, unit)
-            {
+            } else if let Some(token) = known() {
                 *way = Way::Known(token);
             } else if let Some(bytes) = bytes
                 && unit.len() <= SHORT
