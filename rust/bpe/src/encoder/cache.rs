@@ -10,6 +10,8 @@
 //!
 //! Tables double as they fill, up to a limit: what a text uses stays near the processor.
 
+use super::memory;
+
 /// The longest unit of the first table, in bytes.
 pub const NARROW: usize = 15;
 /// The longest unit of the second table, in bytes.
@@ -118,8 +120,8 @@ impl Cache {
         let bits = bits.max(3);
         let first = bits.min(FIRST_BITS);
         Self {
-            narrow: vec![Bucket::default(); 1 << first >> 1],
-            wide: vec![WideEntry::default(); 1 << first >> 2],
+            narrow: memory::filled(Bucket::default(), 1 << first >> 1),
+            wide: memory::filled(WideEntry::default(), 1 << first >> 2),
             bits,
             narrow_count: 0,
             wide_count: 0,
@@ -129,7 +131,7 @@ impl Cache {
     /// Doubles the first table.
     #[cold]
     fn grow_narrow(&mut self) {
-        let twice = vec![Bucket::default(); 2 * self.narrow.len()];
+        let twice = memory::filled(Bucket::default(), 2 * self.narrow.len());
         let before = std::mem::replace(&mut self.narrow, twice);
         self.narrow_count = 0;
         for Bucket([first, second]) in before {
@@ -144,7 +146,7 @@ impl Cache {
     /// Doubles the second table.
     #[cold]
     fn grow_wide(&mut self) {
-        let twice = vec![WideEntry::default(); 2 * self.wide.len()];
+        let twice = memory::filled(WideEntry::default(), 2 * self.wide.len());
         let before = std::mem::replace(&mut self.wide, twice);
         self.wide_count = 0;
         for entry in before {
@@ -159,7 +161,9 @@ impl Cache {
     fn put_narrow(&mut self, entry: Entry) {
         let place = self.place(entry.key);
         let Bucket([first, second]) = &mut self.narrow[place];
-        *second = *first;
+        if first.key != entry.key {
+            *second = *first;
+        }
         *first = entry;
     }
 
@@ -168,6 +172,14 @@ impl Cache {
     #[must_use]
     pub fn place(&self, key: u128) -> usize {
         mix(key as u64, (key >> 64) as u64) as usize & (self.narrow.len() - 1)
+    }
+
+    /// Announces that the place of a narrow key will be read.
+    #[inline(always)]
+    pub fn announce(&self, place: usize) {
+        if let Some(bucket) = self.narrow.get(place) {
+            memory::prefetch(bucket);
+        }
     }
 
     /// The tokens of a narrow unit: up to three, and their number in the last place.

@@ -6,6 +6,7 @@
 //! sends the rest to the next one.
 
 use super::cache::{mix, narrow_key};
+use super::memory;
 use super::pairs::NONE;
 
 /// Tokens in a line.
@@ -29,7 +30,7 @@ impl Known {
     pub fn new<'t>(count: usize, entries: impl Iterator<Item = (&'t [u8], u32)>) -> Self {
         // Two thirds full, and at least one place is free.
         let mut known = Self {
-            lines: vec![Line::default(); count / 2 + 1],
+            lines: memory::filled(Line::default(), count / 2 + 1),
         };
         for (text, value) in entries {
             let key = narrow_key(text, 0, text.len());
@@ -51,6 +52,12 @@ impl Known {
     fn home(&self, key: u128) -> usize {
         let hash = mix(key as u64, (key >> 64) as u64);
         ((u128::from(hash) * self.lines.len() as u128) >> 64) as usize
+    }
+
+    /// Announces that the home line of a key will be read.
+    #[inline(always)]
+    pub fn announce(&self, key: u128) {
+        memory::prefetch(&self.lines[self.home(key)]);
     }
 
     /// What the home line of a key says: the value, or [`NONE`], and whether the line is full.

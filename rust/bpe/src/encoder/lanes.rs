@@ -6,33 +6,71 @@
 //! pairs, without a branch on what comes; then each takes what came. The look-ups of all units
 //! overlap, and a round waits about as long as one merge would alone.
 
-use super::pairs::PairTable;
-use super::plain::{NEVER, SHORT, Short};
+use super::pairs::{NOBODY, NONE, PairTable};
+use super::plain::NEVER;
 
 /// Units that are merged at the same time.
 pub const LANES: usize = 8;
 
-/// A unit on its way.
+/// Places of a lane.
+const PLACES: usize = 64;
+
+/// The most symbols of a unit: there is a place with nobody before the first and behind the last.
+pub const LONGEST: usize = PLACES - 2;
+
+/// Keys that are compared at the same time.
+const STEP: usize = 8;
+
+/// A unit on its way. Its symbols stand at the places from 1 on, between two places with
+/// [`NOBODY`], which no pair has, so that each symbol has neighbours.
 struct Lane {
-    symbols: Short,
+    symbols: [u32; PLACES],
     /// For each living symbol the rank of its merge with the next one, and its place: see
     /// [`plain`](super::plain).
-    keys: Short,
-    /// The places of the symbols that are left.
+    keys: [u32; PLACES],
+    /// The places of the symbols that are left, those of nobody among them.
     alive: u64,
-    /// How far the keys are to be read.
-    scanned: usize,
+    /// How many symbols there were.
+    len: usize,
     asked: Asked,
 }
 
-/// A merge was made at `place`; the pairs with the symbols at `previous` and `next` are looked up.
-#[derive(Clone, Copy)]
+/// A merge was made at `place`; its pairs with the symbols at `previous` and `next` are looked up.
+#[derive(Clone, Copy, Default)]
 struct Asked {
     place: usize,
-    /// A place that is no place, [`SHORT`], where there is no symbol.
     previous: usize,
     next: usize,
     slots: [u64; 2],
+}
+
+/// What every unit asks for first: the symbols of its bytes, and the merges of two bytes.
+pub struct Alphabet {
+    symbols: [u32; 256],
+    /// For each two bytes the rank of their merge, in its place in a key.
+    keys: Vec<u32>,
+}
+
+impl Alphabet {
+    /// The bytes with these symbols, [`NONE`] where one has none, and their merges below `limit`.
+    #[must_use]
+    pub fn new(symbols: &[u32; 256], pairs: &PairTable, limit: u32) -> Self {
+        let key = |left, right| match pairs.get(left, right) {
+            found if found < limit => found << 6,
+            _ => NEVER,
+        };
+        let keys = |left| symbols.iter().map(move |&right| key(left, right));
+        Self {
+            symbols: *symbols,
+            keys: symbols.iter().flat_map(|&left| keys(left)).collect(),
+        }
+    }
+
+    #[inline(always)]
+    fn key(&self, left: u8, right: u8) -> u32 {
+        let place = usize::from(left) << 8 | usize::from(right);
+        self.keys.get(place).copied().unwrap_or(NEVER)
+    }
 }
 
 /// The buffers.
@@ -41,32 +79,42 @@ pub struct Lanes([Lane; LANES]);
 impl Default for Lanes {
     fn default() -> Self {
         Self(std::array::from_fn(|_| Lane {
-            symbols: [0; SHORT],
-            keys: [NEVER; SHORT],
+            symbols: [NOBODY; PLACES],
+            keys: [NEVER; PLACES],
             alive: 0,
-            scanned: 0,
-            asked: Asked {
-                place: 0,
-                previous: SHORT,
-                next: SHORT,
-                slots: [0; 2],
-            },
+            len: 0,
+            asked: Asked::default(),
         }))
     }
 }
 
-fn bits(len: usize) -> u64 {
-    u64::MAX.checked_shr((SHORT - len) as u32).unwrap_or(0)
-}
-
 impl Lanes {
-    /// Sets the symbols of a unit, at most [`SHORT`].
+    /// Sets a unit of at most [`LONGEST`] bytes, or says at which place is a byte without a symbol.
     #[inline(always)]
-    pub fn set(&mut self, lane: usize, symbols: &Short, len: usize) {
+    pub fn set(&mut self, lane: usize, alphabet: &Alphabet, unit: &[u8]) -> Result<(), usize> {
         let lane = &mut self.0[lane];
-        lane.symbols = *symbols;
-        lane.alive = bits(len);
-        lane.scanned = len.next_multiple_of(8).min(SHORT);
+        let unit = &unit[..unit.len().min(LONGEST)];
+        lane.keys.fill(NEVER);
+        for (slot, (pair, place)) in lane.keys[1..].iter_mut().zip(unit.windows(2).zip(1..)) {
+            *slot = alphabet.key(pair[0], pair[1]) | place;
+        }
+        let mut all = 0;
+        for (slot, &byte) in lane.symbols[1..].iter_mut().zip(unit) {
+            *slot = alphabet.symbols[byte as usize];
+            all |= *slot;
+        }
+        lane.symbols[unit.len() + 1] = NOBODY;
+        lane.alive = u64::MAX >> (LONGEST - unit.len());
+        lane.len = unit.len();
+        // All bits are set where a symbol is missing, and seldom else.
+        let missing = |&byte: &u8| alphabet.symbols[byte as usize] == NONE;
+        match (all == NONE)
+            .then(|| unit.iter().position(missing))
+            .flatten()
+        {
+            Some(place) => Err(place),
+            None => Ok(()),
+        }
     }
 
     /// Merges the first `count` units with the merges below `limit`.
@@ -80,22 +128,11 @@ impl Lanes {
             }
         };
         let lanes = &mut self.0[..count.min(LANES)];
-        for lane in &mut *lanes {
-            let len = lane.alive.count_ones() as usize;
-            lane.keys[..lane.scanned].fill(NEVER);
-            let mut slots = [0; SHORT];
-            for (slot, pair) in slots.iter_mut().zip(lane.symbols[..len].windows(2)) {
-                *slot = pairs.slot(pair[0], pair[1]);
-            }
-            for (place, pair) in lane.symbols[..len].windows(2).enumerate() {
-                lane.keys[place] = key(pairs.read(slots[place], pair[0], pair[1]), place);
-            }
-        }
-        let mut going = bits(lanes.len());
+        let mut going = (1_u64 << lanes.len()) - 1;
         while going != 0 {
             let mut rest = going;
             while rest != 0 {
-                let number = rest.trailing_zeros() as usize;
+                let number = rest.trailing_zeros() as usize & (LANES - 1);
                 rest &= rest - 1;
                 if !lanes[number].ask(pairs) {
                     going &= !(1 << number);
@@ -103,23 +140,30 @@ impl Lanes {
             }
             let mut rest = going;
             while rest != 0 {
-                let number = rest.trailing_zeros() as usize;
+                let number = rest.trailing_zeros() as usize & (LANES - 1);
                 rest &= rest - 1;
                 let Lane {
                     symbols,
                     keys,
-                    asked,
+                    asked:
+                        Asked {
+                            place,
+                            previous,
+                            next,
+                            slots,
+                        },
                     ..
                 } = &mut lanes[number];
-                let place = asked.place;
-                if let Some(&next) = symbols.get(asked.next) {
-                    let found = pairs.read(asked.slots[1], symbols[place], next);
-                    keys[place] = key(found, place);
-                }
-                if let Some(&previous) = symbols.get(asked.previous) {
-                    let found = pairs.read(asked.slots[0], previous, symbols[place]);
-                    keys[asked.previous] = key(found, asked.previous);
-                }
+                let (place, previous, next) = (*place, *previous, *next);
+                let found = slots.map(|slot| slot);
+                keys[previous] = key(
+                    PairTable::read(found[0], symbols[previous], symbols[place]),
+                    previous,
+                );
+                keys[place] = key(
+                    PairTable::read(found[1], symbols[place], symbols[next]),
+                    place,
+                );
             }
         }
     }
@@ -127,8 +171,14 @@ impl Lanes {
     /// Hands over the symbols that are left of a unit, in order.
     #[inline(always)]
     pub fn for_each(&self, lane: usize, mut each: impl FnMut(u32)) {
-        let Lane { symbols, alive, .. } = &self.0[lane];
-        let mut rest = *alive;
+        let Lane {
+            symbols,
+            alive,
+            len,
+            ..
+        } = &self.0[lane];
+        // Nobody stands at the ends.
+        let mut rest = *alive & !1 & !(1 << (len + 1));
         while rest != 0 {
             each(symbols[rest.trailing_zeros() as usize]);
             rest &= rest - 1;
@@ -141,35 +191,35 @@ impl Lane {
     /// there is none.
     #[inline(always)]
     fn ask(&mut self, pairs: &PairTable) -> bool {
-        let lowest = self.keys[..self.scanned]
-            .iter()
-            .fold(NEVER, |low, &key| low.min(key));
+        let mut lowest = [NEVER; STEP];
+        let (steps, _) = self.keys.as_chunks::<STEP>();
+        for step in steps {
+            for (low, &key) in lowest.iter_mut().zip(step) {
+                *low = key.min(*low);
+            }
+        }
+        let lowest = lowest.iter().fold(NEVER, |low, &key| low.min(key));
         if lowest >= NEVER {
             return false;
         }
-        let place = lowest as usize & (SHORT - 1);
-        // A key is only there if a living symbol follows, so `right` is a living place.
-        let after = self.alive & !(u64::MAX >> (63 - place));
-        let right = after.trailing_zeros() as usize & (SHORT - 1);
-        let beyond = after & after.wrapping_sub(1);
-        let before = self.alive & ((1 << place) - 1);
         let merged = lowest >> 6;
+        let place = lowest as usize & (PLACES - 1);
+        let after = self.alive & (u64::MAX << 1 << place);
+        let right = after.trailing_zeros() as usize & (PLACES - 1);
+        let beyond = after & after.wrapping_sub(1);
+        let next = beyond.trailing_zeros() as usize & (PLACES - 1);
+        let before = self.alive & !(u64::MAX << place);
+        let previous = before.checked_ilog2().unwrap_or(0) as usize & (PLACES - 1);
         self.symbols[place] = merged;
         self.alive &= !(1 << right);
         self.keys[right] = NEVER;
-        self.keys[place] = NEVER;
-        // Past the ends any symbol will do: what comes is not read.
-        let next = beyond.trailing_zeros() as usize;
-        let previous = 63_usize
-            .wrapping_sub(before.leading_zeros() as usize)
-            .min(SHORT);
         self.asked = Asked {
             place,
             previous,
             next,
             slots: [
-                pairs.slot(self.symbols[previous & (SHORT - 1)], merged),
-                pairs.slot(merged, self.symbols[next & (SHORT - 1)]),
+                pairs.slot(self.symbols[previous], merged),
+                pairs.slot(merged, self.symbols[next]),
             ],
         };
         true
@@ -178,8 +228,7 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pairs::NONE;
-    use super::super::plain::{Merges, merge_short};
+    use super::super::plain::{Merges, SHORT, merge_short};
     use super::*;
 
     struct All<'p>(&'p PairTable);
@@ -205,32 +254,57 @@ mod tests {
         for _ in 0..2000 {
             let base = 2 + next(3);
             let count = base + next(40);
+            let limit = [NONE, base + next(count)][next(2) as usize];
             let merges: Vec<_> = (base..count)
                 .map(|result| (next(result), next(result), result))
                 .collect();
-            let table = PairTable::new(merges.into_iter());
+            let below = merges.iter().filter(|merge| merge.2 < limit);
+            let definition = PairTable::new(below.copied().collect::<Vec<_>>().into_iter());
+            // Of the same pair the last merge counts, wherever the limit is.
+            let table = if limit == NONE {
+                PairTable::new(merges.into_iter())
+            } else {
+                definition.clone()
+            };
+            let mut bytes = [NONE; 256];
+            for (byte, symbol) in (b'a'..).zip(0..base) {
+                bytes[byte as usize] = symbol;
+            }
+            let alphabet = Alphabet::new(&bytes, &table, limit);
             let mut lanes = Lanes::default();
             // Twice, since the buffers are used again.
             for _ in 0..2 {
-                let units: Vec<(Short, usize)> = (0..=next(LANES as u32 - 1))
+                let units: Vec<Vec<u8>> = (0..=next(LANES as u32 - 1))
                     .map(|_| {
-                        let len = 1 + next(SHORT as u32) as usize;
-                        let mut unit = [0; SHORT];
-                        unit[..len].fill_with(|| next(base));
-                        (unit, len)
+                        let len = 1 + next(LONGEST as u32) as usize;
+                        (0..len).map(|_| b'a' + next(base) as u8).collect()
                     })
                     .collect();
-                for (lane, (unit, len)) in units.iter().enumerate() {
-                    lanes.set(lane, unit, *len);
+                for (lane, unit) in units.iter().enumerate() {
+                    assert_eq!(lanes.set(lane, &alphabet, unit), Ok(()));
                 }
-                lanes.merge(units.len(), &table, NONE);
-                for (lane, (mut unit, len)) in units.into_iter().enumerate() {
-                    let kept = merge_short(&mut unit, len, &All(&table));
+                lanes.merge(units.len(), &table, limit);
+                for (lane, unit) in units.iter().enumerate() {
+                    let mut short = [0; SHORT];
+                    for (slot, &byte) in short.iter_mut().zip(unit) {
+                        *slot = bytes[byte as usize];
+                    }
+                    let kept = merge_short(&mut short, unit.len(), &All(&definition));
                     let mut found = Vec::new();
                     lanes.for_each(lane, |symbol| found.push(symbol));
-                    assert_eq!(found, unit[..kept]);
+                    assert_eq!(found, short[..kept]);
                 }
             }
         }
+    }
+
+    #[test]
+    fn names_the_byte_without_a_symbol() {
+        let mut bytes = [NONE; 256];
+        bytes[b'a' as usize] = 0;
+        let alphabet = Alphabet::new(&bytes, &PairTable::new(std::iter::empty()), NONE);
+        let mut lanes = Lanes::default();
+        assert_eq!(lanes.set(0, &alphabet, b"aaba"), Err(2));
+        assert_eq!(lanes.set(0, &alphabet, b"aa"), Ok(()));
     }
 }

@@ -13,7 +13,8 @@
 //! token is that token, so there units are whole pretokens.
 //!
 //! Text is taken in blocks of some ten kilobytes that end where no merge can cross, so that the
-//! tokens of a block stay in the processor's cache between the phases.
+//! tokens of a block stay in the processor's cache between the phases. What limits all this is
+//! waiting for [`memory`]: places are announced before they are read.
 
 pub mod backtrack;
 pub mod borders;
@@ -21,6 +22,7 @@ pub mod cache;
 pub mod clusters;
 mod known;
 mod lanes;
+mod memory;
 pub mod pairs;
 pub mod plain;
 #[cfg(any(test, fuzzing))]
@@ -42,7 +44,7 @@ use borders::Borders;
 use cache::{Cache, ELSEWHERE, NARROW};
 use clusters::Clusters;
 use known::Known;
-use lanes::{LANES, Lanes};
+use lanes::{Alphabet, LANES, LONGEST, Lanes};
 use pairs::{NONE, PairTable};
 use plain::{Merges, SHORT};
 use symbols::{Base, Symbols};
@@ -80,6 +82,8 @@ pub enum Stop {
 pub struct Encoder {
     symbols: Symbols,
     pairs: PairTable,
+    /// The bytes, where symbols are made of them.
+    alphabet: Option<Alphabet>,
     /// Borders between units: those of the first phase, or none where units are pretokens.
     units: Option<Borders>,
     /// Short units that are one token, as [`Encoder::stored`] has it.
@@ -171,11 +175,16 @@ impl Encoder {
     #[must_use]
     pub fn new(model: &Model, specials: FxHashSet<u32>) -> Self {
         let symbols = Symbols::new(model, &specials);
+        let split = split(model, &symbols);
+        Self::split_at(model, specials, symbols, split)
+    }
+
+    /// [`Encoder::new`] with the second phase from the symbol `split` on.
+    fn split_at(model: &Model, specials: FxHashSet<u32>, symbols: Symbols, split: u32) -> Self {
         let pairs = PairTable::new(symbols.iter_merges());
         let own = backtrack::own(&symbols, &pairs, |symbol| {
             encodes_to(model, &symbols, &pairs, &[symbol])
         });
-        let split = split(model, &symbols);
         let clusters = (split < symbols.count()).then(|| Clusters::new(&symbols, split));
         let certain = Borders::new(model, &symbols, symbols.count());
         let units = (!model.ignore_merges).then(|| Borders::new(model, &symbols, split));
@@ -185,9 +194,14 @@ impl Encoder {
             .map(|(_, token)| token.len())
             .max()
             .unwrap_or(0);
+        let alphabet = match symbols.base() {
+            Base::Bytes(bytes) => Some(Alphabet::new(bytes, &pairs, split)),
+            Base::Characters { .. } => None,
+        };
         let mut encoder = Self {
             symbols,
             pairs,
+            alphabet,
             units,
             known: Known::new(0, std::iter::empty()),
             certain,
@@ -447,7 +461,6 @@ impl Block<'_> {
     fn encode(&self, scratch: &mut Scratch, out: &mut Vec<u32>) -> Result<(), Unspelled> {
         let Self {
             encoder,
-            text,
             start,
             end,
             cuts,
@@ -462,24 +475,21 @@ impl Block<'_> {
         scratch.made.clear();
         let (mut filled, mut solved) = (0, 0);
         let mut unit_start = start;
-        let mut units = [Unit::default(); 65];
-        for word in start / 64..=(end - 1) / 64 {
-            let base = word * 64;
-            let mut rest = self.unit_ends(base);
-            let (mut count, mut from) = (0, unit_start);
-            while rest != 0 {
-                let to = base + rest.trailing_zeros() as usize;
-                rest &= rest - 1;
-                units[count] = Unit::new(text, from, to, &scratch.cache);
-                from = to;
-                count += 1;
+        // Units are found one word ahead, so that the cache's lines are near when they are read.
+        let (first, last) = (start / 64, (end - 1) / 64);
+        let mut ahead = start;
+        let mut units = [[Unit::default(); 65]; 2];
+        let mut counts = [0; 2];
+        counts[first % 2] =
+            self.find_units(first, &mut ahead, &scratch.cache, &mut units[first % 2]);
+        for word in first..=last {
+            if word < last {
+                let next = word + 1;
+                counts[next % 2] =
+                    self.find_units(next, &mut ahead, &scratch.cache, &mut units[next % 2]);
             }
-            if end - base <= 64 {
-                units[count] = Unit::new(text, from, end, &scratch.cache);
-                count += 1;
-            }
-            // All places are known before the first is read, so the reads overlap.
-            for unit in &units[..count] {
+            let units = &units[word % 2][..counts[word % 2]];
+            for unit in units {
                 let from = unit_start;
                 unit_start = unit.to;
                 let ends = encoder.clusters.is_some()
@@ -494,6 +504,7 @@ impl Block<'_> {
                     }
                     continue;
                 }
+                encoder.known.announce(unit.key);
                 scratch.misses.push(Miss {
                     from,
                     to: unit.to,
@@ -529,6 +540,36 @@ impl Block<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Finds the units that end among the 64 places of a word, the last one at the end of the block,
+    /// and returns how many; `from` is where the next one starts.
+    #[inline(always)]
+    fn find_units(
+        &self,
+        word: usize,
+        from: &mut usize,
+        cache: &Cache,
+        units: &mut [Unit; 65],
+    ) -> usize {
+        let base = word * 64;
+        let mut rest = self.unit_ends(base);
+        let mut count = 0;
+        let mut add = |to: usize| {
+            let unit = Unit::new(self.text, *from, to, cache);
+            cache.announce(unit.place);
+            units[count] = unit;
+            count += 1;
+            *from = to;
+        };
+        while rest != 0 {
+            add(base + rest.trailing_zeros() as usize);
+            rest &= rest - 1;
+        }
+        if self.end - base <= 64 {
+            add(self.end);
+        }
+        count
     }
 
     /// The ends of units among the 64 places from `base`, the end of the block left out.
@@ -608,10 +649,6 @@ impl Block<'_> {
             ..
         } = scratch;
         let misses = &mut misses[first..];
-        let bytes = match encoder.symbols.base() {
-            Base::Bytes(bytes) => Some(bytes),
-            Base::Characters { .. } => None,
-        };
         let mut lines = [(NONE, false); LANES];
         for (line, miss) in lines.iter_mut().zip(&*misses) {
             *line = encoder.known.home_line(miss.key);
@@ -620,11 +657,6 @@ impl Block<'_> {
         let mut count = 0;
         for (number, (way, miss)) in ways.iter_mut().zip(&*misses).enumerate() {
             let unit = &text[miss.from..miss.to];
-            let same = || {
-                misses[..number]
-                    .iter()
-                    .position(|other| other.key == miss.key)
-            };
             let is_short = unit.len() <= NARROW;
             let known = || {
                 if is_short {
@@ -633,18 +665,16 @@ impl Block<'_> {
                     encoder.whole(model, unit)
                 }
             };
-            if is_short && let Some(first) = same() {
-                *way = Way::Same(first);
-            } else if let Some(token) = known() {
+            if let Some(token) = known() {
                 *way = Way::Known(token);
-            } else if let Some(bytes) = bytes
-                && unit.len() <= SHORT
+            } else if let Some(alphabet) = &encoder.alphabet
+                && unit.len() <= LONGEST
             {
-                let mut short = [0; SHORT];
-                spell_short(bytes, unit, &mut short).map_err(|place| Unspelled {
-                    place: miss.from + place,
-                })?;
-                lanes.set(count, &short, unit.len());
+                lanes
+                    .set(count, alphabet, unit)
+                    .map_err(|place| Unspelled {
+                        place: miss.from + place,
+                    })?;
                 *way = Way::Lane(count);
                 count += 1;
             }
@@ -654,7 +684,6 @@ impl Block<'_> {
             let Miss { from, to, .. } = misses[number];
             let start = made.len();
             match ways[number] {
-                Way::Same(first) => made.extend_from_within(misses[first].start..misses[first].end),
                 Way::Known(token) => made.push(token),
                 Way::Lane(lane) => lanes.for_each(lane, |symbol| made.push(encoder.stored(symbol))),
                 Way::Apart => {
@@ -670,9 +699,7 @@ impl Block<'_> {
             }
             misses[number].start = start;
             misses[number].end = made.len();
-            if !matches!(ways[number], Way::Same(_)) {
-                cache.put(text, from, to - from, &made[start..]);
-            }
+            cache.put(text, from, to - from, &made[start..]);
         }
         Ok(())
     }
@@ -681,8 +708,6 @@ impl Block<'_> {
 /// How the tokens of a unit come about.
 #[derive(Clone, Copy)]
 enum Way {
-    /// It is the same unit as an earlier one.
-    Same(usize),
     /// It is this token.
     Known(u32),
     /// It is merged beside others.
@@ -769,25 +794,6 @@ fn is_exact(symbols: &Symbols, split: u32) -> bool {
         let limit = if result < split { split } else { result };
         left < limit && right < limit
     })
-}
-
-/// The symbols of a unit of at most [`SHORT`] bytes, or the place of a byte that has none.
-#[inline(always)]
-fn spell_short(bytes: &[u32; 256], unit: &[u8], out: &mut plain::Short) -> Result<(), usize> {
-    let mut all = 0;
-    for (slot, &byte) in out.iter_mut().zip(unit) {
-        *slot = bytes[byte as usize];
-        all |= *slot;
-    }
-    // All bits are set where a symbol is missing, and seldom else.
-    let missing = |&byte: &u8| bytes[byte as usize] == NONE;
-    match (all == NONE)
-        .then(|| unit.iter().position(missing))
-        .flatten()
-    {
-        Some(place) => Err(place),
-        None => Ok(()),
-    }
 }
 
 /// Whether merging the texts of some symbols by the definition gives just these.

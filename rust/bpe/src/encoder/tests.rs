@@ -111,19 +111,11 @@ fn check(model: &Model, encoder: &Encoder, specials: &FxHashSet<u32>, text: &[u8
 
 /// An encoder whose second phase begins at any symbol where that is exact.
 fn encoder_split_at(model: &Model, specials: &FxHashSet<u32>, split: u32) -> Option<Encoder> {
-    let mut encoder = Encoder::new(model, specials.clone());
-    let symbols = &encoder.symbols;
+    let symbols = Symbols::new(model, specials);
     if model.ignore_merges || split < symbols.base_len() || split >= symbols.count() {
         return None;
     }
-    if !is_exact(symbols, split) {
-        return None;
-    }
-    encoder.units = Some(Borders::new(model, symbols, split));
-    encoder.clusters = Some(Clusters::new(symbols, split));
-    encoder.split = split;
-    encoder.known = encoder.known(model);
-    Some(encoder)
+    is_exact(&symbols, split).then(|| Encoder::split_at(model, specials.clone(), symbols, split))
 }
 
 fn text_and_cuts() -> impl Strategy<Value = (Vec<u8>, Vec<usize>)> {

@@ -16,9 +16,10 @@
 //!
 //! Invariant: the cuts are those of the scanner on the same rules.
 //!
-//! Cost: about a dozen word operations for 8 bytes, and as many again for a block.
+//! Cost: some twenty operations on vectors for 16 bytes, and a hundred on words for a block.
 
 use super::class::Mask;
+use super::parts::{Native, Part};
 use super::scan::{Memory, Scanner};
 
 /// The families that have formulas.
@@ -135,6 +136,9 @@ pub(crate) fn cut(shape: Shape, scanner: &Scanner, text: &[u8], base: usize, cut
 /// Bytes of a block.
 const BLOCK: usize = 64;
 
+/// So many bytes of ASCII are worth a block.
+const NEAR: usize = 16;
+
 /// Bytes at the end of a text that are worth a block.
 const LEAST: usize = 8;
 
@@ -186,7 +190,7 @@ impl Cutter<'_> {
                     64 => at + 1,
                     limit => at - progress.to as usize + limit as usize + 1,
                 };
-                while at < over {
+                while at < over || self.is_wide(at) {
                     at = self.step(at, &mut memory);
                 }
             }
@@ -210,6 +214,15 @@ impl Cutter<'_> {
         }
         while at < self.text.len() {
             at = self.step(at, &mut memory);
+        }
+    }
+
+    /// Whether a block that starts here would not get far.
+    #[inline(always)]
+    fn is_wide(&self, at: usize) -> bool {
+        match self.text.get(at..).and_then(<[u8]>::first_chunk::<NEAR>) {
+            Some(near) => !near.is_ascii(),
+            None => false,
         }
     }
 
@@ -276,51 +289,27 @@ struct Classes {
     wide: u64,
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = ONES << 7;
-
-/// High bit of each byte of `bytes`, all below 128, that is at least `least`.
-#[inline]
-const fn at_least(bytes: u64, least: u8) -> u64 {
-    bytes + ONES * (0x80 - least as u64)
-}
-
-/// High bit of each byte in the range; other bits are noise.
-#[inline]
-const fn in_range(bytes: u64, first: u8, last: u8) -> u64 {
-    at_least(bytes, first) & !at_least(bytes, last + 1)
-}
-
-/// The high bits of the bytes, the first byte's last.
-#[inline]
-const fn gather(bytes: u64) -> u64 {
-    ((bytes & HIGH) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
-}
-
 impl Classes {
-    #[inline]
+    #[inline(always)]
     fn new(block: &[u8; BLOCK], cased: bool, slashes: bool) -> Self {
         let mut classes = Self::default();
-        let (chunks, _) = block.as_chunks::<8>();
-        for (number, chunk) in chunks.iter().enumerate() {
-            let raw = u64::from_le_bytes(*chunk);
-            let bytes = raw & !HIGH;
-            let shift = number * 8;
-            let blank = in_range(bytes, b' ', b' ');
-            let white = in_range(bytes, b'\t', b'\r') | blank;
-            let breaks = in_range(bytes, b'\n', b'\n') | in_range(bytes, b'\r', b'\r');
-            classes.letter |= gather(in_range(bytes | ONES << 5, b'a', b'z')) << shift;
-            classes.digit |= gather(in_range(bytes, b'0', b'9')) << shift;
-            classes.blank |= gather(blank) << shift;
-            classes.white |= gather(white) << shift;
-            classes.breaks |= gather(breaks) << shift;
-            classes.quote |= gather(in_range(bytes, b'\'', b'\'')) << shift;
-            classes.wide |= gather(raw) << shift;
+        let parts = Native::parts(block);
+        for (number, bytes) in parts.iter().enumerate() {
+            let part = Native::new(bytes);
+            let shift = number * (BLOCK / parts.len());
+            let blank = part.equal(b' ');
+            classes.letter |= part.letters() << shift;
+            classes.digit |= part.range(b'0', b'9') << shift;
+            classes.blank |= blank << shift;
+            classes.white |= (part.range(b'\t', b'\r') | blank) << shift;
+            classes.breaks |= (part.equal(b'\n') | part.equal(b'\r')) << shift;
+            classes.quote |= part.equal(b'\'') << shift;
+            classes.wide |= part.wide() << shift;
             if cased {
-                classes.upper |= gather(in_range(bytes, b'A', b'Z')) << shift;
+                classes.upper |= part.range(b'A', b'Z') << shift;
             }
             if slashes {
-                classes.slash |= gather(in_range(bytes, b'/', b'/')) << shift;
+                classes.slash |= part.equal(b'/') << shift;
             }
         }
         classes

@@ -28,6 +28,7 @@ mod blocks;
 mod class;
 mod family;
 mod general;
+mod parts;
 mod rules;
 mod scan;
 pub(crate) mod syntax;
