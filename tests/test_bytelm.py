@@ -5,6 +5,7 @@ import math
 import pickle
 import time
 import tracemalloc
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import vocabularies
 from hypothesis import given
 from hypothesis import strategies as st
-from reference.covers import END, Covers, HashLM, admissible, all_covers
+from reference.covers import END, Covers, HashLM, admissible, all_covers, is_start_of_utf8
 from scipy import stats
 from sources import ours
 from toys import TOYS
@@ -330,6 +331,182 @@ def test_tolerance_is_a_bound() -> None:
             skipped[tolerance] = case.hash.scored
         assert skipped[0.2] < skipped[1e-2] <= skipped[1e-4] <= exact
         assert skipped[0.2] < 0.9 * exact
+
+
+def contexts_of_all(case: Case, x: bytes) -> set[tuple[int, ...]]:
+    """Return the sequences that spell a start of some bytes and that tokens go on from to their end or beyond."""
+    tokens = case.tokens.items()
+
+    @cache
+    def leads_on(size: int) -> bool:
+        rest = x[size:]
+        return any(
+            token.startswith(rest) if len(token) > len(rest) else rest.startswith(token) and leads_on(size + len(token))
+            for _, token in tokens
+        )
+
+    found: set[tuple[int, ...]] = set()
+    stems: list[tuple[tuple[int, ...], int]] = [((), 0)]
+    while stems:
+        ids, size = stems.pop()
+        if leads_on(size):
+            found.add(ids)
+            stems += [((*ids, id), size + len(token)) for id, token in tokens if x.startswith(token, size)]
+    return found
+
+
+@pytest.mark.parametrize("name", ["ab", "superword", "contractions", "cut characters", "whole pieces"])
+def test_all_covers_ask_for_what_they_need(name: str) -> None:
+    case = Case(name)
+    for x in case.toy.prefixes:
+        needed = contexts_of_all(case, x)
+        asked: list[tuple[int, ...]] = []
+
+        def rows(contexts: list[tuple[int, ...]], asked: list[tuple[int, ...]] = asked) -> np.ndarray:
+            asked += contexts
+            return case.hash(contexts)
+
+        lm = FunctionLM(rows, vocab_size=case.hash.vocab_size, end_ids=[case.end])
+        ByteLM(lm, case.tokenizer, covers="all").state(x).next_byte()
+        assert len(asked) == len(set(asked))
+        assert set(asked) == needed
+        # Byte by byte each is asked for once too, and a joint probability does without those that spell all.
+        asked.clear()
+        state = ByteLM(lm, case.tokenizer, covers="all").state()
+        for byte in x:
+            state.next_byte()
+            state.push(bytes([byte]))
+        state.next_byte()
+        assert len(asked) == len(set(asked))
+        assert set(asked) >= needed
+        asked.clear()
+        ByteLM(lm, case.tokenizer, covers="all").logprob(x)
+        spelled = {ids for ids in needed if b"".join(case.tokens[id] for id in ids) == x}
+        assert set(asked) - {()} == needed - spelled - {()}
+
+
+@pytest.mark.parametrize("normalize", NORMALIZE)
+@pytest.mark.parametrize("name", TOYS)
+def test_all_covers_within_a_tolerance(name: str, normalize: str) -> None:
+    case = Case(name, 1, sharpness=3.0)
+    twin = case.twin(normalize, "all")
+    skipped = 0
+    for x in case.toy.prefixes:
+        logs, _ = twin.row(x)
+        for tolerance in (1e-3, 0.05, 0.4):
+            case.hash.scored = 0
+            state = case.model(normalize=normalize, covers="all", tolerance=tolerance).state(x)
+            row = state.next_byte()
+            skipped += len(contexts_of_all(case, x)) - case.hash.scored
+            distance = np.abs(np.exp(row.logp) - np.exp(logs)).sum() / 2
+            assert distance <= row.bound + 1e-12
+            assert row.bound <= tolerance
+            # What was left out is looked at again, and a joint probability leaves nothing out.
+            if is_start_of_utf8(x + b"a"):
+                character = case.toy.characters[0]
+                mass = twin.mass(x + character.encode()) - twin.mass(x)
+                assert state.logprob(character) == pytest.approx(mass, abs=1e-9)
+    assert skipped > 0
+
+
+def test_all_covers_byte_by_byte() -> None:
+    """Stems that were left out wake when they must; taking bytes back asks for nothing that is known."""
+    case = Case("superword", 4, sharpness=4.0)
+    text = b"ab a ab"
+    twin = case.twin("sum", "all")
+    for tolerance in (0.01, 0.2):
+        model = case.model(covers="all", tolerance=tolerance)
+        state = model.state()
+        rows = []
+        for byte in text:
+            rows.append(state.next_byte())
+            state.push(bytes([byte]))
+        for end, row in enumerate(rows):
+            logs, _ = twin.row(text[:end])
+            assert np.abs(np.exp(row.logp) - np.exp(logs)).sum() / 2 <= row.bound + 1e-12
+            assert row.bound <= tolerance
+        state.next_byte()
+        case.hash.scored = 0
+        fork = state.fork()
+        for back in (1, 2, 3):
+            again = fork.pop(1).next_byte()
+            assert np.array_equal(again.logp, rows[len(text) - back].logp)
+        assert case.hash.scored == 0
+        assert np.array_equal(fork.push(text[-3:]).pop(3).next_byte().logp, rows[len(text) - 3].logp)
+        assert math.isfinite(state.pop(len(text)).next_byte().logp[ord("a")])
+
+
+def test_all_covers_of_a_long_text() -> None:
+    """A model that seldom leaves the tokenizer's cuts needs few contexts, however many cuts there are."""
+    tokenizer = ours("gpt2")
+    text = b"the time of the people and the water in the city was one of the first for many years " * 12
+    ids = tuple(tokenizer.encode(text).tolist())
+    size, end = tokenizer.vocab_size, tokenizer.special_tokens["<|endoftext|>"]
+    scored = 0
+
+    def rows(contexts: list[tuple[int, ...]]) -> np.ndarray:
+        nonlocal scored
+        scored += len(contexts)
+        assert len(contexts) < 100
+        logs = np.full((len(contexts), size), math.log(1e-6 / (size - 1)))
+        for row, context in zip(logs, contexts, strict=True):
+            if ids[: len(context)] == context and len(context) < len(ids):
+                row[ids[len(context)]] = math.log1p(-1e-6)
+            else:
+                row[:] = -math.log(size)
+        return logs
+
+    lm = FunctionLM(rows, vocab_size=size, end_ids=[end])
+    model = ByteLM(lm, tokenizer, covers="all", tolerance=1e-2)
+    row = model.state(text[:-3]).next_byte()
+    assert 0 < row.bound <= 1e-2
+    assert math.exp(row.logp[text[-3]]) > 0.98
+    assert scored < 3 * len(text)
+    scored = 0
+    state = model.state(text[:900])
+    for byte in text[900:950]:
+        assert math.exp(state.next_byte().logp[byte]) > 0.98
+        state.push(bytes([byte]))
+    assert scored < 3 * 950
+    assert model.generate(text[:903], max_bytes=4, temperature=0).data == text[903:907]
+    with pytest.raises(ModelError, match="lists them all"):
+        model.heal_plan(text)
+
+
+def test_all_covers_that_no_model_can_leave_out() -> None:
+    case = Case("ab")
+    even = np.full(case.hash.vocab_size, -math.log(case.hash.vocab_size))
+    lm = FunctionLM(lambda contexts: np.tile(even, (len(contexts), 1)), vocab_size=len(even), end_ids=[case.end])
+    model = ByteLM(lm, case.tokenizer, covers="all", tolerance=1e-3)
+    state = model.state(b"ab" * 20)
+    with pytest.raises(ModelError, match="context_ids"):
+        state.next_byte()
+    assert len(state) == 40
+    assert state.pop(35).next_byte().bound <= 1e-3
+
+
+@pytest.mark.parametrize("covers", ["admissible", "all"])
+def test_a_byte_of_contexts_that_were_left_out(covers: str) -> None:
+    """Under a tolerance a byte has probability 0 only where it has it exactly, if it is scored."""
+    found = 0
+    for name in ("superword", "blanks", "contractions", "cut characters"):
+        for seed in range(3):
+            case = Case(name, seed, sharpness=5.0)
+            exact = case.model(covers=covers)
+            for x in case.toy.prefixes:
+                row = exact.state(x).next_byte()
+                state = case.model(covers=covers, tolerance=0.5).state(x)
+                first = state.next_byte()
+                for byte in range(257):
+                    lost = first.logp[byte] == -math.inf < row.logp[byte]
+                    found += lost
+                    again = state.fork().next_byte(observed=byte)
+                    assert (again.logp[byte] == -math.inf) == (row.logp[byte] == -math.inf)
+                    assert np.abs(np.exp(again.logp) - np.exp(row.logp)).sum() / 2 <= again.bound + 1e-12
+                    assert again.bound <= 0.5
+                    if first.logp[byte] > -math.inf:
+                        assert again is first
+    assert found > 10
 
 
 def test_all_texts_and_what_is_longer() -> None:

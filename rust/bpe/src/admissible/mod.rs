@@ -545,6 +545,8 @@ impl<'t> Admissibility<'t> {
         }
         branches.sort_unstable();
         branches.dedup();
+        // States are kept for every byte of a text, and few have more than one.
+        branches.shrink_to_fit();
         (!branches.is_empty()).then_some(State { branches })
     }
 
