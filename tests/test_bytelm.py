@@ -1,10 +1,13 @@
 """Next-byte probabilities: equal to the sum over all covers, listed from the definition."""
 
+from __future__ import annotations
+
 import json
 import math
 import pickle
 import time
 import tracemalloc
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -19,7 +22,7 @@ from sources import ours
 from toys import TOYS
 
 from tokseam import ModelError, PretokenizeError, Tokenizer, UnsupportedTokenizerError
-from tokseam.bytelm import ByteLM, Completion, Ensemble, FunctionLM, Healed
+from tokseam.bytelm import ByteLM, Completion, Ensemble, FunctionLM, Healed, Row
 
 NORMALIZE = ("ratio", "sum", "local")
 
@@ -803,6 +806,39 @@ def test_heal_plan_reports_what_rows_lack() -> None:
         plan.choose(rows[:, 1:])
 
 
+class FixedRows:
+    """A member of an ensemble whose rows are given, one for each number of bytes: probabilities."""
+
+    def __init__(self, rows: np.ndarray, bounds: np.ndarray, size: int = 0) -> None:
+        self.rows, self.bounds, self.size = rows, bounds, size
+
+    def state(self, _prefix: bytes = b"", *, context_ids: Sequence[int] = ()) -> FixedRows:
+        assert not context_ids
+        return FixedRows(self.rows, self.bounds)
+
+    def push(self, data: bytes) -> FixedRows:
+        self.size += len(data)
+        return self
+
+    def pop(self, n: int) -> FixedRows:
+        self.size -= n
+        return self
+
+    def fork(self) -> FixedRows:
+        return FixedRows(self.rows, self.bounds, self.size)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def next_byte(self, *, observed: int | None = None) -> Row:
+        del observed
+        with np.errstate(divide="ignore"):
+            return Row(np.log(self.rows[self.size]), 0.0, float(self.bounds[self.size]))
+
+    def _is_utf8(self) -> bool:
+        return False
+
+
 class TestEnsembles:
     def members(self) -> list[ByteLM]:
         toys = [TOYS["ab"], TOYS["ab"]._replace(merges=(("b", "a"), ("a", "a")))]
@@ -846,6 +882,88 @@ class TestEnsembles:
         np.testing.assert_allclose(state.next_byte().logp, row, atol=1e-12)
         data = posterior.generate("ab", max_bytes=8, seed=0)
         assert data.logprob == pytest.approx(posterior.logprob(data.data, prefix="ab"), abs=1e-12)
+
+    @given(data=st.data())
+    def test_bounds_hold(self, data: st.DataObject) -> None:
+        """Rows that are moved by at most their bounds give a joint row that is within its own."""
+        rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+        count, length = data.draw(st.integers(1, 4)), data.draw(st.integers(0, 3))
+        size = data.draw(st.sampled_from([2, 5, 40, 257]))
+        concentration = data.draw(st.sampled_from([0.02, 0.3, 3.0]))
+        scale = data.draw(st.sampled_from([0.0, 1e-9, 1e-5, 1e-3, 0.05, 0.4]))
+        weights = data.draw(st.sampled_from([None, (1, 2, 3, 4), (1, 0, 2, 50)]))
+        alike = data.draw(st.booleans())
+        exact = np.zeros((count, length + 1, 257))
+        exact[:, :, :size] = rng.dirichlet(np.full(size, concentration), (count, length + 1))
+        if alike:
+            exact[1:] = 0.9 * exact[:1] + 0.1 * exact[1:]
+        found, bounds = exact.copy(), scale * rng.random((count, length + 1))
+        for row, bound in zip(found.reshape(-1, 257), bounds.reshape(-1), strict=True):
+            self.move(row, float(bound), size, rng)
+        text = bytes(rng.integers(0, min(size, 256), length).tolist())
+        rows: list[Any] = [FixedRows(one, bound) for one, bound in zip(found, bounds, strict=True)]
+        twins: list[Any] = [FixedRows(one, np.zeros(length + 1)) for one in exact]
+        for mode in ("mixture", "posterior", "product"):
+            shares = None if weights is None else weights[:count]
+            pair = [Ensemble(members, mode=mode, weights=shares) for members in (rows, twins)]
+            try:
+                joint, twin = (ensemble.state(text).next_byte() for ensemble in pair)
+            except (ModelError, PretokenizeError):
+                continue
+            assert twin.bound == 0
+            assert np.abs(np.exp(joint.logp) - np.exp(twin.logp)).sum() / 2 <= joint.bound + 1e-12
+            if not scale:
+                assert joint.bound == 0
+            if mode == "mixture":
+                assert joint.bound <= scale
+
+    @staticmethod
+    def move(row: np.ndarray, bound: float, size: int, rng: np.random.Generator) -> None:
+        """Move as much mass as a bound allows: from some columns, the least ones first, to another or to many."""
+        order = np.argsort(row[:size]) if rng.random() < 0.5 else rng.permutation(size)
+        left = bound
+        for column in order:
+            taken = min(left, row[column])
+            row[column] -= taken
+            left -= taken
+        if rng.random() < 0.5:
+            row[rng.integers(size)] += bound - left
+        else:
+            row[:size] += (bound - left) / size
+
+    def test_bounds_say_something(self) -> None:
+        rng = np.random.default_rng(0)
+        exact = rng.dirichlet(np.full(257, 3.0), (2, 3))
+        for bound in (1e-3, 1e-5, 1e-7):
+            members: list[Any] = [FixedRows(rows, np.full(3, bound)) for rows in exact]
+            text = bytes(np.argmax(exact[0, :2, :256], axis=1).tolist())
+            assert Ensemble(members).state(text).next_byte().bound == pytest.approx(bound)
+            assert bound < Ensemble(members, mode="posterior").state(text).next_byte().bound < 1000 * bound
+            assert bound <= Ensemble(members, mode="product").state(text).next_byte().bound < 50 * bound
+            # Taken back, the weights are what they were.
+            state = Ensemble(members, mode="posterior").state(text)
+            row = state.next_byte()
+            assert state.pop(2).next_byte().bound == pytest.approx(bound)
+            assert state.push(text).next_byte().bound == row.bound
+
+    def test_bounds_of_models(self) -> None:
+        cases = [Case("ab", seed, sharpness=4.0) for seed in range(2)]
+        text = b"abaab"
+        for mode in ("mixture", "posterior", "product"):
+            exact = Ensemble([case.model() for case in cases], mode=mode).state()
+            near = Ensemble([case.model(tolerance=1e-2) for case in cases], mode=mode).state()
+            bounds = []
+            for byte in text:
+                row, twin = near.next_byte(), exact.next_byte()
+                assert np.abs(np.exp(row.logp) - np.exp(twin.logp)).sum() / 2 <= row.bound + 1e-12
+                bounds.append(row.bound)
+                for state in (near, exact):
+                    state.push(bytes([byte]))
+            assert 0 < max(bounds) < 1
+            # A text that the models know has a score, whatever was left out.
+            for wide in (0.3, 0.9):
+                member = Ensemble([case.model(tolerance=wide) for case in cases], mode=mode)
+                assert math.isfinite(member.logprob(text, end=True))
 
     def test_refused(self) -> None:
         first, second = self.members()

@@ -1613,11 +1613,92 @@ def _heal(
     return Healed(ids, cut, logprob, math.exp(left - _log_add(total, left))), stem, choice
 
 
+def _posterior_bound(weights: Floats, lows: Floats, highs: Floats) -> float:
+    """Return how far weights may be from the exact ones, in total variation.
+
+    The exact ones, before they are scaled to sum to one, lie between `lows` and `highs`. So one of them is at most
+    `high / (high + lows of the others)`, and at least `low / (low + highs of the others)`. The distance is at most the
+    sum of what all may rise by, and of what all may fall by. If each is at least `m` and at most `M` times the weight
+    that we have, it is also at most `(M - 1) (1 - m) / (M - m)`, since the mean of the factors is one.
+
+    Args:
+        weights: Float64 of shape (members,), which sum to one.
+        lows: Their logarithms at least, all with the same addend: float64 of shape (members,).
+        highs: Their logarithms at most, with the same.
+    """
+    top = float(highs.max())
+    low, high = np.exp(lows - top), np.exp(highs - top)
+    others_low = np.array([np.delete(low, member).sum() for member in range(len(low))])
+    others_high = np.array([np.delete(high, member).sum() for member in range(len(high))])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        most = np.where(high > 0, high / (high + others_low), 0.0)
+        least = np.where(low > 0, low / (low + others_high), 0.0)
+        factors = np.where(weights > 0, most / weights, np.where(most > 0, math.inf, 1.0)).max()
+        shrinks = np.where(weights > 0, least / weights, 1.0).min()
+    rise, fall = float(np.maximum(most - weights, 0).sum()), float(np.maximum(weights - least, 0).sum())
+    bound = min(rise, fall, 1.0)
+    if 1 < factors < math.inf and shrinks < 1:
+        bound = min(bound, float((factors - 1) * (1 - shrinks) / (factors - shrinks)))
+    return max(bound, 0.0)
+
+
+def _product_bound(logs: Floats, shares: Floats, bounds: Floats) -> float:
+    """Return how far the normalized geometric mean of rows may be from that of the exact rows, in total variation.
+
+    Let `g` be the mean of the rows, `h` that of the exact ones, before they are normalized, and `Z` the sum of `g`. The
+    distance is at most the greater of the sums of what `h` is above `g` and below it, divided by `Z`. Both are bounded
+    apart on a set of columns and on the rest. Each row differs by its bound `b` at most, upwards and downwards.
+
+    On the set: the mean is concave, so it rises by at most `g w / p` times what a row rises by; and as
+    `(1 - x) ** w >= 1 - x`, it falls by at most `g / p` times what a row falls by. So the greatest `g / p` of the set
+    times `b`, summed over the members, bounds both.
+
+    On the rest, by Hölder's inequality: with the masses `m` of the rows there, `h` is at most the product of
+    `(m + b) ** w`; what it is above `g` is, changing one row after the other, at most the sum over the members of
+    `b ** w` times the others' `(m + b) ** w`; what it is below is at most `g`.
+
+    The set may be any: those with the least sum of `b g / p` are taken, as many as are best.
+
+    Args:
+        logs: The rows of the members that have a say: float64 of shape (members, 257).
+        shares: Their weights, which sum to one.
+        bounds: Their bounds.
+    """
+    if not bounds.any():
+        return 0.0
+    means = shares @ np.where(np.isneginf(logs), LOWEST, logs)
+    means = np.where(np.isneginf(logs).any(axis=0), -math.inf, means)
+    with np.errstate(invalid="ignore"):
+        slopes = np.where(np.isneginf(means), math.inf, np.exp(np.minimum(means - logs, 700)))
+    order = np.argsort(bounds @ np.minimum(slopes, np.finfo(np.float32).max), kind="stable")
+    # Each number of columns in the set, from none to all.
+    highest = np.maximum.accumulate(np.where(bounds[:, None] > 0, slopes[:, order], 0.0), axis=1)
+    inside = np.concatenate([[0.0], (np.where(highest > 0, highest, 0.0) * bounds[:, None]).sum(axis=0)])
+    rows, mean = np.exp(logs)[:, order], np.exp(means)[order]
+
+    def rest(values: Floats) -> Floats:
+        sums = np.cumsum(values[..., ::-1], axis=-1)[..., ::-1]
+        return np.concatenate([sums, np.zeros((*sums.shape[:-1], 1))], axis=-1)
+
+    powers = (rest(rows) + bounds[:, None]) ** shares[:, None]
+    changes = sum(
+        (
+            bounds[member] ** shares[member] * np.delete(powers, member, axis=0).prod(axis=0)
+            for member in range(len(logs))
+        ),
+        start=np.zeros(powers.shape[1]),
+    )
+    outside = np.maximum(np.minimum(powers.prod(axis=0), changes), rest(mean))
+    return float(min((inside + outside).min() / mean.sum(), 1.0))
+
+
 class _EnsembleState:
     """The states of the members, and their weights."""
 
     def __init__(self, ensemble: Ensemble, states: list[Any], weights: Floats) -> None:
-        self._ensemble, self._states, self._weights = ensemble, states, weights
+        self._ensemble, self._states = ensemble, states
+        # Log-weights, and what the exact ones are at least and at most before they are scaled.
+        self._weights = weights if weights.ndim == 2 else np.stack([weights, weights, weights])
         # Of a posterior mixture, the weights before each byte.
         self._history: list[Floats] = []
 
@@ -1634,8 +1715,8 @@ class _EnsembleState:
         for step in steps:
             if self._ensemble.mode == "posterior":
                 before.append(weights)
-                weights = weights + np.array([state.next_byte().logp[step[0]] for state in states])
-                total = _log_sum(weights)
+                weights = weights + _log_ranges([state.next_byte(observed=step[0]) for state in states], step[0])
+                total = _log_sum(weights[0])
                 if total == -math.inf:
                     raise PretokenizeError(f"no member gives byte 0x{step[0]:02X} a probability")
                 weights = weights - total
@@ -1662,35 +1743,59 @@ class _EnsembleState:
         other._history = list(self._history)
         return other
 
-    def next_byte(self) -> Row:
-        """Return the distribution of the next byte; where members skip contexts, only a mixture has a bound below 1."""
-        rows = [state.next_byte() for state in self._states]
-        logs = np.stack([row.logp for row in rows])
-        shares = np.exp(self._weights)
-        bound = float(shares @ [row.bound for row in rows])
+    def next_byte(self, *, observed: int | None = None) -> Row:
+        """Return the distribution of the next byte, in nats, with its bound from those of the members.
+
+        A mixture is off by at most the mean of the members' bounds, a posterior by that and by what its weights may be
+        off: the value of a row at a byte that came is off by its bound at most. For a product see the mathematics of
+        the documentation.
+
+        Args:
+            observed: The byte, or 256 for the end, that the row is to score: see `ByteState.next_byte`.
+
+        Raises:
+            ModelError: As `ByteState.next_byte`, or the members of a product agree on no byte.
+        """
+        rows = [state.next_byte(observed=observed) for state in self._states]
+        logs, bounds = np.stack([row.logp for row in rows]), np.array([row.bound for row in rows])
+        weights, lows, highs = self._weights
+        shares = np.exp(weights)
         if self._ensemble.mode == "product":
             # A byte that one member excludes is excluded, unless that member has no say.
-            says = self._weights > -math.inf
+            says = weights > -math.inf
             scaled = (logs[says] * shares[says, None]).sum(axis=0)
             total = _log_sum(scaled)
             if total == -math.inf:
                 raise ModelError("the members agree on no byte: each excludes what the others allow")
-            return Row(scaled - total, 0.0, float(any(row.bound for row in rows)))
-        if self._ensemble.mode == "posterior":
-            bound = float(bound > 0)
-        mixed = np.logaddexp.reduce(logs + self._weights[:, None], axis=0)
+            return Row(scaled - total, 0.0, _product_bound(logs[says], shares[says], bounds[says]))
+        bound = float(shares @ bounds)
+        if not np.array_equal(lows, highs):
+            bound = min(bound + _posterior_bound(shares, lows, highs), 1.0)
+        mixed = np.logaddexp.reduce(logs + weights[:, None], axis=0)
         return Row(mixed, float(shares @ [row.leak for row in rows]), bound)
 
     def logprob(self, text: Text, end: bool = False) -> float:
-        """Return the log-probability of more bytes, in nats: the sum over the rows on the way."""
+        """Return the log-probability of more bytes, in nats: the sum over the rows on the way.
+
+        Under a tolerance of a member each row is within its bound; a byte has -inf only if it has it exactly.
+        """
         data = text.encode() if isinstance(text, str) else text
         state, total = self.fork(), 0.0
         for byte in data:
-            total += float(state.next_byte().logp[byte])
+            total += float(state.next_byte(observed=byte).logp[byte])
             if total == -math.inf:
                 return total
             state.push(bytes([byte]))
-        return total + float(state.next_byte().logp[END]) if end else total
+        return total + float(state.next_byte(observed=END).logp[END]) if end else total
+
+
+def _log_ranges(rows: list[Row], byte: int) -> Floats:
+    """Return the logarithms of what rows give a byte, and of what the exact rows give it at least and at most."""
+    values, bounds = np.array([row.logp[byte] for row in rows]), np.array([row.bound for row in rows])
+    masses = np.exp(values)
+    with np.errstate(divide="ignore"):
+        lows, highs = np.log(np.maximum(masses - bounds, 0)), np.log(np.minimum(masses + bounds, 1))
+    return np.stack([values, np.where(bounds > 0, lows, values), np.where(bounds > 0, highs, values)])
 
 
 class Ensemble(_Model):
@@ -1702,6 +1807,8 @@ class Ensemble(_Model):
             weights are multiplied by what each member gave to each byte that came, which is the mixture of whole
             texts. `"product"`: the weighted geometric mean, normalized.
         weights: One for each member, not negative; they are scaled to sum to one. Equal ones by default.
+
+    The rows' bounds follow from those of the members in each mode: see the mathematics of the documentation.
 
     Raises:
         ValueError: There is no member, or the weights do not fit.
