@@ -130,7 +130,7 @@ def model(quick: bool) -> list[dict[str, Any]]:
         state = byte_lm.state()
         found: list[Row] = []
         for byte in data:
-            found.append(state.next_byte())
+            found.append(state.next_byte(observed=byte))
             state.push(bytes((byte,)))
         exact = exact or found
         bits = -sum(row.logp[byte] for row, byte in zip(found, data, strict=True)) / math.log(2) / len(data)
