@@ -1282,7 +1282,8 @@ class ByteLM(_Model):
             text may end, and normalized; nothing leaks.
         tolerance: Contexts may be skipped as long as the row is certain to stay this close to the exact one, in total
             variation; 0 skips none.
-        utf8: Whether texts are UTF-8. Without it a text is any bytes; that needs `covers="all"`.
+        utf8: Whether texts are UTF-8. Without it a text is any bytes; that needs `covers="all"`, since ids are
+            admissible if the encoding of a UTF-8 text starts with them: other bytes have no admissible cover.
 
     Raises:
         UnsupportedTokenizerError: It is not known which sequences are admissible; `covers="all"` works.
@@ -1307,7 +1308,10 @@ class ByteLM(_Model):
         if not 0 <= tolerance < 1:
             raise ValueError(f"tolerance is {tolerance}: it must be at least 0 and below 1")
         if covers == "admissible" and not utf8:
-            raise ValueError('texts that are not UTF-8 have no admissible covers: pass covers="all" with utf8=False')
+            raise ValueError(
+                'utf8=False adds texts that are not UTF-8, but covers="admissible" sums over the starts of encodings of '
+                'UTF-8 texts alone, so it would add nothing: pass covers="all" with utf8=False'
+            )
         self.lm, self.tokenizer = lm, tokenizer
         self._covers, self._normalize, self._tolerance, self._utf8 = covers, normalize, float(tolerance), utf8
         self._endings: dict[tuple[int, ...], ByteLM] = {}
