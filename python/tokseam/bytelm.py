@@ -1309,8 +1309,8 @@ class ByteLM(_Model):
             raise ValueError(f"tolerance is {tolerance}: it must be at least 0 and below 1")
         if covers == "admissible" and not utf8:
             raise ValueError(
-                'utf8=False adds texts that are not UTF-8, but covers="admissible" sums over the starts of encodings of '
-                'UTF-8 texts alone, so it would add nothing: pass covers="all" with utf8=False'
+                'utf8=False adds texts that are not UTF-8, but covers="admissible" sums over the starts of encodings '
+                'of UTF-8 texts alone, so it would add nothing: pass covers="all" with utf8=False'
             )
         self.lm, self.tokenizer = lm, tokenizer
         self._covers, self._normalize, self._tolerance, self._utf8 = covers, normalize, float(tolerance), utf8
