@@ -326,6 +326,11 @@ class _Plan:
         ]
 
 
+def _rows_at_once(width: int) -> int:
+    """Return how many rows are asked for in one call."""
+    return max(ROWS_BYTES // (8 * width), 1)
+
+
 def _log_sum(logs: Floats) -> float:
     top = float(logs.max(initial=-math.inf))
     if top == -math.inf:
@@ -401,7 +406,7 @@ class _HostSums:
     def whole(self, contexts: list[tuple[int, ...]]) -> Floats:
         """Return checked rows, one for each context, in the order of ids."""
         width = self._lm.vocab_size
-        size = max(ROWS_BYTES // (8 * width), 1)
+        size = _rows_at_once(width)
         parts = []
         for start in range(0, len(contexts), size):
             part = contexts[start : start + size]
@@ -686,7 +691,8 @@ class _Search:
                 chosen = chosen[:1]
             if not len(chosen):
                 return _Settled(_Search(reader, search.size, asleep, awake), columns, leak, reached, left)
-            woken = [waiting[index] for index in chosen]
+            # No more than one call of the model, whose rows are cut to what is left of them before the next.
+            woken = [waiting[index] for index in chosen[: _rows_at_once(reader.lm.vocab_size)]]
             found = reader.ask(((*context_ids, *stem.native.ids().tolist()), stem.native) for stem in woken)
             gone = {id(stem) for stem in woken}
             asleep = [stem for stem in asleep if id(stem) not in gone]
