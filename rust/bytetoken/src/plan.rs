@@ -53,8 +53,8 @@ impl Plan {
         let rules = kernel.rules()?;
         let vocabulary = kernel.vocabulary();
         let mut plan = Self {
-            nodes: Vec::new(),
-            parents: Vec::new(),
+            nodes: Vec::with_capacity(2 * heads.count()),
+            parents: Vec::with_capacity(2 * heads.count()),
             heads: Vec::with_capacity(heads.count()),
         };
         let Some(base) = since.unwrap_or(heads).trunk() else {
