@@ -4,7 +4,7 @@ The native half of tokseam. The package `tokseam` is the interface; this module 
 
 from _typeshed import Incomplete
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, Final, final
 
 __all__ = ["ByteKernel", "Detector", "Grammar", "Heads", "PairCounts", "Plan", "Prefix", "PretokenCounts", "RunCounts", "Stem", "StreamDecoder", "Tokenizer", "canonicalize", "compare", "extend", "extended_json", "find_rows", "join", "judge_rows", "learn", "marked_triads", "plain_json", "project", "prompt_tail", "regroup_digits", "restore", "scheme", "split_component", "token_values"]
 
@@ -12,6 +12,10 @@ __all__ = ["ByteKernel", "Detector", "Grammar", "Heads", "PairCounts", "Plan", "
 class ByteKernel:
     """
     What the heads of all texts share.
+    """
+    LIMIT: Final[int]
+    """
+    The most stems that are listed, or held open at a time, where all cuts are stems.
     """
     def __new__(cls, /, tokenizer: Tokenizer, admissible: bool, utf8: bool) -> ByteKernel:
         """
@@ -33,6 +37,16 @@ class ByteKernel:
     def prefix(self, /) -> bytes:
         """
         What the tokenizer writes before every text.
+        """
+    def root(self, /) -> Stem:
+        """
+        The stem without tokens.
+        """
+    def segments(self, /, nodes: Sequence[int]) -> Incomplete:
+        """
+        How the next byte cuts the longer tokens of some nodes of the trie into ranges to be summed:
+        int64 of shape (3, s) with where each starts among the tokens of all, which of the nodes it
+        is, and the byte.
         """
     def start(self, /) -> Heads:
         """
@@ -106,6 +120,13 @@ class Heads:
         """
         The number of bytes.
         """
+    def below(self, /, kernel: ByteKernel, sizes: Sequence[int]) -> list[tuple[list[tuple[int, int]], tuple[int, int, int, int] | None]]:
+        """
+        What goes on from the stems that spell the first bytes, for some numbers of bytes: for each
+        the places of the tokens behind which the text goes on or ends, with the number of bytes
+        behind each; and the node of the trie that spells the rest with its three places, if longer
+        tokens do. Numbers count what the tokenizer writes before every text.
+        """
     @property
     def count(self, /) -> int:
         """
@@ -115,7 +136,7 @@ class Heads:
         """
         The contexts and ranges; weights count from the trunk of `since`.
         """
-    def pop(self, /, bytes: int) -> Heads | None:
+    def pop(self, /, kernel: ByteKernel, bytes: int) -> Heads | None:
         """
         The heads with the last bytes taken back, `None` if there are not so many.
         """
@@ -179,12 +200,6 @@ class Plan:
         The nodes, the base first, each behind its parent: int64 of shape (m, 5) with its number,
         the index of its parent, the id and the place of its last token (-1 without one), and its
         number of tokens.
-        """
-    def segments(self, /, kernel: ByteKernel, heads: Sequence[int]) -> Incomplete:
-        """
-        How the next byte cuts the longer tokens of some heads into ranges to be summed: int64 of
-        shape (3, s) with where each starts among the tokens of all, which of the heads it is, and
-        the byte.
         """
     def stem(self, /, node: int) -> Stem:
         """

@@ -60,6 +60,9 @@ ROWS_BYTES = 1 << 28
 # Bytes between two evaluations of a long text.
 CHUNK = 64
 
+# How many sizes back bytes can be taken without asking again, where all cuts are stems.
+SEARCHES = 32
+
 # What the sum of a row may be off one: the rounding of half precision, not logits.
 SLACK = 0.05
 
@@ -277,6 +280,16 @@ class _Node(NamedTuple):
     depth: int
 
 
+class _Part(NamedTuple):
+    """What is to be summed of a head: the log-weight of its stem, its places, and what is known behind the stem."""
+
+    weight: float
+    at: int
+    exact: int
+    high: int
+    scores: _Scores | None
+
+
 class _Plan:
     """A plan with its rows as tuples."""
 
@@ -303,6 +316,19 @@ class _Plan:
             if node.serial not in edges:
                 need(node.parent, node.place, node.place + 1)
         return needs
+
+    def parts(self, weights: Sequence[float | None], scores: dict[int, _Scores]) -> list[_Part]:
+        """Return the heads whose stems have a weight."""
+        return [
+            _Part(weight, head.at, head.exact, head.high, scores.get(self.nodes[head.node].serial))
+            for head in self.heads
+            if (weight := weights[head.node]) is not None
+        ]
+
+
+def _rows_at_once(width: int) -> int:
+    """Return how many rows are asked for in one call."""
+    return max(ROWS_BYTES // (8 * width), 1)
 
 
 def _log_sum(logs: Floats) -> float:
@@ -342,11 +368,24 @@ def _draw(logs: Floats, temperature: float, top_p: float, rng: np.random.Generat
     return min(index, int(np.flatnonzero(weights)[-1]))
 
 
-class _Weights(NamedTuple):
-    """The log-weight of each node that has one, and the most mass that is not resolved."""
+def _heaviest(weights: Floats, reached: float, tolerance: float) -> tuple[NDArray[np.intp], float]:
+    """Return which stems must be scored, and the log-mass of all.
 
-    logs: list[float | None]
-    unresolved: float
+    A stem without a row can move at most its own weight, so what is known is certain up to the sum of them. Whatever is
+    found, the whole mass stays below what is reached and these, so the lightest may wait whose sum stays below the
+    tolerance times that; at tolerance 0 none may.
+
+    Args:
+        weights: The log-weights of the stems without a row: float64 of shape (stems,).
+        reached: The log-mass that is known.
+        tolerance: The share of the mass that may stay unknown.
+    """
+    left = _log_sum(weights)
+    order = np.argsort(-weights, kind="stable")
+    if not tolerance or not len(weights):
+        return order, left
+    lightest = np.cumsum(np.exp(weights[order[::-1]] - _log_add(left, reached)))
+    return order[: len(order) - int(np.searchsorted(lightest, tolerance, side="right"))], left
 
 
 class _HostSums:
@@ -367,7 +406,7 @@ class _HostSums:
     def whole(self, contexts: list[tuple[int, ...]]) -> Floats:
         """Return checked rows, one for each context, in the order of ids."""
         width = self._lm.vocab_size
-        size = max(ROWS_BYTES // (8 * width), 1)
+        size = _rows_at_once(width)
         parts = []
         for start in range(0, len(contexts), size):
             part = contexts[start : start + size]
@@ -485,6 +524,10 @@ class _Reader:
             scores.append(_Scores(logs - reached, end - reached, 0.0, can_end))
         return scores
 
+    def size(self, heads: _native.Heads) -> int:
+        """Return the number of bytes with what the tokenizer writes before every text."""
+        return len(heads) + len(self.kernel.prefix())
+
     def followers(self, stem: _native.Stem | None) -> NDArray[np.bool_]:
         """Return which ids of the model may follow a stem; without one, which are in any text."""
         # What has no bytes and does not end the text is in no text, masked or not.
@@ -493,12 +536,9 @@ class _Reader:
         allowed[self.ends] = stem is None or stem.can_end(self.kernel)
         return allowed
 
-    def weights(
-        self, plan: _Plan, scores: dict[int, _Scores], edges: dict[int, float], *, all_known: bool = True
-    ) -> _Weights:
-        """Return the log-weights of the nodes of a plan; put the edges that are found into `edges`."""
+    def weights(self, plan: _Plan, scores: dict[int, _Scores], edges: dict[int, float]) -> list[float | None]:
+        """Return the log-weight of each node of a plan, if known; put the edges that are found into `edges`."""
         logs: list[float | None] = [0.0]
-        unresolved = 0.0 if not plan.nodes or plan.nodes[0].serial in scores or all_known else 1.0
         for node in plan.nodes[1:]:
             parent = plan.nodes[node.parent]
             edge = edges.get(node.serial)
@@ -506,52 +546,173 @@ class _Reader:
             if edge is None and known is not None and known.has(node.place, node.place + 1):
                 edge = edges[node.serial] = known.token(node.place)
             above = logs[node.parent]
-            if edge is None or above is None:
-                logs.append(None)
-                continue
-            logs.append(above + edge)
-            if not all_known and node.serial not in scores:
-                unresolved += math.exp(above + edge)
-        return _Weights(logs, unresolved)
+            logs.append(None if edge is None or above is None else above + edge)
+        return logs
 
-    def columns(self, plan: _Plan, weights: _Weights, scores: dict[int, _Scores]) -> tuple[Floats, float]:
+    def columns(self, parts: list[_Part]) -> tuple[Floats, float]:
         """Return the log-mass of each next byte and the end, of shape (257,), and the log-mass of the leak."""
-        chosen, parts, logs = [], [], []
-        leak, end = 0.0, -math.inf
-        for number, head in enumerate(plan.heads):
-            weight = weights.logs[head.node]
-            known = scores.get(plan.nodes[head.node].serial)
-            if weight is None or known is None:
+        chosen, slices, weights = [], [], []
+        leaks, end = [-math.inf], -math.inf
+        for weight, at, exact, high, scores in parts:
+            if scores is None:
                 continue
-            if head.exact < head.high and weight > -math.inf:
-                chosen.append(number)
-                parts.append(known.slice(head.exact, head.high))
-                logs.append(weight)
-            if head.at == 0:
-                leak += math.exp(weight) * known.leak
-                if known.can_end:
-                    end = _log_add(end, weight + known.end)
+            if exact < high and weight > -math.inf:
+                chosen.append(at)
+                slices.append(scores.slice(exact, high))
+                weights.append(weight)
+            if at == 0:
+                leaks.append(weight + math.log(scores.leak) if scores.leak > 0 else -math.inf)
+                if scores.can_end:
+                    end = _log_add(end, weight + scores.end)
         columns = np.full(END + 1, -math.inf)
         if chosen:
-            columns = self.sums.ranges(parts, np.array(logs), plan.native.segments(self.kernel, chosen))
+            columns = self.sums.ranges(slices, np.array(weights), self.kernel.segments(chosen))
         columns[END] = end
-        return columns, math.log(leak) if leak > 0 else -math.inf
+        return columns, _log_sum(np.array(leaks))
 
-    def total(self, plan: _Plan, weights: _Weights, scores: dict[int, _Scores]) -> float:
-        """Return the log-mass of the bytes of a plan, all of whose rows are known."""
-        logs, parts, rests = [-math.inf], [], []
-        for head in plan.heads:
-            weight = weights.logs[head.node]
-            if weight is None:
-                continue
-            if head.at == 0:
+    def total(self, parts: list[_Part]) -> float:
+        """Return the log-mass of the bytes, as far as rows are known: a stem that spells them all needs none."""
+        logs, slices, weights = [-math.inf], [], []
+        for weight, at, exact, high, scores in parts:
+            if at == 0:
                 logs.append(weight)
-            else:
-                parts.append(scores[plan.nodes[head.node].serial].slice(head.exact, head.high))
-                rests.append(weight)
-        if parts:
-            logs += (np.array(rests) + self.sums.totals(parts)).tolist()
+            elif scores is not None:
+                slices.append(scores.slice(exact, high))
+                weights.append(weight)
+        if slices:
+            logs += (np.array(weights) + self.sums.totals(slices)).tolist()
         return _log_sum(np.array(logs))
+
+
+class _Stem(NamedTuple):
+    """A stem where all cuts are stems, with the number of its bytes and its log-weight."""
+
+    native: _native.Stem
+    size: int
+    weight: float
+
+
+class _Awake(NamedTuple):
+    """A stem whose row is there, and its head."""
+
+    stem: _Stem
+    part: _Part
+
+
+class _Search:
+    """The stems of some bytes where all cuts into tokens are stems, as far as they must be known.
+
+    They are too many to be listed, and they cannot be merged: those that spell the same bytes share what goes on from
+    them (`Heads.below`), but each is a context of its own, whose row may be any. So stems sleep, with the weight that
+    the row of the stem before them gives, and are woken in the order of weight. No mass is lost: a text that starts
+    with the bytes does so through a head of a stem that is awake or through one stem that sleeps.
+
+    It does not change. Sizes count what the tokenizer writes before every text.
+    """
+
+    def __init__(self, reader: _Reader, size: int, asleep: list[_Stem], awake: list[_Awake]) -> None:
+        self.reader, self.size, self.asleep, self.awake = reader, size, asleep, awake
+
+    @classmethod
+    def start(cls, reader: _Reader) -> _Search:
+        """Return the search before all bytes."""
+        return cls(reader, 0, [_Stem(reader.kernel.root(), 0, 0.0)], [])
+
+    def behind(self, heads: _native.Heads) -> _Search:
+        """Return the search behind more bytes."""
+        size = self.reader.size(heads)
+        asleep, awake = list(self.asleep), list[_Awake]()
+        known = [(one.stem, one.part.scores) for one in self.awake if one.part.scores is not None]
+        self._grow(heads, known, self.size, asleep, awake)
+        return _Search(self.reader, size, asleep, awake)
+
+    def _grow(
+        self,
+        heads: _native.Heads,
+        known: list[tuple[_Stem, _Scores]],
+        since: int,
+        asleep: list[_Stem],
+        awake: list[_Awake],
+    ) -> None:
+        """Add the heads of stems with rows, and the stems that go on from them beyond a size."""
+        kernel, order = self.reader.kernel, self.reader.order
+        sizes = list({stem.size for stem, _ in known})
+        below = dict(zip(sizes, heads.below(kernel, sizes), strict=True))
+        for stem, scores in known:
+            tokens, head = below[stem.size]
+            for place, size in tokens:
+                if size > since and (edge := scores.token(place)) > -math.inf:
+                    native = stem.native.push(kernel, int(order[place]))
+                    if native is not None:
+                        asleep.append(_Stem(native, size, stem.weight + edge))
+            if head is not None:
+                at, _, exact, high = head
+                narrow = scores.narrowed(exact, high, self.reader.sums)
+                awake.append(_Awake(stem, _Part(stem.weight, at, exact, high, narrow)))
+
+    def settled(
+        self,
+        heads: _native.Heads,
+        context_ids: tuple[int, ...],
+        tolerance: float,
+        *,
+        ends: bool = True,
+        leaks: bool = False,
+        observed: int | None = None,
+    ) -> _Settled:
+        """Wake stems behind these bytes until those that sleep move at most a share of the mass.
+
+        Args:
+            heads: The bytes.
+            context_ids: What stands before every stem.
+            tolerance: The share.
+            ends: Whether the next byte is asked for; otherwise the mass of the bytes is, and a stem that spells them
+                all needs no row.
+            leaks: Whether what leaks counts as reached.
+            observed: The next byte, if it is known: see `ByteState.next_byte`.
+
+        Raises:
+            ModelError: The model returned no log-probabilities, or more stems must be known than are held.
+        """
+        reader, search = self.reader, self.behind(heads)
+        asleep, awake = search.asleep, search.awake
+        while True:
+            parts = [one.part for one in awake]
+            columns, leak = reader.columns(parts) if ends else (np.zeros(0), -math.inf)
+            waiting = [stem for stem in asleep if ends or stem.size < search.size]
+            if not ends:
+                whole = [_Part(stem.weight, 0, 0, 0, None) for stem in asleep if stem.size == search.size]
+                reached = reader.total(parts + whole)
+            else:
+                reached = _log_add(_log_sum(columns), leak) if leaks else _log_sum(columns)
+            chosen, left = _heaviest(np.array([stem.weight for stem in waiting]), reached, tolerance)
+            if not len(chosen) and waiting and observed is not None and columns[observed] == -math.inf:
+                chosen, _ = _heaviest(np.array([stem.weight for stem in waiting]), -math.inf, 0.0)
+                chosen = chosen[:1]
+            if not len(chosen):
+                return _Settled(_Search(reader, search.size, asleep, awake), columns, leak, reached, left)
+            # No more than one call of the model, whose rows are cut to what is left of them before the next.
+            woken = [waiting[index] for index in chosen[: _rows_at_once(reader.lm.vocab_size)]]
+            found = reader.ask(((*context_ids, *stem.native.ids().tolist()), stem.native) for stem in woken)
+            gone = {id(stem) for stem in woken}
+            asleep = [stem for stem in asleep if id(stem) not in gone]
+            self._grow(heads, list(zip(woken, found, strict=True)), 0, asleep, awake)
+            if len(asleep) + len(awake) > reader.kernel.LIMIT:
+                raise ModelError(
+                    f"more than {reader.kernel.LIMIT} stems of {len(heads)} bytes have a weight that tolerance "
+                    f"{tolerance:g} does not leave out, and no fewer rows are certain to come that close: take "
+                    f'covers="admissible", a greater tolerance, or give the ids of older text as context_ids'
+                )
+
+
+class _Settled(NamedTuple):
+    """A search with the log-masses: of each next byte, of what leaks, of what is known and of what sleeps."""
+
+    search: _Search
+    columns: Floats
+    leak: float
+    reached: float
+    asleep: float
 
 
 class _Model:
@@ -790,6 +951,8 @@ class ByteState:
         self._context_ids = context_ids
         self._scores: dict[int, _Scores] = {}
         self._edges: dict[int, float] = {}
+        # Where all cuts are stems: the searches of the last sizes that were asked for.
+        self._searches: list[_Search] = []
         self._row: Row | None = None
         self._lock = threading.RLock()
 
@@ -823,12 +986,14 @@ class ByteState:
             ValueError: There are not so many.
         """
         with self._lock:
-            heads = self._heads.pop(n) if n >= 0 else None
+            heads = self._heads.pop(self._model._reader.kernel, n) if n >= 0 else None
             if heads is None:
                 raise ValueError(f"{n} bytes cannot be taken back from {len(self)}")
             self._heads = heads
             if n:
                 self._row = None
+                size = self._model._reader.size(heads)
+                self._searches = [search for search in self._searches if search.size <= size]
         return self
 
     def fork(self) -> ByteState:
@@ -836,16 +1001,25 @@ class ByteState:
         with self._lock:
             other = ByteState(self._model, self._heads, self._context_ids)
             other._scores, other._edges, other._row = dict(self._scores), dict(self._edges), self._row
+            other._searches = list(self._searches)
             return other
 
-    def next_byte(self) -> Row:
+    def next_byte(self, *, observed: int | None = None) -> Row:
         """Return the distribution of the next byte, in nats.
+
+        Args:
+            observed: The byte, or 256 for the end, that the row is to score. Under a tolerance all its mass may be
+                behind contexts that were left out. Then these are scored too, the heaviest first, until it has some, so
+                it has probability 0 only where it has it exactly.
 
         Raises:
             ModelError: The model returned something else than log-probabilities, or gives no text a probability.
         """
         with self._lock:
-            return self._row or self._prepare([self])[0]
+            row = self._row or self._prepare([self])[0]
+            if observed is None or row.logp[observed] > -math.inf or not row.bound:
+                return row
+            return self._prepare([self], observed)[0]
 
     def logprob(self, text: Text, end: bool = False) -> float:
         """Return the joint log-probability of more bytes, in nats, over covers; the state stays as it is.
@@ -864,31 +1038,57 @@ class ByteState:
         data = text.encode() if isinstance(text, str) else text
         with self._lock:
             state = self.fork()
-        reader, total = self._model._reader, 0.0
+        total = 0.0
         for start in range(0, len(data), CHUNK):
-            before = state._heads
-            try:
-                state.push(data[start : start + CHUNK])
-            except PretokenizeError:
-                return -math.inf
-            below = _Plan(before.plan(reader.kernel))
-            above = _Plan(state._heads.plan(reader.kernel, before))
-            self._fetch([(state, below), (state, above)], ends=False)
-            masses = [
-                reader.total(plan, reader.weights(plan, state._scores, state._edges), state._scores)
-                for plan in (above, below)
-            ]
-            if masses[0] == -math.inf:
-                return -math.inf
-            total += masses[0] - masses[1]
-            state._forget(above)
-        if end:
-            plan = _Plan(state._heads.plan(reader.kernel))
-            self._fetch([(state, plan)])
-            weights = reader.weights(plan, state._scores, state._edges)
-            columns, _ = reader.columns(plan, weights, state._scores)
-            total += float(columns[END]) - reader.total(plan, weights, state._scores)
-        return total
+            part = state._join(data[start : start + CHUNK])
+            if part == -math.inf:
+                return part
+            total += part
+        return total + state._end() if end else total
+
+    def _join(self, data: bytes) -> float:
+        """Push bytes and return the logarithm of their probability, exactly."""
+        reader, before = self._model._reader, self._heads
+        below = self._settle(0.0, ends=False).reached if self._model._is_lazy() else None
+        try:
+            self.push(data)
+        except PretokenizeError:
+            return -math.inf
+        if below is not None:
+            return self._settle(0.0, ends=False).reached - below
+        plans = [_Plan(self._heads.plan(reader.kernel, before)), _Plan(before.plan(reader.kernel))]
+        self._fetch([(self, plan) for plan in plans], ends=False)
+        above, below = (
+            reader.total(plan.parts(reader.weights(plan, self._scores, self._edges), self._scores)) for plan in plans
+        )
+        self._forget(plans[0])
+        return above if above == -math.inf else above - below
+
+    def _end(self) -> float:
+        """Return the logarithm of the probability that the text ends here, exactly."""
+        reader = self._model._reader
+        if self._model._is_lazy():
+            mass = self._settle(0.0, ends=False).reached
+            return float(self._settle(0.0).columns[END]) - mass
+        plan = _Plan(self._heads.plan(reader.kernel))
+        self._fetch([(self, plan)])
+        parts = plan.parts(reader.weights(plan, self._scores, self._edges), self._scores)
+        return float(reader.columns(parts)[0][END]) - reader.total(parts)
+
+    def _settle(self, tolerance: float, *, ends: bool = True, observed: int | None = None) -> _Settled:
+        """Wake the stems that must be known, and keep what was found."""
+        reader, leaks = self._model._reader, self._model._normalize == "ratio"
+        size = reader.size(self._heads)
+        search = self._searches[-1] if self._searches else _Search.start(reader)
+        # What must be known behind some bytes must be known behind more, and then needs less of a row.
+        for end in range(search.size + CHUNK, size, CHUNK):
+            heads = self._heads.pop(reader.kernel, size - end)
+            if heads is not None:
+                search = search.settled(heads, self._context_ids, tolerance, ends=False).search
+        found = search.settled(self._heads, self._context_ids, tolerance, ends=ends, leaks=leaks, observed=observed)
+        kept = [search for search in self._searches if search.size < size]
+        self._searches = [*kept, found.search][-SEARCHES:]
+        return found
 
     def covers(self, limit: int = 20) -> list[Cover]:
         """Return the most probable covers of the bytes, the best first.
@@ -904,24 +1104,38 @@ class ByteState:
         """
         reader = self._model._reader
         with self._lock:
-            plan = _Plan(self._heads.plan(reader.kernel))
-            self._fetch([(self, plan)])
-            weights = reader.weights(plan, self._scores, self._edges)
-            total = reader.total(plan, weights, self._scores)
+            heads = self._known_heads(0.0)[0]
+            total = reader.total([part for _, part in heads])
             found: list[tuple[float, tuple[int, ...]]] = []
-            for head in plan.heads:
-                weight = weights.logs[head.node] or 0.0
-                stem = tuple(plan.native.stem(head.node).ids().tolist())
-                if head.at == 0:
-                    found.append((weight - total, stem))
+            for native, part in heads:
+                stem = tuple(native.ids().tolist())
+                if part.at == 0:
+                    found.append((part.weight - total, stem))
                     continue
-                logs = reader.sums.host(self._scores[plan.nodes[head.node].serial].slice(head.exact, head.high))
+                if part.scores is None:
+                    continue
+                logs = reader.sums.host(part.scores.slice(part.exact, part.high))
                 for place in np.argsort(-logs, kind="stable")[:limit].tolist():
                     if logs[place] > -math.inf:
-                        id = int(reader.order[head.exact + place])
-                        found.append((weight - total + float(logs[place]), (*stem, id)))
+                        id = int(reader.order[part.exact + place])
+                        found.append((part.weight - total + float(logs[place]), (*stem, id)))
         found.sort(key=lambda cover: (-cover[0], cover[1]))
         return [Cover(ids, logprob) for logprob, ids in found[:limit] if logprob > -math.inf]
+
+    def _known_heads(self, tolerance: float) -> tuple[list[tuple[_native.Stem, _Part]], float]:
+        """Return the heads with their stems, and the log-mass of those that are left out."""
+        reader = self._model._reader
+        if self._model._is_lazy():
+            done = self._settle(tolerance, ends=False)
+            size = done.search.size
+            heads = [(one.stem.native, one.part) for one in done.search.awake]
+            whole = [stem for stem in done.search.asleep if stem.size == size]
+            return heads + [(stem.native, _Part(stem.weight, 0, 0, 0, None)) for stem in whole], done.asleep
+        plan = _Plan(self._heads.plan(reader.kernel))
+        self._fetch([(self, plan)], ends=False)
+        weights = reader.weights(plan, self._scores, self._edges)
+        stems = [plan.native.stem(head.node) for head in plan.heads]
+        return list(zip(stems, plan.parts(weights, self._scores), strict=True)), -math.inf
 
     def _context(self, plan: _Plan, node: int) -> tuple[int, ...]:
         return (*self._context_ids, *plan.native.stem(node).ids().tolist())
@@ -965,28 +1179,49 @@ class ByteState:
         self._scores, self._edges = scores, edges
 
     @staticmethod
-    def _prepare(states: list[ByteState]) -> list[Row]:
-        """Make and return the rows of states of one model, in one call of it where nothing is skipped."""
+    def _prepare(states: list[ByteState], observed: int | None = None) -> list[Row]:
+        """Make and return the rows of states of one model, in one call of it where all contexts are known before."""
+        if states and states[0]._model._is_lazy():
+            return [state._make_row_of_all(observed) for state in states]
         plans = [(state, _Plan(state._heads.plan(state._model._reader.kernel))) for state in states]
         if states and not states[0]._model._tolerance:
             ByteState._fetch(plans)
-        return [state._make_row(plan) for state, plan in plans]
+        return [state._make_row(plan, observed) for state, plan in plans]
 
-    def _make_row(self, plan: _Plan) -> Row:
+    def _make_row_of_all(self, observed: int | None) -> Row:
         model = self._model
+        done = self._settle(model._tolerance, observed=self._possible(observed))
+        row = self._row = model._row(done.columns, done.leak, done.asleep)
+        return row
+
+    def _make_row(self, plan: _Plan, observed: int | None) -> Row:
+        model, left = self._model, -math.inf
         if model._tolerance:
-            weights, columns, leak = self._fetch_enough(plan, model._tolerance)
+            columns, leak, left = self._fetch_enough(plan, model._tolerance, observed)
         else:
             weights = model._reader.weights(plan, self._scores, self._edges)
-            columns, leak = model._reader.columns(plan, weights, self._scores)
-        row = self._row = model._row(columns, leak, weights.unresolved)
+            columns, leak = model._reader.columns(plan.parts(weights, self._scores))
+        row = self._row = model._row(columns, leak, left)
         self._forget(plan)
         return row
 
-    def _fetch_enough(self, plan: _Plan, tolerance: float) -> tuple[_Weights, Floats, float]:
-        """Get rows in the order of their weight until what is not resolved is small enough.
+    def _possible(self, observed: int | None) -> int | None:
+        """Return a byte if some text has it here."""
+        if observed is None:
+            return None
+        try:
+            # No text ends where an ASCII byte cannot stand.
+            self._heads.push(self._model._reader.kernel, bytes([observed % END]))
+        except UnicodeError:
+            return None
+        except PretokenizeError:
+            return observed if observed == END else None
+        return observed
 
-        A node without a row can move at most its own weight: what is not known lies between nothing and that.
+    def _fetch_enough(self, plan: _Plan, tolerance: float, observed: int | None) -> tuple[Floats, float, float]:
+        """Get rows in the order of their weight until what is not known is small enough.
+
+        Returns the log-masses of the next bytes, of the leak, and of what is not known.
         """
         reader, needs = self._model._reader, plan.needs(self._edges)
         # A row that no longer has the range is as good as none.
@@ -996,37 +1231,46 @@ class ByteState:
             if (known := self._scores.get(serial := plan.nodes[node].serial)) is not None and known.has(low, high)
         }
         edges = dict(self._edges)
-        needless = {node.serial for index, node in enumerate(plan.nodes) if index not in needs}
         while True:
-            weights = reader.weights(plan, {**scores, **dict.fromkeys(needless, _NOTHING)}, edges, all_known=False)
-            columns, leak = reader.columns(plan, weights, scores)
-            reached = math.exp(_log_sum(columns))
+            weights = reader.weights(plan, scores, edges)
+            columns, leak = reader.columns(plan.parts(weights, scores))
+            reached = _log_sum(columns)
             if self._model._normalize == "ratio":
-                reached += math.exp(leak)
-            if reached > 0 and weights.unresolved <= tolerance * (reached + weights.unresolved):
-                break
-            open_nodes = sorted(
-                (-weight, index)
-                for index, (node, weight) in enumerate(zip(plan.nodes, weights.logs, strict=True))
+                reached = _log_add(reached, leak)
+            waiting = [
+                (index, weight)
+                for index, (node, weight) in enumerate(zip(plan.nodes, weights, strict=True))
                 if index in needs and node.serial not in scores and weight is not None
-            )
-            if not open_nodes:
+            ]
+            chosen, left = _heaviest(np.array([weight for _, weight in waiting]), reached, tolerance)
+            if not len(chosen) and observed is not None and columns[observed] == -math.inf:
+                leading = self._leading_to(plan, observed)
+                chosen = np.array(
+                    [place for place, (index, _) in enumerate(waiting) if index in leading], dtype=np.intp
+                )
+                chosen = chosen[np.argsort([-waiting[place][1] for place in chosen], kind="stable")][:1]
+            if not len(chosen):
                 break
-            # Those together that are certain to be needed, by what is known now.
-            left, chosen = weights.unresolved, []
-            for weight, index in open_nodes:
-                chosen.append(index)
-                left -= math.exp(-weight)
-                if left <= tolerance * reached:
-                    break
-            found = reader.ask((self._context(plan, index), plan.native.stem(index)) for index in chosen)
-            scores.update((plan.nodes[index].serial, one) for index, one in zip(chosen, found, strict=True))
+            nodes = [waiting[place][0] for place in chosen]
+            found = reader.ask((self._context(plan, index), plan.native.stem(index)) for index in nodes)
+            scores.update((plan.nodes[index].serial, one) for index, one in zip(nodes, found, strict=True))
         self._scores, self._edges = scores, edges
-        return weights, columns, leak
+        return columns, leak, left
 
-
-# Stands for the row of a node that needs none.
-_NOTHING = _Scores(np.zeros(0), -math.inf, 0.0, False)
+    def _leading_to(self, plan: _Plan, byte: int) -> set[int]:
+        """Return the nodes whose rows may give a byte some mass: those of heads that have it, and those before them."""
+        if byte == END:
+            heads = [head for head in plan.heads if head.at == 0]
+        else:
+            lines, bytes = self._model._reader.kernel.segments([head.at for head in plan.heads])[1:]
+            heads = [plan.heads[line] for line in lines[bytes == byte].tolist()]
+        leading: set[int] = set()
+        for head in heads:
+            node = head.node
+            while node not in leading:
+                leading.add(node)
+                node = plan.nodes[node].parent
+        return leading
 
 
 class ByteLM(_Model):
@@ -1036,14 +1280,16 @@ class ByteLM(_Model):
         lm: `FunctionLM`, `tokseam.torch.TransformersLM`, or anything with `vocab_size`, `end_ids` and `logprobs`.
         tokenizer: The model's tokenizer.
         covers: `"admissible"` sums over the sequences that encodings of texts start with; `"all"` over every sequence
-            of tokens with the right bytes, which needs no pre-tokenizer and works for every vocabulary, but has very
-            many covers for a long text.
+            of tokens with the right bytes, which needs no pre-tokenizer and works for every vocabulary. A long text has
+            very many of these: contexts are scored in the order of weight until the tolerance is certain, and one
+            without weight is not scored, so the model decides how many are needed.
         normalize: `"ratio"`: rows are `P(xb) / P(x)` and sum to `1 - leak`. `"sum"`: they are divided by that.
             `"local"`: every row of the model is first masked to the tokens that may follow, and to the end where the
             text may end, and normalized; nothing leaks.
         tolerance: Contexts may be skipped as long as the row is certain to stay this close to the exact one, in total
             variation; 0 skips none.
-        utf8: Whether texts are UTF-8. Without it a text is any bytes; that needs `covers="all"`.
+        utf8: Whether texts are UTF-8. Without it a text is any bytes; that needs `covers="all"`, since ids are
+            admissible if the encoding of a UTF-8 text starts with them: other bytes have no admissible cover.
 
     Raises:
         UnsupportedTokenizerError: It is not known which sequences are admissible; `covers="all"` works.
@@ -1068,7 +1314,10 @@ class ByteLM(_Model):
         if not 0 <= tolerance < 1:
             raise ValueError(f"tolerance is {tolerance}: it must be at least 0 and below 1")
         if covers == "admissible" and not utf8:
-            raise ValueError('texts that are not UTF-8 have no admissible covers: pass covers="all" with utf8=False')
+            raise ValueError(
+                'utf8=False adds texts that are not UTF-8, but covers="admissible" sums over the starts of encodings '
+                'of UTF-8 texts alone, so it would add nothing: pass covers="all" with utf8=False'
+            )
         self.lm, self.tokenizer = lm, tokenizer
         self._covers, self._normalize, self._tolerance, self._utf8 = covers, normalize, float(tolerance), utf8
         self._endings: dict[tuple[int, ...], ByteLM] = {}
@@ -1102,9 +1351,10 @@ class ByteLM(_Model):
         return ByteState(self, self._reader.start, ids).push(prefix)
 
     def next_byte_logprobs(self, prefixes: Iterable[Text]) -> Floats:
-        """Return the rows of some prefixes: float64 of shape (prefixes, 257), from one call of the model.
+        """Return the rows of some prefixes: float64 of shape (prefixes, 257).
 
-        Natural logarithms; column 256 is the end of the text.
+        They come from one call of the model, unless contexts are chosen by their weight: under a tolerance, and with
+        `covers="all"`. Natural logarithms; column 256 is the end of the text.
 
         Raises:
             UnicodeError: A prefix does not start a UTF-8 text.
@@ -1123,6 +1373,7 @@ class ByteLM(_Model):
             context_ids: Ids before it that are fixed.
 
         Raises:
+            ModelError: With `covers="all"`, there are too many contexts to list.
             UnicodeError: The prompt does not start a UTF-8 text.
             PretokenizeError: No text of the tokenizer starts with it.
             ModelError: An id of `context_ids` is not one of the model.
@@ -1188,14 +1439,17 @@ class ByteLM(_Model):
             known = self._endings[ends] = make(_Ending(lm, ends), tokenizer, options)
         return known
 
-    def _row(self, columns: Floats, leak: float, unresolved: float) -> Row:
+    def _is_lazy(self) -> bool:
+        """Whether stems are made when they are asked for."""
+        return self._covers == "all"
+
+    def _row(self, columns: Floats, leak: float, left: float) -> Row:
         reached = _log_sum(columns)
         total = _log_add(reached, leak)
         if reached == -math.inf:
             raise ModelError("the model gives no probability to any text that starts with these bytes")
         scale = total if self._normalize == "ratio" else reached
-        bound = unresolved / (math.exp(scale) + unresolved) if unresolved else 0.0
-        return Row(columns - scale, math.exp(leak - total), bound)
+        return Row(columns - scale, math.exp(leak - total), math.exp(left - _log_add(scale, left)))
 
     def _is_utf8(self) -> bool:
         return self._utf8
@@ -1217,10 +1471,14 @@ class ByteLM(_Model):
         self, prompt: Text, sampling: _Sampling, context_ids: Sequence[int], mask: bool
     ) -> Iterator[bytes | int | None]:
         reader = self._reader
-        plan = self.heal_plan(prompt, context_ids=context_ids)
-        rows = reader.rows(plan.contexts)
         stem: _native.Stem | None
-        healed, stem, known = plan._draw(rows, sampling)
+        known: Floats | None = None
+        if self._is_lazy():
+            state = self.state(prompt, context_ids=context_ids)
+            healed, stem, _ = _heal(self, *state._known_heads(self._tolerance), state._context_ids, sampling)
+        else:
+            plan = self.heal_plan(prompt, context_ids=context_ids)
+            healed, stem, known = plan._draw(reader.rows(plan.contexts), sampling)
         yield healed.cut
         ids = healed.ids
         stem = stem if mask else None
@@ -1310,49 +1568,147 @@ class HealPlan:
         )
         weights = reader.weights(plan, scores, {})
         lacking = dict(zip(self._asked, (max(-math.expm1(min(_log_sum(row), 0.0)), 0.0) for row in rows), strict=True))
-        logs, missing = [], 0.0
+        missing = 0.0
         for head in plan.heads:
-            weight = weights.logs[head.node]
-            weight = -math.inf if weight is None else weight
-            if head.at:
+            weight = weights[head.node]
+            if head.at and weight is not None:
                 missing += math.exp(weight) * lacking[head.node]
-                known = scores[plan.nodes[head.node].serial]
-                weight += _log_sum(known.slice(head.exact, head.high))
-            logs.append(weight)
         # An edge may be among what a row does not tell.
         for node in {node.parent for node in plan.nodes[1:]}:
-            weight = weights.logs[node]
+            weight = weights[node]
             if lacking[node] > ROUNDING and weight is not None and weight > -math.inf:
                 missing += math.exp(weight) * lacking[node]
-        heads = np.array(logs)
-        total = _log_sum(heads)
-        if total == -math.inf:
-            raise ModelError("the model gives no probability to any text that starts with the prompt")
-        head = plan.heads[choice := _draw(heads, sampling.temperature, 1.0, sampling.rng)]
-        stem, logprob, cut = plan.native.stem(head.node), float(heads[choice]) - total, 0
-        ids = (*self._fixed, *stem.ids().tolist())
-        row = None
-        if head.at:
-            known = scores[plan.nodes[head.node].serial]
-            tokens = known.slice(head.exact, head.high)
-            place = _draw(tokens, sampling.temperature, sampling.top_p, sampling.rng)
-            logprob += float(tokens[place]) - _log_sum(tokens)
-            id = int(reader.order[head.exact + place])
-            extended = stem.push(reader.kernel, id)
-            stem = stem if extended is None else extended
-            ids = (*ids, id)
-            cut = reader.kernel.depth(head.at)
-        elif head.node in self._asked:
-            row = rows[self._asked.index(head.node)]
-        bound = missing / (math.exp(total) + missing) if missing > ROUNDING else 0.0
-        return Healed(ids, cut, logprob, bound), stem, row
+        known = [weight if weight is not None else -math.inf for weight in weights]
+        heads = [
+            (plan.native.stem(head.node), part)
+            for head, part in zip(plan.heads, plan.parts(known, scores), strict=True)
+        ]
+        left = math.log(missing) if missing > ROUNDING else -math.inf
+        healed, stem, choice = _heal(self._model, heads, left, self._fixed, sampling)
+        node = plan.heads[choice].node
+        row = rows[self._asked.index(node)] if not healed.cut and node in self._asked else None
+        return healed, stem, row
+
+
+def _heal(
+    model: ByteLM, heads: list[tuple[_native.Stem, _Part]], left: float, fixed: tuple[int, ...], sampling: _Sampling
+) -> tuple[Healed, _native.Stem, int]:
+    """Draw a cover from heads; return it, its stem and the number of the head.
+
+    Args:
+        model: The model.
+        heads: The heads of a prompt, each with its stem.
+        left: The log-mass that is not in them.
+        fixed: Ids before the prompt.
+        sampling: How to draw.
+    """
+    reader = model._reader
+    logs = np.array([reader.total([part]) for _, part in heads])
+    total = _log_sum(logs)
+    if total == -math.inf:
+        raise ModelError("the model gives no probability to any text that starts with the prompt")
+    choice = _draw(logs, sampling.temperature, 1.0, sampling.rng)
+    stem, part = heads[choice]
+    logprob, cut = float(logs[choice]) - total, 0
+    ids = (*fixed, *stem.ids().tolist())
+    if part.at and part.scores is not None:
+        tokens = reader.sums.host(part.scores.slice(part.exact, part.high))
+        place = _draw(tokens, sampling.temperature, sampling.top_p, sampling.rng)
+        logprob += float(tokens[place]) - _log_sum(tokens)
+        id = int(reader.order[part.exact + place])
+        extended = stem.push(reader.kernel, id)
+        stem = stem if extended is None else extended
+        ids = (*ids, id)
+        cut = reader.kernel.depth(part.at)
+    return Healed(ids, cut, logprob, math.exp(left - _log_add(total, left))), stem, choice
+
+
+def _posterior_bound(weights: Floats, lows: Floats, highs: Floats) -> float:
+    """Return how far weights may be from the exact ones, in total variation.
+
+    The exact ones, before they are scaled to sum to one, lie between `lows` and `highs`. So one of them is at most
+    `high / (high + lows of the others)`, and at least `low / (low + highs of the others)`. The distance is at most the
+    sum of what all may rise by, and of what all may fall by. If each is at least `m` and at most `M` times the weight
+    that we have, it is also at most `(M - 1) (1 - m) / (M - m)`, since the mean of the factors is one.
+
+    Args:
+        weights: Float64 of shape (members,), which sum to one.
+        lows: Their logarithms at least, all with the same addend: float64 of shape (members,).
+        highs: Their logarithms at most, with the same.
+    """
+    top = float(highs.max())
+    low, high = np.exp(lows - top), np.exp(highs - top)
+    others_low = np.array([np.delete(low, member).sum() for member in range(len(low))])
+    others_high = np.array([np.delete(high, member).sum() for member in range(len(high))])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        most = np.where(high > 0, high / (high + others_low), 0.0)
+        least = np.where(low > 0, low / (low + others_high), 0.0)
+        factors = np.where(weights > 0, most / weights, np.where(most > 0, math.inf, 1.0)).max()
+        shrinks = np.where(weights > 0, least / weights, 1.0).min()
+    rise, fall = float(np.maximum(most - weights, 0).sum()), float(np.maximum(weights - least, 0).sum())
+    bound = min(rise, fall, 1.0)
+    if 1 < factors < math.inf and shrinks < 1:
+        bound = min(bound, float((factors - 1) * (1 - shrinks) / (factors - shrinks)))
+    return max(bound, 0.0)
+
+
+def _product_bound(logs: Floats, shares: Floats, bounds: Floats) -> float:
+    """Return how far the normalized geometric mean of rows may be from that of the exact rows, in total variation.
+
+    Let `g` be the mean of the rows, `h` that of the exact ones, before they are normalized, and `Z` the sum of `g`. The
+    distance is at most the greater of the sums of what `h` is above `g` and below it, divided by `Z`. Both are bounded
+    apart on a set of columns and on the rest. Each row differs by its bound `b` at most, upwards and downwards.
+
+    On the set: the mean is concave, so it rises by at most `g w / p` times what a row rises by; and as
+    `(1 - x) ** w >= 1 - x`, it falls by at most `g / p` times what a row falls by. So the greatest `g / p` of the set
+    times `b`, summed over the members, bounds both.
+
+    On the rest, by Hölder's inequality: with the masses `m` of the rows there, `h` is at most the product of
+    `(m + b) ** w`; what it is above `g` is, changing one row after the other, at most the sum over the members of
+    `b ** w` times the others' `(m + b) ** w`; what it is below is at most `g`.
+
+    The set may be any: those with the least sum of `b g / p` are taken, as many as are best.
+
+    Args:
+        logs: The rows of the members that have a say: float64 of shape (members, 257).
+        shares: Their weights, which sum to one.
+        bounds: Their bounds.
+    """
+    if not bounds.any():
+        return 0.0
+    means = shares @ np.where(np.isneginf(logs), LOWEST, logs)
+    means = np.where(np.isneginf(logs).any(axis=0), -math.inf, means)
+    with np.errstate(invalid="ignore"):
+        slopes = np.where(np.isneginf(means), math.inf, np.exp(np.minimum(means - logs, 700)))
+    order = np.argsort(bounds @ np.minimum(slopes, np.finfo(np.float32).max), kind="stable")
+    # Each number of columns in the set, from none to all.
+    highest = np.maximum.accumulate(np.where(bounds[:, None] > 0, slopes[:, order], 0.0), axis=1)
+    inside = np.concatenate([[0.0], (np.where(highest > 0, highest, 0.0) * bounds[:, None]).sum(axis=0)])
+    rows, mean = np.exp(logs)[:, order], np.exp(means)[order]
+
+    def rest(values: Floats) -> Floats:
+        sums = np.cumsum(values[..., ::-1], axis=-1)[..., ::-1]
+        return np.concatenate([sums, np.zeros((*sums.shape[:-1], 1))], axis=-1)
+
+    powers = (rest(rows) + bounds[:, None]) ** shares[:, None]
+    changes = sum(
+        (
+            bounds[member] ** shares[member] * np.delete(powers, member, axis=0).prod(axis=0)
+            for member in range(len(logs))
+        ),
+        start=np.zeros(powers.shape[1]),
+    )
+    outside = np.maximum(np.minimum(powers.prod(axis=0), changes), rest(mean))
+    return float(min((inside + outside).min() / mean.sum(), 1.0))
 
 
 class _EnsembleState:
     """The states of the members, and their weights."""
 
     def __init__(self, ensemble: Ensemble, states: list[Any], weights: Floats) -> None:
-        self._ensemble, self._states, self._weights = ensemble, states, weights
+        self._ensemble, self._states = ensemble, states
+        # Log-weights, and what the exact ones are at least and at most before they are scaled.
+        self._weights = weights if weights.ndim == 2 else np.stack([weights, weights, weights])
         # Of a posterior mixture, the weights before each byte.
         self._history: list[Floats] = []
 
@@ -1369,8 +1725,8 @@ class _EnsembleState:
         for step in steps:
             if self._ensemble.mode == "posterior":
                 before.append(weights)
-                weights = weights + np.array([state.next_byte().logp[step[0]] for state in states])
-                total = _log_sum(weights)
+                weights = weights + _log_ranges([state.next_byte(observed=step[0]) for state in states], step[0])
+                total = _log_sum(weights[0])
                 if total == -math.inf:
                     raise PretokenizeError(f"no member gives byte 0x{step[0]:02X} a probability")
                 weights = weights - total
@@ -1397,35 +1753,59 @@ class _EnsembleState:
         other._history = list(self._history)
         return other
 
-    def next_byte(self) -> Row:
-        """Return the distribution of the next byte; where members skip contexts, only a mixture has a bound below 1."""
-        rows = [state.next_byte() for state in self._states]
-        logs = np.stack([row.logp for row in rows])
-        shares = np.exp(self._weights)
-        bound = float(shares @ [row.bound for row in rows])
+    def next_byte(self, *, observed: int | None = None) -> Row:
+        """Return the distribution of the next byte, in nats, with its bound from those of the members.
+
+        A mixture is off by at most the mean of the members' bounds, a posterior by that and by what its weights may be
+        off: the value of a row at a byte that came is off by its bound at most. For a product see the mathematics of
+        the documentation.
+
+        Args:
+            observed: The byte, or 256 for the end, that the row is to score: see `ByteState.next_byte`.
+
+        Raises:
+            ModelError: As `ByteState.next_byte`, or the members of a product agree on no byte.
+        """
+        rows = [state.next_byte(observed=observed) for state in self._states]
+        logs, bounds = np.stack([row.logp for row in rows]), np.array([row.bound for row in rows])
+        weights, lows, highs = self._weights
+        shares = np.exp(weights)
         if self._ensemble.mode == "product":
             # A byte that one member excludes is excluded, unless that member has no say.
-            says = self._weights > -math.inf
+            says = weights > -math.inf
             scaled = (logs[says] * shares[says, None]).sum(axis=0)
             total = _log_sum(scaled)
             if total == -math.inf:
                 raise ModelError("the members agree on no byte: each excludes what the others allow")
-            return Row(scaled - total, 0.0, float(any(row.bound for row in rows)))
-        if self._ensemble.mode == "posterior":
-            bound = float(bound > 0)
-        mixed = np.logaddexp.reduce(logs + self._weights[:, None], axis=0)
+            return Row(scaled - total, 0.0, _product_bound(logs[says], shares[says], bounds[says]))
+        bound = float(shares @ bounds)
+        if not np.array_equal(lows, highs):
+            bound = min(bound + _posterior_bound(shares, lows, highs), 1.0)
+        mixed = np.logaddexp.reduce(logs + weights[:, None], axis=0)
         return Row(mixed, float(shares @ [row.leak for row in rows]), bound)
 
     def logprob(self, text: Text, end: bool = False) -> float:
-        """Return the log-probability of more bytes, in nats: the sum over the rows on the way."""
+        """Return the log-probability of more bytes, in nats: the sum over the rows on the way.
+
+        Under a tolerance of a member each row is within its bound; a byte has -inf only if it has it exactly.
+        """
         data = text.encode() if isinstance(text, str) else text
         state, total = self.fork(), 0.0
         for byte in data:
-            total += float(state.next_byte().logp[byte])
+            total += float(state.next_byte(observed=byte).logp[byte])
             if total == -math.inf:
                 return total
             state.push(bytes([byte]))
-        return total + float(state.next_byte().logp[END]) if end else total
+        return total + float(state.next_byte(observed=END).logp[END]) if end else total
+
+
+def _log_ranges(rows: list[Row], byte: int) -> Floats:
+    """Return the logarithms of what rows give a byte, and of what the exact rows give it at least and at most."""
+    values, bounds = np.array([row.logp[byte] for row in rows]), np.array([row.bound for row in rows])
+    masses = np.exp(values)
+    with np.errstate(divide="ignore"):
+        lows, highs = np.log(np.maximum(masses - bounds, 0)), np.log(np.minimum(masses + bounds, 1))
+    return np.stack([values, np.where(bounds > 0, lows, values), np.where(bounds > 0, highs, values)])
 
 
 class Ensemble(_Model):
@@ -1437,6 +1817,8 @@ class Ensemble(_Model):
             weights are multiplied by what each member gave to each byte that came, which is the mixture of whole
             texts. `"product"`: the weighted geometric mean, normalized.
         weights: One for each member, not negative; they are scaled to sum to one. Equal ones by default.
+
+    The rows' bounds follow from those of the members in each mode: see the mathematics of the documentation.
 
     Raises:
         ValueError: There is no member, or the weights do not fit.

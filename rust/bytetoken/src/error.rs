@@ -27,14 +27,14 @@ pub enum Error {
         /// The byte.
         byte: u8,
     },
-    /// More heads than a state may have.
+    /// More stems than are listed.
     #[error(
-        "more than {limit} sequences of tokens cover the first {position} bytes: take covers=\"admissible\", or a shorter text"
+        "more than {limit} sequences of tokens cover these {length} bytes, and a plan lists them all: take covers=\"admissible\", or a shorter text"
     )]
     TooMany {
         /// The number of bytes.
-        position: usize,
-        /// The most heads.
+        length: usize,
+        /// The most stems.
         limit: usize,
     },
 }

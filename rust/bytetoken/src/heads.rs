@@ -8,14 +8,19 @@
 //! cover that does; a stem counts, and its tokens are those that follow it, of which some in the
 //! range of a head may not count.
 //!
-//! A step never changes what is there: it points to the step before it, and stems point to the
-//! stems they grew out of. So heads are cloned by a pointer, and bytes are taken back by going to
-//! an earlier step. What nothing points to is freed, in a loop and not by recursion, since texts
-//! are long.
+//! A step is a byte and the stems that end behind it. It never changes: it points to the step
+//! before it, and stems point to the stems they grew out of. So heads are cloned by a pointer, and
+//! bytes are taken back by going to an earlier step, whose heads are found again from the stems of
+//! the last steps. What nothing points to is freed, in a loop and not by recursion, since texts are
+//! long.
+//!
+//! Under [`Covers::All`](crate::Covers::All) all cuts of a text into tokens are stems, so many that
+//! they are not made. What goes on from a stem depends on the number of its bytes alone, so one
+//! stem of each number stands for all, and [`Heads::below`] says what goes on.
 //!
 //! Cost: one step of the trie for each head, of which there are at most as many as the longest
 //! token has bytes, times the borders that are open; and one test for each new head, mostly one.
-//! Under [`Covers::All`](crate::Covers::All) all cuts of a text into tokens are stems.
+//! A byte that is kept costs a step and its stems.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -27,7 +32,7 @@ use crate::rules::{Covers, Rules, State};
 use crate::utf8;
 use crate::vocabulary::{NOWHERE, ROOT};
 
-/// The most heads of a state.
+/// The most stems that are listed, or held open at a time, where all cuts are stems.
 pub const LIMIT: usize = 1 << 16;
 
 /// Bytes between two ticks.
@@ -49,6 +54,18 @@ pub struct Node {
 }
 
 impl Node {
+    /// The stem without tokens.
+    pub(crate) fn root(state: State) -> Arc<Self> {
+        Arc::new(Self {
+            parent: None,
+            id: u32::MAX,
+            place: NOWHERE,
+            depth: 0,
+            serial: SERIALS.fetch_add(1, Ordering::Relaxed),
+            state,
+        })
+    }
+
     pub(crate) fn behind(parent: &Arc<Self>, id: u32, place: u32, state: State) -> Arc<Self> {
         Arc::new(Self {
             parent: Some(Arc::clone(parent)),
@@ -120,6 +137,15 @@ impl Head {
         }
     }
 
+    /// The same head, to go on from.
+    fn again(&self) -> Self {
+        Self {
+            stem: Arc::clone(&self.stem),
+            at: self.at,
+            found: self.found.of_part(),
+        }
+    }
+
     /// Whether one of at most 32 last tokens counts; `counts` tries one, and each is tried once,
     /// with whatever bytes behind the stem.
     pub(crate) fn has(&self, places: Range<u32>, counts: impl Fn(u32) -> bool) -> bool {
@@ -157,10 +183,10 @@ struct Step {
     before: Option<Arc<Step>>,
     /// The number of bytes.
     len: usize,
+    /// The stems that spell all bytes.
+    stems: Box<[Arc<Node>]>,
+    byte: u8,
     utf8: u8,
-    heads: Box<[Head]>,
-    /// The longest stem that all stems grew out of, once it was asked for.
-    trunk: OnceLock<Arc<Node>>,
 }
 
 impl Drop for Step {
@@ -172,30 +198,48 @@ impl Drop for Step {
     }
 }
 
+/// The heads behind a step, the longest rest first.
+struct Tip {
+    heads: Vec<Head>,
+    /// A stem that all stems grew out of, if one is known.
+    floor: Option<Arc<Node>>,
+    /// The longest such stem, once it was asked for.
+    trunk: OnceLock<Arc<Node>>,
+}
+
+/// What goes on from the stems that spell the first bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Below {
+    /// The places of the tokens behind which the text goes on or ends, and the number of bytes
+    /// behind each.
+    pub tokens: Vec<(u32, usize)>,
+    /// The node of the trie that spells the rest, if longer tokens do.
+    pub at: Option<u32>,
+}
+
 /// The heads of some bytes. A clone is a pointer.
 #[derive(Clone)]
 pub struct Heads {
     step: Arc<Step>,
+    tip: Arc<Tip>,
     /// The bytes that the tokenizer writes before every text.
     prefix: usize,
 }
 
 impl Heads {
     pub(crate) fn new(kernel: &Kernel) -> Result<Self, Error> {
-        let root = Arc::new(Node {
-            parent: None,
-            id: u32::MAX,
-            place: NOWHERE,
-            depth: 0,
-            serial: SERIALS.fetch_add(1, Ordering::Relaxed),
-            state: kernel.rules()?.start(),
-        });
+        let root = kernel.root()?;
         let start = Self {
             step: Arc::new(Step {
                 before: None,
                 len: 0,
+                stems: Box::new([Arc::clone(&root)]),
+                byte: 0,
                 utf8: utf8::START,
-                heads: Box::new([Head::new(root, ROOT)]),
+            }),
+            tip: Arc::new(Tip {
+                heads: vec![Head::new(root, ROOT)],
+                floor: None,
                 trunk: OnceLock::new(),
             }),
             prefix: 0,
@@ -210,30 +254,47 @@ impl Heads {
     /// stops and the result is `None`.
     ///
     /// # Errors
-    /// [`Error::NotUtf8`] and [`Error::NoCover`] for the first byte that cannot stand there,
-    /// [`Error::TooMany`] where the heads are more than [`LIMIT`].
+    /// [`Error::NotUtf8`] and [`Error::NoCover`] for the first byte that cannot stand there.
     pub fn push(
         &self,
         kernel: &Kernel,
         bytes: &[u8],
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Self>, Error> {
+        if bytes.is_empty() {
+            return Ok(Some(self.clone()));
+        }
         let rules = kernel.rules()?;
         let mut step = Arc::clone(&self.step);
+        let mut heads = Vec::with_capacity(self.tip.heads.len() + 2);
+        heads.extend(self.tip.heads.iter().map(Head::again));
         for (count, &byte) in bytes.iter().enumerate() {
             if (count + 1) % TICK == 0 && !tick() {
                 return Ok(None);
             }
-            step = Arc::new(self.next(kernel, rules, &step, byte)?);
+            step = Arc::new(self.next(kernel, rules, &step, &mut heads, byte)?);
         }
-        Ok(Some(Self { step, ..*self }))
+        // No stem grows out of less than the trunk of those before.
+        let floor = self.tip.trunk.get().or(self.tip.floor.as_ref());
+        let tip = Tip {
+            heads,
+            floor: floor.cloned(),
+            trunk: OnceLock::new(),
+        };
+        Ok(Some(Self {
+            step,
+            tip: Arc::new(tip),
+            ..*self
+        }))
     }
 
+    /// The step behind one more byte; moves the heads.
     fn next(
         &self,
         kernel: &Kernel,
         rules: Rules,
         before: &Arc<Step>,
+        heads: &mut Vec<Head>,
         byte: u8,
     ) -> Result<Step, Error> {
         let position = before.len.saturating_sub(self.prefix);
@@ -242,57 +303,130 @@ impl Heads {
             _ => utf8::step(before.utf8, byte).ok_or(Error::NotUtf8 { position, byte })?,
         };
         let vocabulary = kernel.vocabulary();
-        let mut heads = Vec::with_capacity(before.heads.len() + 1);
-        for head in &before.heads {
+        let one_is_enough = kernel.covers() != Covers::Admissible;
+        let mut stems = Vec::new();
+        heads.retain_mut(|head| {
             let Some(at) = vocabulary.child(head.at, byte) else {
-                continue;
+                return false;
             };
             let range = vocabulary.range(at);
-            if range.is_open() {
-                heads.push(Head {
-                    stem: Arc::clone(&head.stem),
-                    at,
-                    found: head.found.of_part(),
-                });
-            }
             for place in range.low..range.exact {
+                if one_is_enough && !stems.is_empty() {
+                    break;
+                }
                 let id = vocabulary.ids()[place as usize];
                 if let Some(state) = rules.push(&head.stem.state, id, utf8) {
-                    let stem = Node::behind(&head.stem, id, place, state);
-                    heads.push(Head::new(stem, ROOT));
+                    stems.push(Node::behind(&head.stem, id, place, state));
                 }
             }
-        }
+            head.at = at;
+            range.is_open()
+        });
+        heads.extend(stems.iter().map(|stem| Head::new(Arc::clone(stem), ROOT)));
         if heads.is_empty() {
             return Err(Error::NoCover { position, byte });
-        }
-        if heads.len() > LIMIT {
-            return Err(Error::TooMany {
-                position: position + 1,
-                limit: LIMIT,
-            });
         }
         Ok(Step {
             before: Some(Arc::clone(before)),
             len: before.len + 1,
+            stems: stems.into_boxed_slice(),
+            byte,
             utf8,
-            heads: heads.into_boxed_slice(),
-            trunk: OnceLock::new(),
         })
     }
 
     /// The heads with the last bytes taken back, `None` if there are not so many.
     #[must_use]
-    pub fn pop(&self, bytes: usize) -> Option<Self> {
+    pub fn pop(&self, kernel: &Kernel, bytes: usize) -> Option<Self> {
+        if bytes == 0 {
+            return Some(self.clone());
+        }
         let len = self.len().checked_sub(bytes)? + self.prefix;
         let mut step = &self.step;
         while step.len > len {
             step = step.before.as_ref()?;
         }
+        let vocabulary = kernel.vocabulary();
+        let (mut heads, mut rest, mut start) = (Vec::new(), Vec::new(), step);
+        loop {
+            let spelled = rest.iter().rev();
+            let at = spelled
+                .clone()
+                .try_fold(ROOT, |at, &byte| vocabulary.child(at, byte));
+            if let Some(at) = at.filter(|&at| vocabulary.range(at).is_open()) {
+                let stems = start.stems.iter().rev();
+                heads.extend(stems.map(|stem| Head::new(Arc::clone(stem), at)));
+            }
+            let Some(before) = &start.before else {
+                break;
+            };
+            rest.push(start.byte);
+            if rest.len() >= vocabulary.longest() {
+                break;
+            }
+            start = before;
+        }
+        heads.reverse();
+        let tip = Tip {
+            heads,
+            floor: None,
+            trunk: OnceLock::new(),
+        };
         Some(Self {
             step: Arc::clone(step),
+            tip: Arc::new(tip),
             ..*self
         })
+    }
+
+    /// What goes on from the stems that spell the first `size` bytes, for some sizes; these and the
+    /// sizes that are told count what the tokenizer writes before every text. A size beyond the
+    /// bytes has nothing.
+    ///
+    /// Cost: for each byte behind the least size, a walk along the trie.
+    #[must_use]
+    pub fn below(&self, kernel: &Kernel, sizes: &[usize]) -> Vec<Below> {
+        let vocabulary = kernel.vocabulary();
+        let (end, first) = (self.step.len, sizes.iter().copied().min().unwrap_or(0));
+        let mut bytes = Vec::new();
+        let mut step = &self.step;
+        while step.len > first {
+            bytes.push(step.byte);
+            let Some(before) = &step.before else {
+                break;
+            };
+            step = before;
+        }
+        bytes.reverse();
+        // From the last on, so that it is known whether anything goes on behind a token.
+        let mut all: Vec<Below> = vec![Below::default(); bytes.len() + 1];
+        for start in (0..all.len()).rev() {
+            let mut below = Below {
+                tokens: Vec::new(),
+                at: Some(ROOT),
+            };
+            for (place, &byte) in bytes.iter().enumerate().skip(start) {
+                below.at = below.at.and_then(|at| vocabulary.child(at, byte));
+                let Some(at) = below.at else {
+                    break;
+                };
+                let (range, next) = (vocabulary.range(at), &all[place + 1]);
+                if next.at.is_some() || !next.tokens.is_empty() {
+                    let tokens = (range.low..range.exact).map(|token| (token, first + place + 1));
+                    below.tokens.extend(tokens);
+                }
+            }
+            below.at = below.at.filter(|&at| vocabulary.range(at).is_open());
+            all[start] = below;
+        }
+        let found = |&size: &usize| {
+            let known = size.checked_sub(first).filter(|_| size <= end);
+            known
+                .and_then(|place| all.get(place))
+                .cloned()
+                .unwrap_or_default()
+        };
+        sizes.iter().map(found).collect()
     }
 
     /// The number of bytes.
@@ -310,32 +444,30 @@ impl Heads {
     /// The number of heads.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.step.heads.len()
+        self.tip.heads.len()
     }
 
     pub(crate) fn heads(&self) -> &[Head] {
-        &self.step.heads
+        &self.tip.heads
     }
 
     /// The longest stem that all stems grew out of.
     pub(crate) fn trunk(&self) -> Option<&Arc<Node>> {
-        let step = &*self.step;
-        if let Some(known) = step.trunk.get() {
+        let tip = &*self.tip;
+        if let Some(known) = tip.trunk.get() {
             return Some(known);
         }
-        // No stem grew out of less than the trunk of the step before.
-        let before = step.before.as_ref().and_then(|before| before.trunk.get());
         let mut stems = self.heads().iter().map(|head| &head.stem);
         let first = stems.next()?;
         let found = stems.try_fold(first, |trunk, stem| {
             let trunk = fork(trunk, stem);
-            match before {
-                Some(before) if Arc::ptr_eq(before, trunk) => Err(trunk),
+            match &tip.floor {
+                Some(floor) if Arc::ptr_eq(floor, trunk) => Err(trunk),
                 _ => Ok(trunk),
             }
         });
         let (Ok(found) | Err(found)) = found;
-        Some(step.trunk.get_or_init(|| Arc::clone(found)))
+        Some(tip.trunk.get_or_init(|| Arc::clone(found)))
     }
 }
 

@@ -101,6 +101,14 @@ impl Kernel {
         Rules::new(&self.tokenizer, self.covers)
     }
 
+    /// The stem without tokens.
+    ///
+    /// # Errors
+    /// Those of [`Kernel::new`], which this kernel has passed.
+    pub fn root(&self) -> Result<Arc<Node>, Error> {
+        Ok(Node::root(self.rules()?.start()))
+    }
+
     /// The heads of the empty text.
     ///
     /// # Errors

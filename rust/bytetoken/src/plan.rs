@@ -5,6 +5,8 @@
 //! behind the parent; the base has weight 1, since what all heads share cancels. So the next byte
 //! needs the row of each node whose token, or whose head, is asked for, and nothing else.
 //!
+//! Where all cuts are stems, a plan lists them, so it is for short texts.
+//!
 //! Cost: the nodes that are listed. Nothing depends on the size of the vocabulary or on the length
 //! of the text.
 
@@ -12,8 +14,9 @@ use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 use crate::Error;
-use crate::heads::{Heads, Node};
+use crate::heads::{Below, Heads, LIMIT, Node};
 use crate::kernel::Kernel;
+use crate::rules::Covers;
 use crate::vocabulary::{ROOT, Range};
 
 /// Heads with no more tokens than this are looked at one by one.
@@ -30,17 +33,6 @@ pub struct PlanHead {
     pub range: Range,
 }
 
-/// The tokens of a head that go on with one byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment {
-    /// Where they start among the longer tokens of the heads, one head behind the other.
-    pub start: u32,
-    /// Which of the heads it is.
-    pub line: u32,
-    /// The byte.
-    pub byte: u8,
-}
-
 /// The contexts and ranges of some heads.
 pub struct Plan {
     nodes: Vec<Arc<Node>>,
@@ -50,16 +42,19 @@ pub struct Plan {
 
 impl Plan {
     /// The plan of heads. Weights count from the trunk of `since`, which must be heads of a start
-    /// of the bytes, or from the trunk of the heads.
+    /// of the bytes, or from the trunk of the heads. Where all cuts are stems `since` is not heard.
     ///
     /// # Errors
-    /// Those of [`Kernel::new`], which this kernel has passed.
+    /// [`Error::TooMany`] where all cuts are stems and there are more than [`LIMIT`].
     pub fn new(kernel: &Kernel, heads: &Heads, since: Option<&Heads>) -> Result<Self, Error> {
+        if kernel.covers() != Covers::Admissible {
+            return Self::of_all(kernel, heads);
+        }
         let rules = kernel.rules()?;
         let vocabulary = kernel.vocabulary();
         let mut plan = Self {
-            nodes: Vec::new(),
-            parents: Vec::new(),
+            nodes: Vec::with_capacity(2 * heads.count()),
+            parents: Vec::with_capacity(2 * heads.count()),
             heads: Vec::with_capacity(heads.count()),
         };
         let Some(base) = since.unwrap_or(heads).trunk() else {
@@ -67,7 +62,10 @@ impl Plan {
         };
         plan.nodes.push(Arc::clone(base));
         plan.parents.push(0);
-        let mut numbers = FxHashMap::from_iter([(base.serial, 0)]);
+        let mut numbers = FxHashMap::default();
+        // Most stems have a head.
+        numbers.reserve(2 * heads.count());
+        numbers.insert(base.serial, 0);
         let mut way = Vec::new();
         for head in heads.heads() {
             let range = vocabulary.range(head.at);
@@ -109,6 +107,54 @@ impl Plan {
                 at: head.at,
                 range,
             });
+        }
+        Ok(plan)
+    }
+
+    /// The plan where all cuts are stems: they are made here.
+    fn of_all(kernel: &Kernel, heads: &Heads) -> Result<Self, Error> {
+        let vocabulary = kernel.vocabulary();
+        let end = heads.len() + kernel.prefix().len();
+        let sizes: Vec<usize> = (0..=end).collect();
+        let below = heads.below(kernel, &sizes);
+        let grow =
+            |stem: &Arc<Node>, place: u32| kernel.extend(stem, vocabulary.ids()[place as usize]);
+        let (mut base, mut size) = (kernel.root()?, 0);
+        // The trunk: as long as there is one way on.
+        while let (None, &[(place, next)]) = (below[size].at, &below[size].tokens[..])
+            && let Some(stem) = grow(&base, place)?
+        {
+            (base, size) = (stem, next);
+        }
+        let mut plan = Self {
+            nodes: vec![base],
+            parents: vec![0],
+            heads: Vec::new(),
+        };
+        let mut sizes = vec![size];
+        let mut node = 0;
+        while node < plan.nodes.len() {
+            let stem = Arc::clone(&plan.nodes[node]);
+            let Below { tokens, at } = &below[sizes[node]];
+            if let &Some(at) = at {
+                let range = vocabulary.range(at);
+                let node = node as u32;
+                plan.heads.push(PlanHead { node, at, range });
+            }
+            for &(place, next) in tokens {
+                if let Some(stem) = grow(&stem, place)? {
+                    plan.nodes.push(stem);
+                    plan.parents.push(node as u32);
+                    sizes.push(next);
+                }
+            }
+            if plan.nodes.len() > LIMIT {
+                return Err(Error::TooMany {
+                    length: heads.len(),
+                    limit: LIMIT,
+                });
+            }
+            node += 1;
         }
         Ok(plan)
     }
@@ -155,28 +201,6 @@ impl Plan {
     /// The number of tokens of each node.
     pub fn depths(&self) -> impl Iterator<Item = u32> + '_ {
         self.nodes.iter().map(|node| node.depth)
-    }
-
-    /// How the next byte cuts the longer tokens of some heads, given by their numbers, into ranges
-    /// to be summed. A number of no head has none.
-    #[must_use]
-    pub fn segments(&self, kernel: &Kernel, heads: &[usize]) -> Vec<Segment> {
-        let vocabulary = kernel.vocabulary();
-        let (mut segments, mut before) = (Vec::new(), 0);
-        for (line, &head) in (0..).zip(heads) {
-            let Some(head) = self.heads.get(head) else {
-                continue;
-            };
-            for child in vocabulary.children_of(head.at) {
-                segments.push(Segment {
-                    start: before + vocabulary.range(child).low - head.range.exact,
-                    line,
-                    byte: vocabulary.bytes()[child as usize],
-                });
-            }
-            before += head.range.high - head.range.exact;
-        }
-        segments
     }
 
     /// The heads, each with a token that counts if it has few.

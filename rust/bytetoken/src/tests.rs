@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use tokseam_bpe::Tokenizer;
 
-use crate::heads::Heads;
+use crate::heads::{Below, Heads};
 use crate::plan::Plan;
 use crate::rules::Rules;
 use crate::vocabulary::ROOT;
@@ -74,27 +74,49 @@ fn listed(kernel: &Kernel, bytes: &[u8]) -> BTreeSet<Vec<u32>> {
     covers
 }
 
-/// The covers that heads stand for, each once.
+/// The covers that the heads of a plan stand for, each once.
 fn of_heads(kernel: &Kernel, heads: &Heads) -> BTreeSet<Vec<u32>> {
     let rules: Rules = kernel.rules().unwrap();
     let mut covers = BTreeSet::new();
-    for head in heads.heads() {
-        let stem = head.stem.ids();
+    let plan = Plan::new(kernel, heads, None).unwrap();
+    for head in plan.heads() {
+        let stem = plan.stem(head.node as usize).unwrap();
+        let ids = stem.ids();
         if head.at == ROOT {
-            assert!(covers.insert(stem), "a stem twice");
+            assert!(covers.insert(ids), "a stem twice");
             continue;
         }
         let range = kernel.vocabulary().range(head.at);
         for &id in &kernel.vocabulary().ids()[range.exact as usize..range.high as usize] {
-            if rules
-                .extend(&head.stem.state, id, kernel.tokenizer())
-                .is_some()
-            {
-                assert!(covers.insert([&stem[..], &[id]].concat()), "a cover twice");
+            if rules.extend(&stem.state, id, kernel.tokenizer()).is_some() {
+                assert!(covers.insert([&ids[..], &[id]].concat()), "a cover twice");
             }
         }
     }
     covers
+}
+
+/// What goes on from stems, from the definition: the bytes behind them, token by token.
+fn below(kernel: &Kernel, bytes: &[u8], size: usize) -> Below {
+    let tokens = |id: u32| kernel.tokenizer().token_bytes(id).unwrap().into_owned();
+    let rest = &bytes[size..];
+    let mut found = Below::default();
+    for (place, &id) in (0..).zip(kernel.vocabulary().ids()) {
+        let token = tokens(id);
+        if token.len() > rest.len() && token.starts_with(rest) {
+            let node = rest
+                .iter()
+                .try_fold(ROOT, |node, &byte| kernel.vocabulary().child(node, byte));
+            found.at = node;
+        } else if rest.starts_with(&token) {
+            let next = below(kernel, bytes, size + token.len());
+            if next != Below::default() {
+                found.tokens.push((place, size + token.len()));
+            }
+        }
+    }
+    found.tokens.sort_by_key(|&(place, size)| (size, place));
+    found
 }
 
 fn push(kernel: &Kernel, heads: &Heads, bytes: &[u8]) -> Result<Heads, Error> {
@@ -122,12 +144,31 @@ proptest! {
         }
         prop_assert_eq!(of_heads(&kernel, &single), of_heads(&kernel, &heads));
         for back in 0..=text.len() {
-            let popped = single.pop(back).unwrap();
+            let popped = single.pop(&kernel, back).unwrap();
             prop_assert_eq!(popped.len(), text.len() - back);
             let fresh = push(&kernel, &start, &text[..text.len() - back]).unwrap();
             prop_assert_eq!(of_heads(&kernel, &popped), of_heads(&kernel, &fresh));
+            // In the same order, and with the same stems where they are kept.
+            let listed = |heads: &Heads| heads.heads().iter().map(|head| (head.stem.ids(), head.at)).collect::<Vec<_>>();
+            prop_assert_eq!(listed(&popped), listed(&fresh));
+            let again = push(&kernel, &popped, &text[text.len() - back..]).unwrap();
+            prop_assert_eq!(listed(&again), listed(&single));
+            prop_assert_eq!(again.trunk().map(|trunk| trunk.ids()), heads.trunk().map(|trunk| trunk.ids()));
         }
-        prop_assert!(single.pop(text.len() + 1).is_none());
+        prop_assert!(single.pop(&kernel, text.len() + 1).is_none());
+    }
+
+    #[test]
+    fn below_is_what_spells_the_rest(text in prop::collection::vec(prop::sample::select(vec!["r", "e", "'", " ", "é"]), 0..7), cut in 0_usize..2) {
+        let kernel = Kernel::new(toy(), Covers::All { utf8: true }).unwrap();
+        let text = text.concat().into_bytes();
+        let text = &text[..text.len().saturating_sub(cut)];
+        let heads = push(&kernel, &kernel.start().unwrap(), text).unwrap();
+        let sizes: Vec<usize> = (0..=text.len()).rev().collect();
+        for (&size, found) in sizes.iter().zip(heads.below(&kernel, &sizes)) {
+            prop_assert_eq!(found, below(&kernel, text, size));
+        }
+        prop_assert_eq!(heads.below(&kernel, &[text.len() + 1]), vec![Below::default()]);
     }
 
     #[test]
@@ -183,7 +224,8 @@ proptest! {
                 listed.push((line, kernel.tokenizer().token_bytes(id).unwrap()[depth]));
             }
         }
-        let segments = plan.segments(&kernel, &chosen);
+        let nodes: Vec<u32> = chosen.iter().map(|&head| plan.heads()[head].at).collect();
+        let segments = kernel.vocabulary().segments(&nodes);
         let mut cut = Vec::new();
         for (index, segment) in segments.iter().enumerate() {
             let end = segments.get(index + 1).map_or(listed.len(), |next| next.start as usize);
@@ -231,8 +273,11 @@ fn what_no_text_has() {
         })
     ));
     let all = Kernel::new(toy(), Covers::All { utf8: true }).unwrap();
-    let error = push(&all, &all.start().unwrap(), &b"re".repeat(100)).err();
-    assert!(matches!(error, Some(Error::TooMany { .. })));
+    // Stems are not made before they are asked for.
+    let long = push(&all, &all.start().unwrap(), &b"re".repeat(10_000)).unwrap();
+    assert!(long.count() <= 4);
+    let error = Plan::new(&all, &long, None).err();
+    assert!(matches!(error, Some(Error::TooMany { length: 20_000, .. })));
     // A special token has no bytes and no place.
     let end = kernel.tokenizer().vocab_size() as u32 - 1;
     let plan = Plan::new(&kernel, &start, None).unwrap();

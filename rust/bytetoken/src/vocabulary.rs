@@ -29,6 +29,19 @@ pub struct ByteVocabulary {
     children: Vec<u32>,
     /// The byte that leads to each node.
     bytes: Vec<u8>,
+    /// The bytes of the longest token.
+    longest: usize,
+}
+
+/// The tokens of a node that go on with one byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Where they start among the longer tokens of some nodes, one node behind the other.
+    pub start: u32,
+    /// Which of the nodes it is.
+    pub line: u32,
+    /// The byte.
+    pub byte: u8,
 }
 
 /// The tokens of a node: those of `low..exact` spell it, those of `exact..high` are longer.
@@ -76,6 +89,11 @@ impl ByteVocabulary {
             ranges: Vec::new(),
             children: Vec::new(),
             bytes: vec![0],
+            longest: tokens
+                .iter()
+                .map(|(bytes, _)| bytes.len())
+                .max()
+                .unwrap_or(0),
         };
         // The nodes of one depth, each with its range.
         let mut level = vec![(0, tokens.len())];
@@ -132,6 +150,34 @@ impl ByteVocabulary {
     #[must_use]
     pub fn range(&self, node: u32) -> Range {
         self.ranges[node as usize]
+    }
+
+    /// The number of bytes of the longest token.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// How the next byte cuts the longer tokens of some nodes into ranges to be summed. A number of
+    /// no node has none.
+    #[must_use]
+    pub fn segments(&self, nodes: &[u32]) -> Vec<Segment> {
+        let (mut segments, mut before) = (Vec::new(), 0);
+        for (line, &node) in (0..).zip(nodes) {
+            if node as usize >= self.ranges.len() {
+                continue;
+            }
+            let range = self.range(node);
+            for child in self.children_of(node) {
+                segments.push(Segment {
+                    start: before + self.range(child).low - range.exact,
+                    line,
+                    byte: self.bytes[child as usize],
+                });
+            }
+            before += range.high - range.exact;
+        }
+        segments
     }
 
     /// The ids in the order of their tokens' bytes.

@@ -71,6 +71,33 @@ impl ByteKernel {
         self.inner.vocabulary().ids().to_vec().into_pyarray(py)
     }
 
+    /// How the next byte cuts the longer tokens of some nodes of the trie into ranges to be summed:
+    /// int64 of shape (3, s) with where each starts among the tokens of all, which of the nodes it
+    /// is, and the byte.
+    #[allow(clippy::needless_pass_by_value)]
+    fn segments<'py>(
+        &self,
+        py: Python<'py>,
+        nodes: Vec<u32>,
+    ) -> PyResult<Bound<'py, PyArray2<i64>>> {
+        let segments = self.inner.vocabulary().segments(&nodes);
+        let starts = segments.iter().map(|segment| i64::from(segment.start));
+        let lines = segments.iter().map(|segment| i64::from(segment.line));
+        let bytes = segments.iter().map(|segment| i64::from(segment.byte));
+        let values: Vec<i64> = starts.chain(lines).chain(bytes).collect();
+        values.into_pyarray(py).reshape([3, segments.len()])
+    }
+
+    /// The most stems that are listed, or held open at a time, where all cuts are stems.
+    #[classattr]
+    const LIMIT: usize = heads::LIMIT;
+
+    /// The stem without tokens.
+    fn root(&self, py: Python<'_>) -> PyResult<Stem> {
+        let inner = self.inner.root().or_raise(py)?;
+        Ok(Stem { inner })
+    }
+
     /// The number of bytes that lead to a node of the trie.
     fn depth(&self, node: u32) -> PyResult<usize> {
         let vocabulary = self.inner.vocabulary();
@@ -124,9 +151,31 @@ impl Heads {
     }
 
     /// The heads with the last bytes taken back, `None` if there are not so many.
-    fn pop(&self, bytes: usize) -> Option<Self> {
-        let inner = self.inner.pop(bytes)?;
+    fn pop(&self, kernel: &ByteKernel, bytes: usize) -> Option<Self> {
+        let inner = self.inner.pop(&kernel.inner, bytes)?;
         Some(Self { inner })
+    }
+
+    /// What goes on from the stems that spell the first bytes, for some numbers of bytes: for each
+    /// the places of the tokens behind which the text goes on or ends, with the number of bytes
+    /// behind each; and the node of the trie that spells the rest with its three places, if longer
+    /// tokens do. Numbers count what the tokenizer writes before every text.
+    #[allow(clippy::needless_pass_by_value, clippy::type_complexity)]
+    fn below(
+        &self,
+        py: Python<'_>,
+        kernel: &ByteKernel,
+        sizes: Vec<usize>,
+    ) -> Vec<(Vec<(u32, usize)>, Option<(u32, u32, u32, u32)>)> {
+        let found = py.detach(|| self.inner.below(&kernel.inner, &sizes));
+        let head = |at: u32| {
+            let range = kernel.inner.vocabulary().range(at);
+            (at, range.low, range.exact, range.high)
+        };
+        let found = found.into_iter();
+        found
+            .map(|below| (below.tokens, below.at.map(head)))
+            .collect()
     }
 
     /// The number of bytes.
@@ -185,24 +234,6 @@ impl Plan {
             })
             .collect();
         values.into_pyarray(py).reshape([heads.len(), 5])
-    }
-
-    /// How the next byte cuts the longer tokens of some heads into ranges to be summed: int64 of
-    /// shape (3, s) with where each starts among the tokens of all, which of the heads it is, and
-    /// the byte.
-    #[allow(clippy::needless_pass_by_value)]
-    fn segments<'py>(
-        &self,
-        py: Python<'py>,
-        kernel: &ByteKernel,
-        heads: Vec<usize>,
-    ) -> PyResult<Bound<'py, PyArray2<i64>>> {
-        let segments = self.inner.segments(&kernel.inner, &heads);
-        let starts = segments.iter().map(|segment| i64::from(segment.start));
-        let lines = segments.iter().map(|segment| i64::from(segment.line));
-        let bytes = segments.iter().map(|segment| i64::from(segment.byte));
-        let values: Vec<i64> = starts.chain(lines).chain(bytes).collect();
-        values.into_pyarray(py).reshape([3, segments.len()])
     }
 
     /// The stem of a node.

@@ -256,6 +256,21 @@ impl Effects {
         })
     }
 
+    /// The node behind a node, a choice and a token, [`NOWHERE`] if it leads nowhere; `None` for a
+    /// token that is in no group.
+    pub(super) fn behind(&self, node: u32, choice: u8, id: u32) -> Option<u32> {
+        let group = *self.of.get(id as usize)?;
+        if group == 0 {
+            return None;
+        }
+        let (effect, _) = self.groups[group as usize];
+        let place = node as usize * self.choices + choice as usize;
+        Some(match self.after[effect as usize * self.width + place] {
+            u16::MAX => NOWHERE,
+            behind => u32::from(behind),
+        })
+    }
+
     /// The group of each id.
     pub(super) fn of(&self) -> &[u16] {
         &self.of

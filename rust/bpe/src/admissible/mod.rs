@@ -26,6 +26,7 @@
 
 mod effects;
 mod form;
+mod joins;
 mod matcher;
 mod neighbours;
 mod reach;
@@ -48,6 +49,7 @@ use crate::pretokenizer::{Part, Scheme};
 use crate::tokenizer::Tokenizer;
 use effects::Effects;
 use form::Form;
+use joins::Joins;
 use matcher::{Matchers, TailPair};
 use neighbours::Neighbours;
 pub use reach::Reach;
@@ -164,6 +166,7 @@ pub(crate) struct Tables {
     /// Tokens that are only looked up as whole pieces.
     wholes: Vec<u32>,
     matchers: Option<Matchers>,
+    joins: Joins,
     rows: Mutex<Rows>,
     known: Mutex<FxHashMap<Branch, bool>>,
     /// For symbols that end in a character and that no single byte follows, the tokens that do.
@@ -378,6 +381,7 @@ impl Tables {
             form,
             dependent: dependent_tokens(tokenizer, &dependent),
             matchers,
+            joins: Joins::default(),
             rows: Mutex::default(),
             known: Mutex::default(),
             followers: Mutex::default(),
@@ -545,6 +549,8 @@ impl<'t> Admissibility<'t> {
         }
         branches.sort_unstable();
         branches.dedup();
+        // States are kept for every byte of a text, and few have more than one.
+        branches.shrink_to_fit();
         (!branches.is_empty()).then_some(State { branches })
     }
 
@@ -640,17 +646,19 @@ impl<'t> Admissibility<'t> {
             Use::Whole => WHOLE,
             Use::Own(symbol) => symbol,
         };
-        if !start.fresh {
-            let (model, encoder) = (self.tokenizer.model(), self.tokenizer.encoder());
-            if branch.last != NONE && !encoder.is_compatible(model, branch.last, last) {
-                return None;
-            }
-        }
         let spot = if self.is_fallback(last) {
             self.feed_fallback(branch.spot, self.text(id)[0], start.choice)?
+        } else if let Some(node) = self.known_effect(branch.spot, id, start.choice) {
+            if node == NOWHERE {
+                return None;
+            }
+            Spot::at(node)
         } else {
             self.walk(branch.spot, self.text(id), start.choice)?
         };
+        if !start.fresh && !self.joins(branch.last, last) {
+            return None;
+        }
         Some(Branch {
             spot,
             last,
@@ -669,6 +677,14 @@ impl<'t> Admissibility<'t> {
     /// The bytes of text of a token.
     fn text(&self, id: u32) -> &'t [u8] {
         text(self.tokenizer, id)
+    }
+
+    /// The node behind a token, where a look-up says what [`Self::walk`] would.
+    fn known_effect(&self, spot: Spot, id: u32, choice: u8) -> Option<u32> {
+        let is_plain = self.tables.matchers.is_none() && self.tables.form.is_none();
+        (is_plain && spot.len == 0)
+            .then(|| self.tables.effects.behind(spot.node, choice, id))
+            .flatten()
     }
 
     /// The spot behind some bytes, with a choice before the first of them.
@@ -1005,11 +1021,9 @@ impl<'t> Admissibility<'t> {
     }
 
     fn joins(&self, last: u32, symbol: u32) -> bool {
-        last == NONE
-            || self
-                .tokenizer
-                .encoder()
-                .is_compatible(self.tokenizer.model(), last, symbol)
+        let (model, encoder) = (self.tokenizer.model(), self.tokenizer.encoder());
+        let test = || encoder.is_compatible(model, last, symbol);
+        last == NONE || self.tables.joins.get(last, symbol, test)
     }
 }
 
