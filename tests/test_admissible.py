@@ -80,10 +80,11 @@ def encodings(tokenizer: Tokenizer, texts: list[bytes]) -> Ragged:
 
 
 def is_admissible_slowly(tokenizer: Tokenizer, ids: list[int]) -> bool:
-    texts = continuations(tokenizer.decode_bytes(ids))
-    if tokenizer.info()["lossless"] != "yes":
-        # Decoding may have taken a blank away.
-        texts = itertools.chain(texts, (b" " + text for text in continuations(tokenizer.decode_bytes(ids))))
+    data = tokenizer.decode_bytes(ids)
+    texts = continuations(data)
+    if len(data) < sum(len(tokenizer.token_bytes(id)) for id in ids):
+        # Decoding has taken a blank away.
+        texts = itertools.chain(texts, (b" " + text for text in continuations(data)))
     # Most admissible sequences go on with at most one character; all the other ends are one batch.
     for batch in (list(itertools.islice(texts, len(CHARACTERS) + 1)), list(texts)):
         again = encodings(tokenizer, batch)
