@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sources import FULL, NAMES, SEED, corpora, ours
 from texts import adversarial
 
-from tokseam import Tokenizer, UnknownTokenError, UnsupportedTokenizerError, VocabError, _bundled
+from tokseam import Ragged, Tokenizer, UnknownTokenError, UnsupportedTokenizerError, VocabError, _bundled
 
 # One or more of every class that some pattern tells apart.
 CHARACTERS = tuple("aeslvmtdrxATVñʰ中ア一٣17.,'\"/_-+€😀òǅ² \n\r\t\u0301\u3000\u00a0")
@@ -64,17 +64,34 @@ def continuations(data: bytes) -> Iterator[bytes]:
         yield data + end.encode()
 
 
+def encodings(tokenizer: Tokenizer, texts: list[bytes]) -> Ragged:
+    """Return the encodings of those texts that the vocabulary can spell."""
+    try:
+        return tokenizer.encode_batch(texts, parallel=False)
+    except VocabError:
+        rows = []
+        for text in texts:
+            try:
+                rows.append(tokenizer.encode(text))
+            except VocabError:
+                continue
+        offsets = np.cumsum([0, *map(len, rows)])
+        return Ragged(np.concatenate([np.empty(0, np.uint32), *rows]), offsets)
+
+
 def is_admissible_slowly(tokenizer: Tokenizer, ids: list[int]) -> bool:
-    texts = continuations(tokenizer.decode_bytes(ids))
-    if tokenizer.info()["lossless"] != "yes":
-        # Decoding may have taken a blank away.
-        texts = itertools.chain(texts, (b" " + text for text in continuations(tokenizer.decode_bytes(ids))))
-    for text in texts:
-        try:
-            again = tokenizer.encode(text)
-        except VocabError:
-            continue
-        if again[: len(ids)].tolist() == ids:
+    data = tokenizer.decode_bytes(ids)
+    texts = continuations(data)
+    if len(data) < sum(len(tokenizer.token_bytes(id)) for id in ids):
+        # Decoding has taken a blank away.
+        texts = itertools.chain(texts, (b" " + text for text in continuations(data)))
+    # Most admissible sequences go on with at most one character; all the other ends are one batch.
+    for batch in (list(itertools.islice(texts, len(CHARACTERS) + 1)), list(texts)):
+        again = encodings(tokenizer, batch)
+        starts = again.offsets[:-1][np.diff(again.offsets) >= len(ids)]
+        for place, id in enumerate(ids):
+            starts = starts[again.ids[starts + place] == id]
+        if len(starts):
             return True
     return False
 

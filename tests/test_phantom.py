@@ -1,6 +1,9 @@
 """Canonicality and phantom edits, against their slow twins and the named checks."""
 
+import functools
+import itertools
 import json
+import math
 import pickle
 import random
 import subprocess
@@ -12,9 +15,11 @@ import numpy as np
 import pytest
 import vocabularies
 from hypothesis import given
+from hypothesis import strategies as st
 from reference import canonicality as slow
 from sources import FULL, SEED, corpora, missing, ours
 from texts import adversarial
+from toys import TOYS
 
 from tokseam import ModelError, PretokenizeError, Ragged, Tokenizer, UnknownTokenError, VocabError, phantom
 
@@ -178,6 +183,86 @@ def test_reported_blocks_are_certain(name: str) -> None:
                     if is_text(tokenizer.decode_bytes(longer)):
                         assert block[:3] in [other[:3] for other in phantom.find(longer, tokenizer)]
     assert reported > 100
+
+
+def toy_length(name: str) -> int:
+    """Return the length of the longest texts of a toy that are few enough to list."""
+    return min(14, int(math.log(17_000, max(len(TOYS[name].characters), 2))))
+
+
+@functools.cache
+def toy_texts(name: str) -> tuple[Tokenizer, dict[bytes, list[list[int]]]]:
+    """Return a toy, and for every start of its texts the encodings of those that start so."""
+    toy = TOYS[name]
+    tokenizer = toy.tokenizer()
+    products = (itertools.product(toy.characters, repeat=size) for size in range(toy_length(name) + 1))
+    texts = ["".join(text).encode() for text in itertools.chain.from_iterable(products)]
+    encodings: dict[bytes, list[list[int]]] = {}
+    for text, ids in zip(texts, tokenizer.encode_batch(texts).tolists(), strict=True):
+        for end in range(len(text) + 1):
+            encodings.setdefault(text[:end], []).append(ids)
+    return tokenizer, encodings
+
+
+def differences(tokenizer: Tokenizer, ids: list[int], others: list[int]) -> set[tuple[Any, ...]]:
+    """Return token range and other ids of each difference that ends where tokens of both end."""
+    found: set[tuple[Any, ...]] = set()
+    start = other = place = 0
+    for end in range(1, len(ids) + 1):
+        size = len(tokenizer.decode_bytes(ids[start:end]))
+        reached = 0
+        for place in range(other, len(others)):
+            reached += len(tokenizer.token_bytes(others[place]))
+            if reached >= size:
+                break
+        if reached == size:
+            if ids[start:end] != others[other : place + 1]:
+                found.add(((start, end), tuple(others[other : place + 1])))
+            start, other = end, place + 1
+    return found
+
+
+@functools.cache
+def verdict(name: str, start: tuple[int, ...]) -> tuple[bool, set[tuple[Any, ...]] | None]:
+    """Return whether some encoding starts so, and the differences that all texts have that go on from it, if any do."""
+    tokenizer, encodings = toy_texts(name)
+    ids = [*start]
+    texts = encodings.get(tokenizer.decode_bytes(ids), [])
+    certain = [differences(tokenizer, ids, text) for text in texts]
+    return any(text[: len(ids)] == ids for text in texts), set.intersection(*certain) if certain else None
+
+
+def watch(name: str, ids: list[int]) -> None:
+    """Compare what a detector says of each start with what all texts say that go on from it."""
+    tokenizer, _ = toy_texts(name)
+    detector = phantom.Detector(tokenizer)
+    reported: set[tuple[Any, ...]] = set()
+    for end in range(1, len(ids) + 1):
+        # Texts must have room to go on.
+        data = tokenizer.decode_bytes(ids[:end])
+        if sum(byte & 0xC0 != 0x80 for byte in data) > toy_length(name) - 4:
+            return
+        blocks = detector.push(ids[end - 1])
+        reported |= {(block.token_range, tuple(block.canonical_ids)) for block in blocks}
+        admissible, certain = verdict(name, tuple(ids[:end]))
+        assert (detector.broken is None) == admissible, ids[:end]
+        if certain is not None:
+            assert reported == certain, ids[:end]
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_detector_on_all_texts(name: str) -> None:
+    """A break shows with the first id behind which no text goes on, and a block when all texts have it."""
+    tokenizer, _ = toy_texts(name)
+    ids = range(tokenizer.vocab_size - 2)
+    for pair in itertools.product(ids, repeat=2):
+        watch(name, [*pair])
+
+    @given(st.lists(st.sampled_from(ids), min_size=3, max_size=8))
+    def run(ids: list[int]) -> None:
+        watch(name, ids)
+
+    run()
 
 
 def test_hello(hello: Tokenizer) -> None:
