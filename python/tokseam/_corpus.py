@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, final
 
-from tokseam import _arrow, _extras
+from tokseam import _arrow, _extras, _native
 from tokseam.errors import TrainError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ BATCH = 4 << 20
 BATCH_TEXTS = 1 << 16
 LARGEST = 1 << 30
 LINE_SUFFIXES = (".jsonl", ".ndjson", ".json")
+PLAIN_SUFFIXES = (".txt", *LINE_SUFFIXES, ".parquet")
 
 
 class Batch(NamedTuple):
@@ -175,10 +176,7 @@ class Files:
     def _read(self, path: str) -> Iterator[Batch]:
         plain = path.removesuffix(".gz").removesuffix(".zst")
         try:
-            fsspec = _extras.load("fsspec", "train", "reading files")
-            if path.endswith(".zst"):
-                _extras.load("zstandard", "train", "reading .zst files")
-            with fsspec.open(path, "rb", compression="infer") as file:
+            with _open(path) as file:
                 if plain.endswith(".parquet"):
                     yield from self._tables(path, file)
                 elif plain.endswith(LINE_SUFFIXES):
@@ -194,9 +192,7 @@ class Files:
     def _blocks(self, path: str, file: IO[bytes]) -> Iterator[Batch]:
         place = 0
         for block in _blocks(file, path):
-            try:
-                block.decode()
-            except UnicodeDecodeError:
+            if not _native.is_utf8(block):
                 kept: list[Text] = []
                 for line in _lines(block):
                     try:
@@ -253,7 +249,23 @@ class Files:
             yield Batch(texts, False, sum(map(len, texts)))
 
 
+def _is_plain(path: str) -> bool:
+    """Whether a path is a file of this machine that is not packed: it needs no fsspec, which takes long to load."""
+    return path.endswith(PLAIN_SUFFIXES) and "::" not in path and os.path.isfile(path)
+
+
+def _open(path: str) -> Any:
+    if _is_plain(path):
+        return open(path, "rb")
+    fsspec = _extras.load("fsspec", "train", "reading files")
+    if path.endswith(".zst"):
+        _extras.load("zstandard", "train", "reading .zst files")
+    return fsspec.open(path, "rb", compression="infer")
+
+
 def _match(source: str) -> list[str]:
+    if _is_plain(source):
+        return [source]
     fsspec = _extras.load("fsspec", "train", "reading files")
     system, inner = fsspec.core.url_to_fs(source)
     if system.exists(inner) and not system.isdir(inner):
@@ -271,7 +283,7 @@ def _blocks(file: IO[bytes], path: str) -> Iterator[bytes]:
     while block := file.read(BATCH):
         end = block.rfind(b"\n") + 1
         if end:
-            yield b"".join([*parts, block[:end]])
+            yield b"".join([*parts, memoryview(block)[:end]])
             parts, size = [], 0
         parts.append(block[end:])
         size += len(block) - end

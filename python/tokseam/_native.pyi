@@ -6,7 +6,7 @@ from _typeshed import Incomplete
 from collections.abc import Sequence
 from typing import Any, final
 
-__all__ = ["ByteKernel", "Detector", "Grammar", "Heads", "PairCounts", "Plan", "Prefix", "PretokenCounts", "RunCounts", "Stem", "StreamDecoder", "Tokenizer", "canonicalize", "compare", "extend", "extended_json", "find_rows", "join", "judge_rows", "learn", "marked_triads", "plain_json", "project", "prompt_tail", "regroup_digits", "restore", "scheme", "split_component", "token_values"]
+__all__ = ["ByteKernel", "Detector", "Grammar", "Heads", "PairCounts", "Plan", "Prefix", "PretokenCounts", "RunCounts", "Stem", "StreamDecoder", "Tokenizer", "canonicalize", "compare", "extend", "extended_json", "find_rows", "is_utf8", "join", "judge_rows", "learn", "marked_triads", "plain_json", "project", "prompt_tail", "regroup_digits", "restore", "scheme", "split_component", "token_values"]
 
 @final
 class ByteKernel:
@@ -413,6 +413,10 @@ class Tokenizer:
         """
         Ids of special tokens by their literal.
         """
+    def spell_pairs(self, /, left: Incomplete, right: Incomplete) -> bytes:
+        """
+        The bytes of pairs of tokens, each behind its length and a colon, end to end.
+        """
     def stream_decoder(self, /) -> StreamDecoder:
         """
         A decoder that takes one id at a time.
@@ -475,6 +479,11 @@ def extended_json(tokenizer: Tokenizer, left: Incomplete, right: Incomplete, res
 def find_rows(ids: Any, offsets: Incomplete, tokenizer: Tokenizer) -> list[list[tuple[tuple[int, int], tuple[int, int], list[int], str]]]:
     """
     The blocks of each row of ids.
+    """
+
+def is_utf8(text: bytes) -> bool:
+    """
+    Whether bytes are UTF-8.
     """
 
 def join(triads: Sequence[tuple[str, int]]) -> str:

@@ -599,8 +599,9 @@ class Training:
         self.merges: list[tuple[bytes, bytes]] = [
             pair for part in recipe.parts for pair in self.tokenizer._native.token_pairs(part.left, part.right)
         ]
-        # Lengths before the bytes make the spelling unambiguous.
-        digest = hashlib.sha256(b"".join(b"%d:%s%d:%s" % (len(a), a, len(b), b) for a, b in self.merges))
+        digest = hashlib.sha256()
+        for part in recipe.parts:
+            digest.update(self.tokenizer._native.spell_pairs(part.left, part.right))
         unmade = [_shown(self.tokenizer, id) for id in self.tokenizer._native.unmade().tolist()]
         results = np.concatenate([part.result for part in recipe.parts])
         self.report: dict[str, Any] = report | {

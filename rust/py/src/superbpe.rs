@@ -564,6 +564,12 @@ pub fn scheme(name: &str) -> Option<(String, String)> {
     Some((scheme.stage1.to_string(), scheme.stage2.to_string()))
 }
 
+/// Whether bytes are UTF-8.
+#[pyfunction]
+pub fn is_utf8(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok()
+}
+
 /// A pre-tokenizer that isolates the matches of a regex, as JSON.
 #[pyfunction]
 pub fn split_component(regex: &str) -> String {
