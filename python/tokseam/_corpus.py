@@ -12,6 +12,7 @@ import os
 import pickle
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, final
 
 from tokseam import _arrow, _extras, _native
@@ -43,6 +44,14 @@ class Batch(NamedTuple):
     texts: list[Text]
     lines: bool
     size: int
+
+    @property
+    def rows(self) -> int:
+        """How many texts they are where lines are texts of their own."""
+        if not self.lines:
+            return len(self.texts)
+        data = [as_bytes(text) for text in self.texts]
+        return sum(text.count(b"\n") + (not text.endswith(b"\n")) for text in data if text)
 
 
 def files(
@@ -251,12 +260,12 @@ class Files:
 
 def _is_plain(path: str) -> bool:
     """Whether a path is a file of this machine that is not packed: it needs no fsspec, which takes long to load."""
-    return path.endswith(PLAIN_SUFFIXES) and "::" not in path and os.path.isfile(path)
+    return path.endswith(PLAIN_SUFFIXES) and "::" not in path and Path(path).is_file()
 
 
 def _open(path: str) -> Any:
     if _is_plain(path):
-        return open(path, "rb")
+        return Path(path).open("rb")
     fsspec = _extras.load("fsspec", "train", "reading files")
     if path.endswith(".zst"):
         _extras.load("zstandard", "train", "reading .zst files")
@@ -301,6 +310,21 @@ def _lines(block: bytes) -> Iterator[bytes]:
         start = end
     if start < len(block):
         yield block[start:]
+
+
+def _without(batch: Batch, behind: int) -> tuple[Batch, int]:
+    """Return a batch without so many texts at its start, and how many it had of them."""
+    rows = batch.rows
+    if rows <= behind:
+        return batch._replace(texts=[]), rows
+    texts = batch.texts
+    if batch.lines:
+        texts = [line for text in texts for line in _lines(as_bytes(text))]
+    return batch._replace(texts=texts[behind:], lines=False), behind
+
+
+def as_bytes(text: Text) -> bytes:
+    return text.encode() if isinstance(text, str) else text
 
 
 def _draw(seed: int, source: int, index: int) -> int:
@@ -354,10 +378,26 @@ class Texts:
         """Return what tells this corpus from another, as far as it can be told."""
         return [self._lines, self._corpus.describe() if isinstance(self._corpus, Files) else None]
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield all texts, once; call it again for another pass."""
-        for batch in self._read():
-            yield batch._replace(lines=batch.lines or self._lines)
+    def batches(self, behind: int = 0) -> Iterator[Batch]:
+        """Yield all texts, once; call it again for another pass.
+
+        Args:
+            behind: How many texts are passed over. Their batches come too, with their size, but without them.
+
+        Raises:
+            TrainError: There are not so many texts.
+        """
+        for read in self._read():
+            batch = read._replace(lines=read.lines or self._lines)
+            if behind:
+                batch, passed = _without(batch, behind)
+                behind -= passed
+            yield batch
+        if behind:
+            raise TrainError(
+                f"the corpus has {behind} texts fewer than the checkpoint has counted; give the same corpus, or remove "
+                "the checkpoint to start anew"
+            )
 
     def _read(self) -> Iterator[Batch]:
         if isinstance(self._corpus, Files):

@@ -147,6 +147,10 @@ class PairCounts:
         """
         Adds other counts; `other` is not this object.
         """
+    def see(self, /, ids: Incomplete) -> None:
+        """
+        Adds ids that came, as counted elsewhere.
+        """
     def seen(self, /) -> Incomplete:
         """
         The ids that came.
@@ -466,7 +470,7 @@ def compare(before: Any, after: Any, tokenizer: Tokenizer, level: int) -> tuple[
     Two sequences compared.
     """
 
-def extend(runs: RunCounts, constraints: tuple[int | None, Sequence[Sequence[int]], bool, bool, bool, bool], vocab_size: int, min_frequency: int, max_token_length: int | None, progress: Any) -> tuple[tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete], str, int, int, int]:
+def extend(runs: RunCounts, constraints: tuple[int | None, Sequence[Sequence[int]], bool, bool, bool, bool], vocab_size: int, min_frequency: int, max_token_length: int | None, arrays: tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete, Incomplete] | None, calls: tuple[Any, Any]) -> tuple[tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete, Incomplete], str, int]:
     """
     The second stage.
     """
@@ -496,7 +500,7 @@ def judge_rows(ids: Any, offsets: Incomplete, tokenizer: Tokenizer) -> list[tupl
     State, position and name of the reason for each row of ids.
     """
 
-def learn(counts: PretokenCounts, special_tokens: Sequence[str], alphabet: Sequence[int], vocab_size: int, min_frequency: int, max_token_length: int | None, progress: Any) -> tuple[tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete], str, int, int, int]:
+def learn(counts: PretokenCounts, special_tokens: Sequence[str], alphabet: Sequence[int], vocab_size: int, min_frequency: int, max_token_length: int | None, arrays: tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete, Incomplete] | None, calls: tuple[Any, Any]) -> tuple[tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete, Incomplete], str, int]:
     """
     The first stage.
     """
