@@ -244,6 +244,16 @@ def test_every_size_from_one_run(corpus: Any) -> None:
         trainings[0].at(255)
 
 
+def test_reports_of_several_transitions_are_those_of_single_runs(corpus: Any) -> None:
+    lines = next(iter(corpus.values()))[:4_000]
+    options: Any = {"vocab_size": 1_600, "special_tokens": ["the", "and", " a", "self"]}
+    points = [300, 500, 1_200, 1_600]
+    trainings = superbpe.train(lines, transition=points, **options)
+    for point, training in zip(points, trainings, strict=True):
+        assert training.report == superbpe.train(lines, transition=point, **options).report
+    assert len({training.report["special_vetoes"] for training in trainings}) > 1
+
+
 def test_counts_gathered_apart_give_the_same(corpus: Any, tmp_path: Any) -> None:
     lines = next(iter(corpus.values()))
     parts = [lines[0::3], lines[1::3], lines[2::3]]
