@@ -2,12 +2,12 @@
 
     python scripts/make_demo_data.py
 
-writes `python/tokseam/data/tokenizer.json.gz`, its report beside it, and `demo.txt`. It needs tokseam itself, and pip to
-fetch the prose. The same Python gives the same files.
+writes `python/tokseam/data/tokenizer.json.gz`, its report beside it, and `demo.txt`. It needs tokseam itself, and pip
+to fetch the books. The same Python gives the same files.
 
-The text is CPython's own library and documentation (PSF licence) and prose in the public domain: Lewis Carroll, "Alice's
-Adventures in Wonderland" (1865), William Shakespeare, "As You Like It" (1623), and John Milton, "Paradise Lost" (1667).
-They are among the test data of the package brotli. Only the words of the authors are taken, none of an editor.
+The text is CPython's own library and documentation (PSF licence) and three books in the public domain: Lewis Carroll,
+"Alice's Adventures in Wonderland" (1865), William Shakespeare, "As You Like It" (1623), and John Milton, "Paradise
+Lost" (1667). They are test data of the package brotli. Only the words of the authors are taken, none of an editor.
 """
 
 import ast
@@ -24,7 +24,7 @@ from tokseam.report import Curve
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from vocabularies import Member
+from vocabularies import Member  # noqa: E402
 
 DATA = ROOT / "python" / "tokseam" / "data"
 VOCAB_SIZE = 32_000
@@ -100,7 +100,7 @@ def books() -> Iterator[str]:
 
 
 def texts() -> Iterator[str]:
-    """Yield the training text: the sources, their docstrings, the documentation of the language, books, our own lines."""
+    """Yield the training text: the sources, their docstrings, the documentation of the language, books and our lines."""
     for file in library():
         source = file.read_text(encoding="utf-8", errors="strict")
         # Prose counts three times: the code would drown it.
