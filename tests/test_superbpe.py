@@ -652,15 +652,21 @@ def test_what_cannot_be_trained_says_why() -> None:
         superbpe.extend(base, ["a"], vocab_size=100)
 
 
-def test_one_long_line(tmp_path: Any) -> None:
-    size = 200_000_000 if FULL else 20_000_000
-    path = tmp_path / "long.txt"
+@pytest.mark.parametrize("kind", ["txt", "jsonl"])
+def test_one_long_line(kind: str, tmp_path: Path) -> None:
+    words = next(iter(corpora().values())).replace("\n", " ")[:4_000_000]
+    body = (words if kind == "txt" else json.dumps(words)[1:-1]).encode()
+    times = (1_000_000_000 if FULL else 20_000_000) // len(body)
+    path = tmp_path / f"long.{kind}"
     with path.open("wb") as file:
-        for _ in range(size // 1_000_000):
-            file.write(b"a" * 999_999 + b" ")
-    training = superbpe.train(superbpe.files(path), vocab_size=300, transition=280)
+        file.write(b"" if kind == "txt" else b'{"text": "')
+        for _ in range(times):
+            file.write(body)
+        file.write(b"" if kind == "txt" else b'"}\n')
+    training = superbpe.train(superbpe.files(path), vocab_size=1_200, transition=1_000)
+    path.unlink()
     assert training.report["texts"] == 1
-    assert training.report["bytes"] == size
+    assert training.report["bytes"] == len(words.encode()) * times
 
 
 def test_a_full_disk_leaves_no_half_file(tmp_path: Any) -> None:

@@ -292,13 +292,17 @@ def _blocks(file: IO[bytes], path: str) -> Iterator[bytes]:
     while block := file.read(BATCH):
         end = block.rfind(b"\n") + 1
         if end:
-            yield b"".join([*parts, memoryview(block)[:end]])
+            whole = b"".join([*parts, memoryview(block)[:end]])
+            # A long line is not held twice while it is counted.
             parts, size = [], 0
+            yield whole
         parts.append(block[end:])
         size += len(block) - end
         if size > LARGEST:
             raise TrainError(f"{path} has a line of more than 1 GiB; cut it into texts")
-    if rest := b"".join(parts):
+    rest = b"".join(parts)
+    parts.clear()
+    if rest:
         yield rest
 
 
