@@ -100,7 +100,7 @@ def books() -> Iterator[str]:
 
 
 def texts() -> Iterator[str]:
-    """Yield the training text: sources, their docstrings, documentation of the language, the books and lines of ours."""
+    """Yield the training text: sources, their docstrings, documentation of the language, the books, lines of ours."""
     for file in library():
         source = file.read_text(encoding="utf-8", errors="strict")
         # Prose counts three times: the code would drown it.
