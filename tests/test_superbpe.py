@@ -394,7 +394,7 @@ def test_constraints_are_kept_and_reported(corpus: Any) -> None:
 
 # Small batches, so that kills come inside passes too; the state is stored after each.
 KILLED = """
-import json, sys
+import json, os, sys
 from tokseam import _corpus, superbpe
 _corpus.BATCH = 150_000
 training = superbpe.train(
@@ -406,8 +406,9 @@ training = superbpe.train(
     checkpoint=sys.argv[2],
     checkpoint_seconds=0,
 )
-with open(sys.argv[3], "w") as file:
+with open(sys.argv[3] + ".part", "w") as file:
     json.dump([training.tokenizer.to_json(), training.counts.tolist(), training.report], file)
+os.replace(sys.argv[3] + ".part", sys.argv[3])
 """
 
 
