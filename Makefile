@@ -7,7 +7,7 @@ TEST := .venv-test/bin
 STAMP := $(VENV)/stamp
 
 # Whatever the wheel is made of.
-SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE \
+SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE THIRD-PARTY-LICENSES \
 	$(shell find rust python -type f -not -name '*.pyc' -not -name '*.so' 2>/dev/null)
 
 ifeq ($(FULL),1)
