@@ -3,6 +3,7 @@
 Defects are planted in a sound tokenizer, before `encode` or behind `decode`; each must be found within 500 examples.
 """
 
+import io
 import json
 import re
 import subprocess
@@ -23,6 +24,7 @@ from typer.testing import CliRunner
 
 from tokseam import Tokenizer, VocabError, _bundled, fuzz
 from tokseam.cli.app import app
+from tokseam.fuzz.plan import load
 from tokseam.fuzz.subject import Subject
 
 EXAMPLES = 500
@@ -305,6 +307,49 @@ def test_tiktoken() -> None:
     assert found.classes["special"] == 1
     assert found.classes["unused"] == 100_300 - len(vocabularies.ranks("cl100k"))
     assert sum(found.classes.values()) == found.vocab_size
+
+
+def piece_model(**options: Any) -> Any:
+    """Return a small model of sentencepiece, trained on the bundled text."""
+    import sentencepiece
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(_bundled.text().splitlines()[:400]),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=600,
+        hard_vocab_limit=False,
+        num_threads=1,
+        minloglevel=2,
+        **options,
+    )
+    return sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+
+
+def test_sentencepiece(tmp_path: Path) -> None:
+    """A model that keeps all text but its own mark of a blank, and one with the defaults, which keeps less."""
+    kept = {"normalization_rule_name": "identity", "add_dummy_prefix": False, "remove_extra_whitespaces": False}
+    model = piece_model(byte_fallback=True, **kept)
+    found = fuzz.find_failure(lambda text: fuzz.check_round_trip(model, text), fuzz.texts(), examples=EXAMPLES)
+    assert found is not None
+    assert found.text == "\u2581"
+    ran = set()
+    for job in fuzz.jobs(model, expected=lambda text: text.replace("\u2581", " ")):
+        assert job.run(examples=2_000 if FULL else 50, seed=SEED) is None, job.name
+        ran.add(job.name)
+    assert {"texts", "numbers", "stream", "batch", "reload", "ids", "resegmentations"} <= ran
+    audit = fuzz.audit(model)
+    assert sum(audit.classes.values()) == audit.vocab_size == model.get_piece_size()
+    assert audit.ids("special").tolist() == [model.unk_id(), model.bos_id(), model.eos_id()]
+
+    path = tmp_path / "defaults.model"
+    path.write_bytes(piece_model().serialized_model_proto())
+    defaults = load(path, "sentencepiece")
+    for text in ("é", "０", "  a", "a ", "a  b", "a\nb"):
+        with pytest.raises(fuzz.Failure):
+            fuzz.check_round_trip(defaults, text)
+    fuzz.check_round_trip(defaults, "a b")
 
 
 def test_own_object() -> None:
