@@ -50,13 +50,19 @@ fuzz_target!(|input: Input| {
 
     // The slow twin, piece by piece.
     let mut cuts = vec![0; text.len() / 64 + 1];
-    tokenizer.pretokenizer().cut(text, &mut cuts).expect("it encoded");
+    tokenizer
+        .pretokenizer()
+        .cut(text, &mut cuts)
+        .expect("it encoded");
     let is_cut = |place: usize| cuts[place / 64] >> (place % 64) & 1 != 0;
     let twin = Reference::new(tokenizer.model(), tokenizer.special_ids());
     let (mut slow, mut start) = (Vec::new(), 0);
     for end in 1..=text.len() {
         if end == text.len() || is_cut(end) {
-            slow.extend(twin.encode(&text[start..end]).expect("all bytes have tokens"));
+            slow.extend(
+                twin.encode(&text[start..end])
+                    .expect("all bytes have tokens"),
+            );
             start = end;
         }
     }
@@ -64,22 +70,33 @@ fuzz_target!(|input: Input| {
 
     // Ranges lie end to end.
     let mut again = Vec::new();
-    let done = tokenizer.encode_with_offsets(text, &Allowed::None, &mut again, &mut offsets, &mut || true);
+    let done =
+        tokenizer.encode_with_offsets(text, &Allowed::None, &mut again, &mut offsets, &mut || true);
     assert_eq!((done, &again), (Ok(true), &ids));
     let mut end = 0;
     for (&id, &range) in ids.iter().zip(&offsets) {
         assert_eq!(range.0, end);
         end = range.1;
-        assert_eq!(tokenizer.token_bytes(id).as_deref(), Ok(&text[range.0..range.1]));
+        assert_eq!(
+            tokenizer.token_bytes(id).as_deref(),
+            Ok(&text[range.0..range.1])
+        );
     }
 
     // A stream gives what decoding gives.
     let size = tokenizer.vocab_size() as u32;
-    let any: Vec<u32> = input.ids.iter().take(200).map(|&id| id as u32 % size).collect();
+    let any: Vec<u32> = input
+        .ids
+        .iter()
+        .take(200)
+        .map(|&id| id as u32 % size)
+        .collect();
     for row in [&ids, &any] {
         let (mut stream, mut joined) = (tokenizer.stream(), String::new());
         for &id in row {
-            tokenizer.push(&mut stream, id, &mut joined).expect("the id has a token");
+            tokenizer
+                .push(&mut stream, id, &mut joined)
+                .expect("the id has a token");
         }
         joined += &stream.finish().expect("the decoder has no pattern");
         assert_eq!(tokenizer.decode(row), Ok(joined));
@@ -97,6 +114,8 @@ fuzz_target!(|input: Input| {
         }
     }
     let canonical = tokenizer.is_canonical(&any).expect("the ids have tokens");
-    let first = tokenizer.first_noncanonical(&any).expect("the ids have tokens");
+    let first = tokenizer
+        .first_noncanonical(&any)
+        .expect("the ids have tokens");
     assert_eq!(canonical, first.is_none());
 });

@@ -69,8 +69,14 @@ fuzz_target!(|input: Input| {
     let heads = match whole {
         Ok(heads) => heads.expect("nothing stops it"),
         Err(error) => {
-            assert_eq!(error.to_string(), failed.expect("it fails byte by byte too").to_string());
-            assert!(matches!(error, Error::NotUtf8 { .. } | Error::TooMany { .. }));
+            assert_eq!(
+                error.to_string(),
+                failed.expect("it fails byte by byte too").to_string()
+            );
+            assert!(matches!(
+                error,
+                Error::NotUtf8 { .. } | Error::TooMany { .. }
+            ));
             assert!(std::str::from_utf8(text).is_err() || input.all);
             return;
         }
@@ -82,13 +88,18 @@ fuzz_target!(|input: Input| {
         let mut ids = Vec::new();
         let done = tokenizer.encode(text, &Allowed::None, &mut ids, &mut || true);
         assert_eq!(done, Ok(true));
-        assert!(found.contains(&(ids, ROOT)), "the encoding of a text is one of its covers");
+        assert!(
+            found.contains(&(ids, ROOT)),
+            "the encoding of a text is one of its covers"
+        );
     }
     for &cut in input.cuts.iter().take(4) {
         let back = cut as usize % (text.len() + 1);
         let popped = heads.pop(back).expect("there are so many bytes");
         let again = popped.push(kernel, &text[text.len() - back..], &mut || true);
-        let again = again.expect("it was pushed before").expect("nothing stops it");
+        let again = again
+            .expect("it was pushed before")
+            .expect("nothing stops it");
         assert_eq!(found, listed(kernel, &again));
     }
     assert!(heads.pop(text.len() + 1).is_none());

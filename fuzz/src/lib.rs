@@ -39,7 +39,10 @@ pub fn tokenizer(
         if token.len() > 64 {
             continue;
         }
-        merges.push([byte_alphabet::spelling(&left), byte_alphabet::spelling(&right)]);
+        merges.push([
+            byte_alphabet::spelling(&left),
+            byte_alphabet::spelling(&right),
+        ]);
         if seen.insert(token.clone()) {
             tokens.push(token);
         }
@@ -87,7 +90,9 @@ pub fn fixed(number: usize) -> &'static Arc<Tokenizer> {
         // A linear congruence modulo 2^64, of which the high bits are used.
         let mut state = number as u64;
         let mut draw = |below: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as usize % below
         };
         let count = [0, 8, 32, 96][draw(4)];
