@@ -212,6 +212,7 @@ def sound(name: str) -> Any:
     return {"tokseam": ours, "tokenizers": stock}[library](vocabulary)
 
 
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize(
     "name",
     ["tokseam/bundled", "tokseam/cl100k", "tokseam/llama3", "tokenizers/bundled", "tokenizers/gpt2", "tiktoken/cl100k"],
