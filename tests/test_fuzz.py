@@ -3,6 +3,7 @@
 Defects are planted in a sound tokenizer, before `encode` or behind `decode`; each must be found within 500 examples.
 """
 
+import io
 import json
 import re
 import subprocess
@@ -23,9 +24,11 @@ from typer.testing import CliRunner
 
 from tokseam import Tokenizer, VocabError, _bundled, fuzz
 from tokseam.cli.app import app
+from tokseam.fuzz.plan import load
+from tokseam.fuzz.subject import Subject
 
 EXAMPLES = 500
-SOUND = 100_000 if FULL else 1_500
+SOUND = 100_000 if FULL else 300
 
 quiet = settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -201,17 +204,41 @@ def test_merged_special_token() -> None:
     assert found.reason.startswith("plain text gives the special id")
 
 
-@seed(SEED)
-@settings(quiet, max_examples=SOUND)
-@given(fuzz.texts(), fuzz.texts())
-def test_sound(text: str, other: str) -> None:
+def sound(name: str) -> Any:
+    """Return a sound tokenizer of a library: `LIBRARY/VOCABULARY`."""
+    library, _, vocabulary = name.partition("/")
+    if library == "tiktoken":
+        return encoding(vocabulary)
+    return {"tokseam": ours, "tokenizers": stock}[library](vocabulary)
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize(
+    "name",
+    ["tokseam/bundled", "tokseam/cl100k", "tokseam/llama3", "tokenizers/bundled", "tokenizers/gpt2", "tiktoken/cl100k"],
+)
+def test_sound(name: str) -> None:
     """A sound tokenizer passes every check."""
-    tokenizer = _bundled.tokenizer()
-    fuzz.check_round_trip(tokenizer, text)
-    fuzz.check_round_trip(tokenizer, text.encode())
-    fuzz.check_stream(tokenizer, tokenizer.encode(text))
-    fuzz.check_join(tokenizer, text, other)
-    fuzz.check_batch(tokenizer, [text, other])
+    tokenizer = sound(name)
+    subject = Subject.of(tokenizer)
+    again = fuzz.reload(tokenizer)
+    if isinstance(again, tokenizers.Tokenizer):
+        # The setting is no part of a file.
+        again.encode_special_tokens = True
+
+    @seed(SEED)
+    @settings(quiet, max_examples=SOUND)
+    @given(fuzz.texts(), fuzz.texts())
+    def run(text: str, other: str) -> None:
+        fuzz.check_round_trip(tokenizer, text)
+        if isinstance(tokenizer, Tokenizer):
+            fuzz.check_round_trip(tokenizer, text.encode())
+        fuzz.check_stream(tokenizer, subject.encode(text))
+        fuzz.check_join(tokenizer, text, other)
+        fuzz.check_batch(tokenizer, [text, other])
+        fuzz.check_same(tokenizer, again, text)
+
+    run()
 
 
 @pytest.mark.parametrize("text", ["", " ", "a\n", "e\u0301 \ufb01\t\r\n"])
@@ -259,24 +286,71 @@ def test_hosts(name: str) -> None:
     assert {"catalogue", "texts", "numbers", "stream", "join", "batch", "reload", "ids", "resegmentations"} <= ran
 
 
-def test_tiktoken() -> None:
+def encoding(name: str) -> Any:
+    """Return a vocabulary as tiktoken's object, with a special token behind it."""
     import tiktoken
 
     try:
-        ranks = vocabularies.ranks("cl100k")
+        ranks = vocabularies.ranks(name)
     except vocabularies.Missing as error:
         sources.missing(str(error))
         raise
-    encoding = tiktoken.Encoding(
-        "cl100k", pat_str=vocabularies.CL100K, mergeable_ranks=ranks, special_tokens={"<s>": 100_300}
-    )
-    for job in fuzz.jobs(encoding):
+    pattern = {"cl100k": vocabularies.CL100K}[name]
+    return tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens={"<s>": 100_300})
+
+
+def test_tiktoken() -> None:
+    encoded = encoding("cl100k")
+    for job in fuzz.jobs(encoded):
         assert job.run(examples=50, seed=SEED) is None, job.name
-    found = fuzz.audit(encoding)
+    found = fuzz.audit(encoded)
     assert found.vocab_size == 100_301
     assert found.classes["special"] == 1
-    assert found.classes["unused"] == 100_300 - len(ranks)
+    assert found.classes["unused"] == 100_300 - len(vocabularies.ranks("cl100k"))
     assert sum(found.classes.values()) == found.vocab_size
+
+
+def piece_model(**options: Any) -> Any:
+    """Return a small model of sentencepiece, trained on the bundled text."""
+    import sentencepiece
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(_bundled.text().splitlines()[:400]),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=600,
+        hard_vocab_limit=False,
+        num_threads=1,
+        minloglevel=2,
+        **options,
+    )
+    return sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+
+
+def test_sentencepiece(tmp_path: Path) -> None:
+    """A model that keeps all text but its own mark of a blank, and one with the defaults, which keeps less."""
+    kept = {"normalization_rule_name": "identity", "add_dummy_prefix": False, "remove_extra_whitespaces": False}
+    model = piece_model(byte_fallback=True, **kept)
+    found = fuzz.find_failure(lambda text: fuzz.check_round_trip(model, text), fuzz.texts(), examples=EXAMPLES)
+    assert found is not None
+    assert found.text == "\u2581"
+    ran = set()
+    for job in fuzz.jobs(model, expected=lambda text: text.replace("\u2581", " ")):
+        assert job.run(examples=2_000 if FULL else 50, seed=SEED) is None, job.name
+        ran.add(job.name)
+    assert {"texts", "numbers", "stream", "batch", "reload", "ids", "resegmentations"} <= ran
+    audit = fuzz.audit(model)
+    assert sum(audit.classes.values()) == audit.vocab_size == model.get_piece_size()
+    assert audit.ids("special").tolist() == [model.unk_id(), model.bos_id(), model.eos_id()]
+
+    path = tmp_path / "defaults.model"
+    path.write_bytes(piece_model().serialized_model_proto())
+    defaults = load(path, "sentencepiece")
+    for text in ("é", "０", "  a", "a ", "a  b", "a\nb"):
+        with pytest.raises(fuzz.Failure):
+            fuzz.check_round_trip(defaults, text)
+    fuzz.check_round_trip(defaults, "a b")
 
 
 def test_own_object() -> None:
@@ -472,6 +546,7 @@ def test_catalogue() -> None:
         assert re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", case.thread)
         assert case.text
         assert case.symptom
+        assert case.source in {"quoted", "described", "unread"}
         fuzz.check_round_trip(_bundled.tokenizer(), case.text)
         fuzz.check_stream(_bundled.tokenizer(), _bundled.tokenizer().encode(case.text))
 

@@ -16,7 +16,9 @@ const TEXTS: [&str; 4] = [
 
 fn encode(tokenizer: &Tokenizer, text: &[u8], allowed: &Allowed) -> Option<Vec<u32>> {
     let mut ids = Vec::new();
-    tokenizer.encode(text, allowed, &mut ids, &mut || true).ok()?;
+    tokenizer
+        .encode(text, allowed, &mut ids, &mut || true)
+        .ok()?;
     Some(ids)
 }
 
@@ -24,10 +26,15 @@ fuzz_target!(|data: &[u8]| {
     let Ok(tokenizer) = Tokenizer::from_json(data) else {
         return;
     };
-    let again = tokenizer.to_json().ok().map(|json| {
-        Tokenizer::from_json(json.as_bytes()).expect("what is written can be read")
-    });
-    for text in TEXTS.map(str::as_bytes).into_iter().chain([&data[..data.len().min(200)]]) {
+    let again = tokenizer
+        .to_json()
+        .ok()
+        .map(|json| Tokenizer::from_json(json.as_bytes()).expect("what is written can be read"));
+    for text in TEXTS
+        .map(str::as_bytes)
+        .into_iter()
+        .chain([&data[..data.len().min(200)]])
+    {
         for allowed in [Allowed::None, Allowed::All] {
             let ids = encode(&tokenizer, text, &allowed);
             if let Some(again) = &again {

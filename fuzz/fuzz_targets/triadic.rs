@@ -26,7 +26,10 @@ fuzz_target!(|input: Input| {
         return;
     };
     let grammar = grammar.keep_years(input.keep_years).extend(input.extend);
-    let grammar = grammar.clone().min_digits(input.min_digits as usize % 40).unwrap_or(grammar);
+    let grammar = grammar
+        .clone()
+        .min_digits(input.min_digits as usize % 40)
+        .unwrap_or(grammar);
     let grammar = grammar.clone().grouped(input.grouped).unwrap_or(grammar);
     let text = &input.text;
 
@@ -46,7 +49,11 @@ fuzz_target!(|input: Input| {
 
     // A numeral is its triads; one that is found is one.
     if let Ok(triads) = split(text, &grammar) {
-        let joined = join(triads.iter().map(|triad| (triad.digits.as_str(), triad.power)));
+        let joined = join(
+            triads
+                .iter()
+                .map(|triad| (triad.digits.as_str(), triad.power)),
+        );
         assert_eq!(joined.as_deref().map(str::as_bytes), Ok(&text[..]));
     }
     let mut end = 0;
