@@ -10,7 +10,6 @@
 //! the text does not change it.
 
 use rustc_hash::FxHashSet;
-use std::sync::LazyLock;
 use unicode_normalization_alignments::UnicodeNormalization;
 use unicode_normalization_alignments::char::canonical_combining_class;
 
@@ -25,24 +24,6 @@ pub(super) struct Form {
     class: u8,
 }
 
-/// The characters that some character may join: all of a composed character but its last part.
-static JOINED: LazyLock<FxHashSet<char>> = LazyLock::new(|| {
-    let mut joined = FxHashSet::default();
-    for character in '\u{80}'..='\u{2FFFF}' {
-        let parts: String = std::iter::once(character)
-            .nfd()
-            .map(|(part, _)| part)
-            .collect();
-        for (end, _) in parts.char_indices().skip(1) {
-            let mut start = parts[..end].chars().nfc();
-            if let (Some((start, _)), None) = (start.next(), start.next()) {
-                joined.insert(start);
-            }
-        }
-    }
-    joined
-});
-
 impl Form {
     /// Behind characters that nothing joins.
     pub(super) const NEUTRAL: Self = Self {
@@ -53,10 +34,9 @@ impl Form {
     /// The form behind one more character, `None` if the text is not normalized then.
     pub(super) fn next(self, kind: Kind, character: char) -> Option<Self> {
         let composed = matches!(kind, Kind::Nfc | Kind::Nfkc);
-        let joined = |character: &char| composed && JOINED.contains(character);
         if character.is_ascii() {
             return Some(Self {
-                starter: Some(character).filter(joined),
+                starter: Some(character).filter(|_| composed),
                 class: 0,
             });
         }
@@ -77,7 +57,7 @@ impl Form {
         }
         Some(if class == 0 {
             Self {
-                starter: Some(character).filter(joined),
+                starter: Some(character).filter(|_| composed),
                 class,
             }
         } else {
