@@ -7,7 +7,7 @@ TEST := .venv-test/bin
 STAMP := $(VENV)/stamp
 
 # Whatever the wheel is made of.
-SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE \
+SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md LICENSE THIRD-PARTY-LICENSES \
 	$(shell find rust python -type f -not -name '*.pyc' -not -name '*.so' 2>/dev/null)
 
 ifeq ($(FULL),1)
@@ -16,7 +16,7 @@ export PROPTEST_CASES := 20000
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint docs bench wheel
+.PHONY: help setup demo test lint docs bench wheel coverage
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -66,6 +66,9 @@ wheel: $(STAMP)/wheel  ## build the wheel and the sdist into dist, and check the
 	$(BIN)/python scripts/check_wheel.py dist/*.whl
 	@ls dist/*
 
+coverage: $(STAMP)/coverage  ## which parts no test reaches, into docs/coverage.md; needs llvm-cov
+	$(TEST)/python scripts/measure_coverage.py
+
 $(STAMP)/venv:
 	@command -v $(PYTHON) >/dev/null || { echo "missing: Python 3.11 or newer, from python.org or your system (or make PYTHON=...)"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -109,4 +112,8 @@ $(STAMP)/docs: $(STAMP)/test
 
 $(STAMP)/bench: $(STAMP)/test
 	-$(TEST)/python -m pip install --quiet --group bench
+	@touch $@
+
+$(STAMP)/coverage: $(STAMP)/test
+	$(TEST)/python -m pip install --quiet --group coverage
 	@touch $@

@@ -2,6 +2,7 @@
 
     python benches/train.py                   # 16 MB of the standard library and site-packages, in lines: 5 minutes
     python benches/train.py --quick           # a small text: to see that it runs
+    python benches/train.py --part "stage 1"  # only rows that begin so, or "held-out"; nothing is recorded
     python benches/train.py --text FILE --large   # ours alone on a large file: t=100k, T=128k
 
 Each trainer runs in a process of its own, so that its peak of memory is its own: the growth of the resident set from
@@ -28,8 +29,7 @@ import hashlib, json, resource, sys, time
 def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096
-def done(start, before, merges):
-    seconds = time.perf_counter() - start
+def done(seconds, before, merges):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     text = "\\n".join(" ".join(merge) if not isinstance(merge, str) else merge for merge in merges)
     print(json.dumps([seconds, peak - before, hashlib.sha256(text.encode()).hexdigest(), len(merges)]))
@@ -48,7 +48,7 @@ from tokseam import superbpe
 before, start = resident(), time.perf_counter()
 scheme = superbpe.Scheme(stage1=json.loads(base)["pre_tokenizer"], stage2=json.loads(base)["pre_tokenizer"])
 training = superbpe.train(superbpe.files(path), vocab_size=size, transition=size, scheme=scheme, alphabet="seen")
-done(start, before, json.loads(training.tokenizer.to_json())["model"]["merges"])
+done(time.perf_counter() - start, before, json.loads(training.tokenizer.to_json())["model"]["merges"])
 """,
     ("stage 1, 32k", "tokenizers"): STOCK_SPLIT
     + """
@@ -56,21 +56,21 @@ tokenizer = tokenizers.Tokenizer(models.BPE())
 tokenizer.pre_tokenizer = tokenizers.Tokenizer.from_str(base).pre_tokenizer
 before, start = resident(), time.perf_counter()
 tokenizer.train([path], trainers.BpeTrainer(vocab_size=size, show_progress=False))
-done(start, before, json.loads(tokenizer.to_str())["model"]["merges"])
+done(time.perf_counter() - start, before, json.loads(tokenizer.to_str())["model"]["merges"])
 """,
     ("stage 1, 32k", "gigabpe"): """
 import gigabpe
 before, start = resident(), time.perf_counter()
 found = gigabpe.train_bpe([path], size, pretokenizer="bytelevel", special_tokens=[])
 merges = found[1] if isinstance(found, tuple) else found["merges"]
-done(start, before, [merge if isinstance(merge, str) else tuple(merge) for merge in merges])
+done(time.perf_counter() - start, before, [merge if isinstance(merge, str) else tuple(merge) for merge in merges])
 """,
     ("stage 2, 16k to 32k", "tokseam"): """
 from tokseam import Tokenizer, superbpe
 tokenizer = Tokenizer.from_json(base)
 before, start = resident(), time.perf_counter()
 training = superbpe.extend(tokenizer, superbpe.files(path), vocab_size=size, constraints=None)
-done(start, before, json.loads(training.tokenizer.to_json())["model"]["merges"])
+done(time.perf_counter() - start, before, json.loads(training.tokenizer.to_json())["model"]["merges"])
 """,
     ("stage 2, 16k to 32k", "bpe-continue"): STOCK_SPLIT
     + """
@@ -82,7 +82,7 @@ tokenizer.pre_tokenizer = tokenizers.Tokenizer.from_str(split).pre_tokenizer
 texts = list(lines())
 before, start = resident(), time.perf_counter()
 found = bpe_continue.continue_training(tokenizer, vocab_size=size, texts=texts, show_progress=False)
-done(start, before, json.loads(found.to_str())["model"]["merges"])
+done(time.perf_counter() - start, before, json.loads(found.to_str())["model"]["merges"])
 """,
     ("stage 2 split from bytes, 32k", "tokenizers"): STOCK_SPLIT
     + """
@@ -92,7 +92,7 @@ tokenizer = tokenizers.Tokenizer(models.BPE())
 tokenizer.pre_tokenizer = tokenizers.Tokenizer.from_str(split).pre_tokenizer
 before, start = resident(), time.perf_counter()
 tokenizer.train([path], trainers.BpeTrainer(vocab_size=size, show_progress=False))
-done(start, before, json.loads(tokenizer.to_str())["model"]["merges"])
+done(time.perf_counter() - start, before, json.loads(tokenizer.to_str())["model"]["merges"])
 """,
 }
 BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
@@ -134,8 +134,8 @@ def measure(code: str, path: Path, base: str, repetitions: int) -> tuple[float, 
     return best[0], best[1], best[2], best[3]
 
 
-def table(path: Path, repetitions: int) -> list[Row]:
-    """Measure every trainer."""
+def table(path: Path, repetitions: int, part: str) -> list[Row]:
+    """Measure every trainer of the rows that begin with `part`."""
     from tokseam import superbpe
 
     size = path.stat().st_size
@@ -145,6 +145,8 @@ def table(path: Path, repetitions: int) -> list[Row]:
     rows: list[Row] = []
     ours: dict[str, tuple[float, str]] = {}
     for (what, peer), code in RUNS.items():
+        if not what.startswith(part):
+            continue
         row: Row = {"what": what, "peer": peer, "bytes": size}
         try:
             seconds, peak, digest, merges = measure(
@@ -201,6 +203,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a small text, once")
+    parser.add_argument("--part", default="", help="only rows that begin so")
     parser.add_argument("--text", type=Path, help="train on this file")
     parser.add_argument("--large", action="store_true", help="ours alone, at the size of a real vocabulary")
     options = parser.parse_args()
@@ -212,7 +215,7 @@ def main() -> None:
         if options.large:
             large(path)
             return
-        rows = table(path, 1 if options.quick else 3)
+        rows = table(path, 1 if options.quick else 3, options.part)
         print(f"{'what':32}{'peer':16}{'seconds':>9}{'ratio':>8}{'bytes/byte':>12}  merges equal")
         for row in rows:
             if "seconds" in row:
@@ -223,14 +226,15 @@ def main() -> None:
                 )
             else:
                 print(f"{row['what']:32}{row['peer']:16}  {row['note']}")
-        print("\nheld-out text, vocabulary of", f"{VOCAB_SIZE:,}")
-        points = quality(path)
+        points = quality(path) if "held-out text".startswith(options.part) else []
+        if points:
+            print("\nheld-out text, vocabulary of", f"{VOCAB_SIZE:,}")
         for point in points:
             print(
                 f"  {point['state']}: {point['bytes_per_token']:.3f} bytes a token, "
                 f"{point['fewer_tokens']:6.1%} fewer tokens than BPE"
             )
-    if not options.quick:
+    if not options.quick and not options.part:
         record("train", rows + points)
     wrong = [row for row in rows if row["peer"] in ("tokenizers", "bpe-continue") and row.get("equal") == "0/1"]
     if wrong:

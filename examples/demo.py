@@ -13,7 +13,7 @@ from tokseam import _bundled
 
 STEPS = (
     ("Text to tokens and back", "tokseam encode 'Tokens meet at seams.'"),
-    ("", "tokseam decode 6122 83 11947 542 377 1801 14"),
+    ("", "tokseam decode 6596 83 6207 509 373 1855 14"),
     ("What the bundled vocabulary is", "tokseam info"),
     ("Where its tokens begin and end", "tokseam show 'The seams of 12345 naïve tokens: 分词器, 👩‍👩‍👧.'"),
     ("", "tokseam count --file {text} --json"),

@@ -2,10 +2,12 @@
 
     python scripts/check_licences.py            # exit code 1 if a licence is not on the list
     python scripts/check_licences.py --verbose  # every package
+    python scripts/check_licences.py --write    # writes the crates' own notices anew, after a change of Cargo.lock
 
-Crates: all that are compiled into the wheel, from `cargo metadata`. Python packages: those that pip installs with any
-extra of ours, as far as they are installed beside this Python; the others are named. Nothing of the Python packages is
-in our wheel; they are listed since a user gets them through us.
+Crates: all that are compiled into the wheel, from `cargo metadata`. Their licences want their notices to go with the
+wheel: these lie in THIRD-PARTY-LICENSES, which must be what --write would write. Python packages: those that pip
+installs with any extra of ours, as far as they are installed beside this Python; the others are named. Nothing of the
+Python packages is in our wheel; they are listed since a user gets them through us.
 """
 
 import argparse
@@ -47,6 +49,14 @@ SPELLINGS = {
     "Python Software Foundation License": "PSF-2.0",
     "PSFL": "PSF-2.0",
 }
+
+NOTICES = ROOT / "THIRD-PARTY-LICENSES"
+HEAD = """\
+The native module of tokseam contains the Rust crates below, each under its own licence, of which the text follows its
+name; where a crate may be had under several, it is used under that one. It also contains parts of the Rust standard
+library (Copyright (c) The Rust Project Contributors), used under the MIT licence, with the text that follows the name
+of the crate itoa. Written by scripts/check_licences.py --write.
+"""
 
 
 def allowed(expression: str, licences: set[str]) -> bool:
@@ -94,24 +104,51 @@ def allowed(expression: str, licences: set[str]) -> bool:
         return False
 
 
-def crates() -> Iterator[tuple[str, str]]:
-    """Yield the crates that are compiled into the wheel, with their licences."""
+def crates() -> list[dict[str, Any]]:
+    """Return the crates of others that are compiled into the wheel, by name, as `cargo metadata` describes them."""
     command = ["cargo", "metadata", "--format-version", "1", "--locked", "--manifest-path", str(ROOT / "Cargo.toml")]
-    tree = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    tree = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
     packages = {package["id"]: package for package in tree["packages"]}
     nodes = {node["id"]: node for node in tree["resolve"]["nodes"]}
     (start,) = (id for id, package in packages.items() if package["name"] == "tokseam-py")
     seen, todo = {start}, [start]
     while todo:
         for dependency in nodes[todo.pop()]["deps"]:
-            # Without a kind it is no dependency of tests or of build scripts.
-            if dependency["pkg"] not in seen and any(kind["kind"] is None for kind in dependency["dep_kinds"]):
-                seen.add(dependency["pkg"])
-                todo.append(dependency["pkg"])
-    for id in seen:
-        package = packages[id]
-        if package["source"] is not None:
-            yield f"{package['name']} {package['version']}", package["license"] or "no licence"
+            id = dependency["pkg"]
+            # Without a kind it is no dependency of tests or of build scripts; a macro runs in the compiler.
+            linked = any(kind["kind"] is None for kind in dependency["dep_kinds"])
+            macro = any("proc-macro" in target["kind"] for target in packages[id]["targets"])
+            if id not in seen and linked and not macro:
+                seen.add(id)
+                todo.append(id)
+    ours = (packages[id] for id in seen if packages[id]["source"] is not None)
+    return sorted(ours, key=lambda package: (package["name"], package["version"]))
+
+
+def notices(package: dict[str, Any]) -> str:
+    """Return the texts of the licence under which a crate is used.
+
+    Raises:
+        SystemExit: the crate has no file of a licence.
+    """
+    folder = Path(package["manifest_path"]).parent
+    there = sorted(file for file in folder.iterdir() if re.match("(?i)licen[cs]e|copying|notice", file.name))
+    chosen = [file for file in there if "mit" in file.name.lower()]
+    # What applies beside the choice, as the data of Unicode do.
+    chosen += [file for file in there if re.search("(?i)unicode|notice", file.name)]
+    if not (files := chosen or there):
+        sys.exit(f"{package['name']} {package['version']} has no file of a licence: write its notice by hand")
+    texts = (file.read_text(encoding="utf-8").replace("\r\n", "\n") for file in files)
+    return "\n\n".join("\n".join(line.rstrip() for line in text.strip().splitlines()) for text in texts)
+
+
+def third_party(found: list[dict[str, Any]]) -> str:
+    """Return the notices of the crates."""
+    parts = [HEAD]
+    for package in found:
+        title = f"{package['name']} {package['version']}"
+        parts.append(f"{'=' * 80}\n{title} ({package['license']})\n{'=' * 80}\n\n{notices(package)}\n")
+    return "\n".join(parts)
 
 
 def named(distribution: importlib.metadata.Distribution) -> str:
@@ -157,21 +194,31 @@ def main() -> None:
     """Check and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--verbose", action="store_true", help="print every package")
-    verbose = parser.parse_args().verbose
+    parser.add_argument("--write", action="store_true", help=f"write {NOTICES.name}")
+    options = parser.parse_args()
+    inside = crates()
+    text = third_party(inside)
+    if options.write:
+        NOTICES.write_text(text, encoding="utf-8")
+    named_crates = [
+        (f"{package['name']} {package['version']}", package["license"] or "no licence") for package in inside
+    ]
     wrong, absent, counts = [], [], []
     for kind, found, licences in (
-        ("crates in the wheel", list(crates()), ALLOWED),
+        ("crates in the wheel", named_crates, ALLOWED),
         ("Python packages beside it", list(packages()), ALLOWED_BESIDE),
     ):
         there = [(name, licence) for name, licence in found if licence is not None]
         absent += [name for name, licence in found if licence is None]
         wrong += [f"{name}: {licence}" for name, licence in there if not allowed(licence, licences)]
         counts.append(f"{len(there)} {kind}")
-        if verbose:
+        if options.verbose:
             print("\n".join(f"{name}: {licence}" for name, licence in sorted(there)))
     print(f"licences of {', '.join(counts)} looked at; not installed here: {', '.join(sorted(absent)) or 'none'}")
     if wrong:
         sys.exit("not on the list of licences:\n" + "\n".join(wrong))
+    if not NOTICES.exists() or NOTICES.read_text(encoding="utf-8") != text:
+        sys.exit(f"{NOTICES.name} is not what the crates carry: python scripts/check_licences.py --write")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ LIMITS = {
     "tokenizers": (1.0, ("tokenizer.json.gz",)),
     "corpus": (1.0, (".txt",)),
 }
+# What goes with it, in the folder of its licences.
+NOTICES = ("LICENSE", "THIRD-PARTY-LICENSES", "NOTICE")
 
 
 def sizes(wheel: Path) -> dict[str, tuple[float, float]]:
@@ -67,6 +69,7 @@ def main() -> None:
             print(f"{part}: {size:.2f} of {limit:g} MB")
         with zipfile.ZipFile(wheel) as archive:
             print(f"unpacked: {sum(info.file_size for info in archive.infolist()) / 1e6:.2f} MB")
+            there = {Path(name).name for name in archive.namelist() if ".dist-info/licenses/" in name}
         python = install(wheel, Path(folder) / "environment")
         done = subprocess.run(
             [str(python), str(ROOT / "tests" / "without_extras.py")], cwd=folder, capture_output=True, text=True
@@ -75,8 +78,9 @@ def main() -> None:
         print("\n".join([*lines[:1], *(line for line in lines if "WRONG" in line)]))
         print(f"{sum(line.startswith('ok') for line in lines)} modules, calls and commands right with numpy alone")
         large = [part for part, (size, limit) in found.items() if not 0 < size <= limit]
-        if done.returncode or large:
-            sys.exit(f"wrong: {', '.join(large) or done.stderr or 'see above'}")
+        absent = [f"no {name}" for name in NOTICES if name not in there]
+        if done.returncode or large or absent:
+            sys.exit(f"wrong: {', '.join(large + absent) or done.stderr or 'see above'}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ COMMANDS = (
     "tokseam --help",
     "tokseam info",
     "tokseam encode 'Tokens meet at seams.'",
-    "tokseam decode 6122 83 11947",
+    "tokseam decode 6596 83 6207",
     "tokseam count --file README.md",
     "tokseam show 'Tokens meet at seams.'",
     "tokseam train README.md -o trained.json --vocab-size 2000",
@@ -60,7 +60,7 @@ def commands(folder: Path, python: Path) -> list[tuple[str, float, float]]:
     """Return each command with its first and its second time."""
     environment = dict(os.environ)
     (folder / "README.md").write_bytes((ROOT / "README.md").read_bytes())
-    (folder / "ids.jsonl").write_text("[6122, 83, 11947]\n")
+    (folder / "ids.jsonl").write_text("[6596, 83, 6207]\n")
     rows = []
     for line in COMMANDS:
         words = [str(python), "-m", *shlex.split(line)]

@@ -1,13 +1,19 @@
-"""Train the bundled superword tokenizer and cut the bundled text, both from CPython's own library (PSF licence).
+"""Train the bundled superword tokenizer and cut the bundled text.
 
     python scripts/make_demo_data.py
 
-writes `python/tokseam/data/tokenizer.json.gz`, its report beside it, and `demo.txt`. It needs tokseam itself. The same
-Python gives the same files.
+writes `python/tokseam/data/tokenizer.json.gz`, its report beside it, and `demo.txt`. It needs tokseam itself, and pip
+to fetch the books. The same Python gives the same files.
+
+The text is CPython's own library and documentation (PSF licence) and three books in the public domain: Lewis Carroll,
+"Alice's Adventures in Wonderland" (1865), William Shakespeare, "As You Like It" (1623), and John Milton, "Paradise
+Lost" (1667). They are test data of the package brotli. Only the words of the authors are taken, none of an editor.
 """
 
 import ast
 import gzip
+import re
+import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +21,12 @@ from pathlib import Path
 from tokseam import superbpe
 from tokseam.report import Curve
 
-DATA = Path(__file__).parents[1] / "python" / "tokseam" / "data"
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from vocabularies import Member  # noqa: E402
+
+DATA = ROOT / "python" / "tokseam" / "data"
 VOCAB_SIZE = 32_000
 TRANSITION = 24_000
 LEFT_OUT = {
@@ -31,6 +42,22 @@ LEFT_OUT = {
 }
 PROSE = ("statistics", "textwrap", "heapq", "string", "decimal", "doctest", "unittest/mock")
 CODE = ("heapq", "bisect", "textwrap")
+
+
+def _brotli(name: str, sha256: str) -> Member:
+    return Member("brotli", "1.1.0", f"tests/testdata/{name}.txt", sha256, source=True)
+
+
+# Each with its first words, before which an editor speaks, and how often it counts: prose counts more than verse.
+BOOKS = (
+    (_brotli("alice29", "7467306ee0feed4971260f3c87421154a05be571d944e9cb021a5713700c38f0"), "CHAPTER I\n", 3),
+    (_brotli("asyoulik", "eaa3526fe53859f34ecdf255712f9ecf0b2c903451d4755b2edaa2e2599cb0fc"), "\tAS YOU LIKE IT", 1),
+    (
+        _brotli("plrabn12", "07e2e0b461af78c7c647cb53dab39de560198e16f799b4516eccf0fbd69f764c"),
+        "Of Man's first disobedience",
+        1,
+    ),
+)
 OWN = """
 A seam is the place where two tokens meet. This paragraph is ours; the rest of the text comes from CPython.
 Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich.
@@ -59,8 +86,21 @@ def docstrings(source: str) -> list[str]:
     return [text for text in found if text]
 
 
+def books() -> Iterator[str]:
+    """Yield the prose, a paragraph a line, and the verse."""
+    for member, first, times in BOOKS:
+        _, found, rest = member.read().decode("ascii").replace("\r\n", "\n").partition(first)
+        if not found:
+            raise ValueError(f"{member.path} does not have {first!r}")
+        text = re.sub(r"[ \t]+\n", "\n", found + rest.partition("[The End]")[0])
+        if times > 1:
+            text = "\n".join(" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text)) + "\n"
+        for _ in range(times):
+            yield text
+
+
 def texts() -> Iterator[str]:
-    """Yield the training text: the sources, their docstrings, the documentation of the language, and our own lines."""
+    """Yield the training text: sources, their docstrings, documentation of the language, the books, lines of ours."""
     for file in library():
         source = file.read_text(encoding="utf-8", errors="strict")
         # Prose counts three times: the code would drown it.
@@ -71,6 +111,7 @@ def texts() -> Iterator[str]:
     topics = Path(sysconfig.get_path("stdlib")) / "pydoc_data" / "topics.py"
     for text in ast.literal_eval(topics.read_text(encoding="utf-8").partition("topics = ")[2]).values():
         yield text
+    yield from books()
     yield OWN
 
 

@@ -233,3 +233,19 @@ def test_numbers_on_a_terminal() -> None:
     os.close(slave)
     assert os.read(master, 100).strip() == b"1{k}234"
     os.close(master)
+
+
+def test_help_lists_its_examples_as_they_are_typed() -> None:
+    shown = run("train", "--help").stdout
+    assert "\n  • tokseam train book.txt -o tokenizer.json -v 8000" in shown
+    assert "'web/*.jsonl.gz' 'code/*.parquet'" in shown
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    done = command("encode", "-t", "nosuch.json", "text")
+    assert (done.returncode, done.stderr) == (1, b"error: nosuch.json: no such file or directory\n")
+    text = tmp_path / "text.txt"
+    text.write_text("some words\n")
+    place = tmp_path / "nosuch" / "made.json"
+    done = command("train", str(text), "-o", str(place), "-v", "258", "-t", "257")
+    assert done.stderr.decode() == f"error: {place}: no such file or directory\n"

@@ -1,6 +1,7 @@
 """What is released: sizes, licences, versions. `make wheel` installs the wheel itself in an empty environment."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 import zipfile
@@ -73,3 +74,14 @@ def test_versions() -> None:
     wrong = run("v999.0.0")
     assert wrong.returncode == 1
     assert "v999.0.0" in wrong.stderr
+
+
+def test_actions_are_pinned() -> None:
+    uses = [
+        line.split("uses:")[1].strip()
+        for file in sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if "uses:" in line
+    ]
+    assert len(uses) > 10
+    assert [one for one in uses if not re.fullmatch(r"\./\S+|\S+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one)] == []

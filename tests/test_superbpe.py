@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from tokseam import Tokenizer, TrainError, UnsupportedTokenizerError, superbpe
+from tokseam import Tokenizer, TrainError, UnsupportedTokenizerError, _corpus, superbpe
 from tokseam.superbpe import Constraints, PairCounts, PretokenCounts, RunCounts, Scheme
 
 ALPHABET = pre_tokenizers.ByteLevel.alphabet()
@@ -244,6 +244,16 @@ def test_every_size_from_one_run(corpus: Any) -> None:
         trainings[0].at(255)
 
 
+def test_reports_of_several_transitions_are_those_of_single_runs(corpus: Any) -> None:
+    lines = next(iter(corpus.values()))[:4_000]
+    options: Any = {"vocab_size": 1_600, "special_tokens": ["the", "and", " a", "self"]}
+    points = [300, 500, 1_200, 1_600]
+    trainings = superbpe.train(lines, transition=points, **options)
+    for point, training in zip(points, trainings, strict=True):
+        assert training.report == superbpe.train(lines, transition=point, **options).report
+    assert len({training.report["special_vetoes"] for training in trainings}) > 1
+
+
 def test_counts_gathered_apart_give_the_same(corpus: Any, tmp_path: Any) -> None:
     lines = next(iter(corpus.values()))
     parts = [lines[0::3], lines[1::3], lines[2::3]]
@@ -382,21 +392,32 @@ def test_constraints_are_kept_and_reported(corpus: Any) -> None:
         Constraints(max_words=0)
 
 
+# Small batches, so that kills come inside passes too; the state is stored after each.
 KILLED = """
-import sys
-from tokseam import superbpe
+import json, os, sys
+from tokseam import _corpus, superbpe
+_corpus.BATCH = 150_000
 training = superbpe.train(
-    superbpe.files(sys.argv[1]), vocab_size=9000, transition=6000, checkpoint=sys.argv[2], special_tokens=["<s>"]
+    superbpe.files(sys.argv[1]),
+    vocab_size=9000,
+    transition=6000,
+    inherit=sys.argv[4],
+    special_tokens=["<s>"],
+    checkpoint=sys.argv[2],
+    checkpoint_seconds=0,
 )
-training.tokenizer.save(sys.argv[3])
+with open(sys.argv[3] + ".part", "w") as file:
+    json.dump([training.tokenizer.to_json(), training.counts.tolist(), training.report], file)
+os.replace(sys.argv[3] + ".part", sys.argv[3])
 """
 
 
-def test_a_killed_run_goes_on_to_the_same_result(corpus: Any, tmp_path: Any) -> None:
+@pytest.mark.parametrize(("inherit", "kills"), [("keep", 20), ("drop", 2)])
+def test_a_killed_run_goes_on_to_the_same_result(corpus: Any, tmp_path: Any, inherit: str, kills: int) -> None:
     text = tmp_path / "text.txt"
     text.write_text("".join(line for lines in corpus.values() for line in lines), encoding="utf-8", newline="")
-    state, out = tmp_path / "state", tmp_path / "tokenizer.json"
-    command = [sys.executable, "-c", KILLED, str(text), str(state), str(out)]
+    state, out = tmp_path / "state", tmp_path / "result.json"
+    command = [sys.executable, "-c", KILLED, str(text), str(state), str(out), inherit]
     start = time.monotonic()
     subprocess.run(command, check=True, timeout=120)
     whole = time.monotonic() - start
@@ -404,7 +425,7 @@ def test_a_killed_run_goes_on_to_the_same_result(corpus: Any, tmp_path: Any) -> 
     assert not state.exists()
     rng = random.Random(time.time_ns())
     stopped = 0
-    for _ in range(20):
+    for _ in range(kills):
         out.unlink(missing_ok=True)
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
             time.sleep(rng.uniform(0.1, whole))
@@ -436,6 +457,80 @@ def test_a_checkpoint_is_of_one_run(tmp_path: Any) -> None:
     state.write_bytes(b"something else")
     with pytest.raises(TrainError, match="no checkpoint"):
         superbpe.train(["a b"], vocab_size=260, transition=258, checkpoint=state)
+
+
+@pytest.mark.parametrize("stage", ["count words", "count pairs", "count runs"])
+@pytest.mark.parametrize("source", ["files", "iterator", "column"])
+def test_a_pass_goes_on_where_it_was(source: str, stage: str, corpus: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """What was counted before the last checkpoint is not counted again."""
+    monkeypatch.setattr(_corpus, "BATCH", 40_000)
+    text = tmp_path / "text.txt"
+    text.write_text("".join(next(iter(corpus.values()))[:8_000]), encoding="utf-8", newline="")
+    whole = text.stat().st_size
+    options: Any = {"vocab_size": 1_500, "transition": 1_000, "checkpoint": tmp_path / "state"}
+
+    def make() -> Any:
+        found = superbpe.files(text)
+        return {"files": found, "iterator": iter(found), "column": pa.array(list(found), pa.binary())}[source]
+
+    def stop(name: str, done: int, _total: int | None) -> None:
+        if name == stage and done > whole / 2:
+            raise KeyboardInterrupt
+
+    counted: list[int] = []
+    kind: Any = {"count words": PretokenCounts, "count pairs": PairCounts, "count runs": RunCounts}[stage]
+    update = kind._update
+
+    def record(self: Any, batch: Any, threads: int) -> None:
+        counted.append(sum(map(len, batch.texts)))
+        update(self, batch, threads)
+
+    expected = superbpe.train(make(), vocab_size=1_500, transition=1_000)
+    with pytest.raises(KeyboardInterrupt):
+        superbpe.train(make(), checkpoint_seconds=0, progress=stop, **options)
+    monkeypatch.setattr(kind, "_update", record)
+    again = superbpe.train(make(), **options)
+    assert again.tokenizer.to_json() == expected.tokenizer.to_json()
+    assert again.report == expected.report
+    assert 0 < sum(counted) < whole * 0.6
+
+
+def test_a_shorter_corpus_is_not_gone_on_with(tmp_path: Path) -> None:
+    options: Any = {"vocab_size": 258, "transition": 257, "checkpoint": tmp_path / "state"}
+
+    def stop(_name: str, done: int, _total: int | None) -> None:
+        if done > 5_000_000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        superbpe.train(["a b " * 1_000] * 3_000, checkpoint_seconds=0, progress=stop, **options)
+    with pytest.raises(TrainError, match="texts fewer than the checkpoint"):
+        superbpe.train(["a b "], **options)
+    with pytest.raises(TrainError, match="checkpoint_seconds"):
+        superbpe.train(["a b "], vocab_size=258, transition=257, checkpoint_seconds=-1)
+
+
+@pytest.mark.parametrize(("stage", "transition"), [("merge words", 6_000), ("merge superwords", 300)])
+def test_merging_goes_on_where_it_was(stage: str, transition: int, tmp_path: Path) -> None:
+    letters = random.Random(0)
+    texts = ["".join(letters.choices("abcdefg ", k=300)) for _ in range(8_000)]
+    options: Any = {"vocab_size": 6_000, "transition": transition, "checkpoint": tmp_path / "state"}
+    sizes: list[int] = []
+
+    def stop(name: str, done: int, _total: int | None) -> None:
+        if name == stage:
+            sizes.append(done)
+            if len(sizes) == 2:
+                raise KeyboardInterrupt
+
+    expected = superbpe.train(texts, vocab_size=6_000, transition=transition)
+    with pytest.raises(KeyboardInterrupt):
+        superbpe.train(texts, checkpoint_seconds=0, progress=stop, **options)
+    again = superbpe.train(texts, progress=stop, **options)
+    assert again.tokenizer.to_json() == expected.tokenizer.to_json()
+    assert again.report == expected.report
+    assert (again.counts == expected.counts).all()
+    assert all(size >= sizes[0] for size in sizes[2:])
 
 
 def test_a_resumed_report_has_what_was_skipped(tmp_path: Path) -> None:
@@ -558,15 +653,21 @@ def test_what_cannot_be_trained_says_why() -> None:
         superbpe.extend(base, ["a"], vocab_size=100)
 
 
-def test_one_long_line(tmp_path: Any) -> None:
-    size = 200_000_000 if FULL else 20_000_000
-    path = tmp_path / "long.txt"
+@pytest.mark.parametrize("kind", ["txt", "jsonl"])
+def test_one_long_line(kind: str, tmp_path: Path) -> None:
+    words = next(iter(corpora().values())).replace("\n", " ")[:4_000_000]
+    body = (words if kind == "txt" else json.dumps(words)[1:-1]).encode()
+    times = (1_000_000_000 if FULL else 20_000_000) // len(body)
+    path = tmp_path / f"long.{kind}"
     with path.open("wb") as file:
-        for _ in range(size // 1_000_000):
-            file.write(b"a" * 999_999 + b" ")
-    training = superbpe.train(superbpe.files(path), vocab_size=300, transition=280)
+        file.write(b"" if kind == "txt" else b'{"text": "')
+        for _ in range(times):
+            file.write(body)
+        file.write(b"" if kind == "txt" else b'"}\n')
+    training = superbpe.train(superbpe.files(path), vocab_size=1_200, transition=1_000)
+    path.unlink()
     assert training.report["texts"] == 1
-    assert training.report["bytes"] == size
+    assert training.report["bytes"] == len(words.encode()) * times
 
 
 def test_a_full_disk_leaves_no_half_file(tmp_path: Any) -> None:

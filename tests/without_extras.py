@@ -71,7 +71,7 @@ def calls(folder: Path) -> Iterator[tuple[str, str, Callable[[], Any]]]:
     yield "Tokenizer.to_tiktoken", "tiktoken", lambda: tokenizer.to_tiktoken("x")
     yield "CanonicalLogitsProcessor", "torch", lambda: CanonicalLogitsProcessor(tokenizer)
     yield "tokseam.torch", "torch", lambda: importlib.import_module("tokseam.torch")
-    yield "superbpe.files", "train", lambda: list(superbpe.files(text))
+    yield "superbpe.files", "train", lambda: list(superbpe.files(folder / "text.txt.gz"))
     yield "PretokenCounts.to_arrow", "train", counts.to_arrow
     yield (
         "superbpe.train, progress=True",

@@ -4,7 +4,7 @@ Examples:
     >>> from tokseam import Tokenizer
     >>> tokenizer = Tokenizer.from_file("tokenizer.json")
     >>> tokenizer.encode("By the way")
-    array([4225,  277, 2327], dtype=uint32)
+    array([2757,  274, 1791], dtype=uint32)
 """
 
 from importlib import import_module

@@ -13,8 +13,15 @@ def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
     Args:
         path: The place.
         fill: What writes into the open file.
+
+    Raises:
+        OSError: The folder is not there, or the file cannot be written into it.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        # The name that a user knows, not that of the file beside it.
+        raise OSError(error.errno, error.strerror, str(path)) from None
     try:
         with os.fdopen(handle, "wb") as file:
             fill(file)

@@ -15,7 +15,7 @@ def _read(name: str) -> bytes:
 
 @functools.cache
 def tokenizer() -> Tokenizer:
-    """The bundled superword vocabulary, trained on CPython's own library by `scripts/make_demo_data.py`."""
+    """The bundled superword vocabulary, made by `scripts/make_demo_data.py`."""
     return Tokenizer.from_json(gzip.decompress(_read("tokenizer.json.gz")).decode())
 
 

@@ -12,9 +12,10 @@ import os
 import pickle
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, final
 
-from tokseam import _arrow, _extras
+from tokseam import _arrow, _extras, _native
 from tokseam.errors import TrainError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ BATCH = 4 << 20
 BATCH_TEXTS = 1 << 16
 LARGEST = 1 << 30
 LINE_SUFFIXES = (".jsonl", ".ndjson", ".json")
+PLAIN_SUFFIXES = (".txt", *LINE_SUFFIXES, ".parquet")
 
 
 class Batch(NamedTuple):
@@ -42,6 +44,14 @@ class Batch(NamedTuple):
     texts: list[Text]
     lines: bool
     size: int
+
+    @property
+    def rows(self) -> int:
+        """How many texts they are where lines are texts of their own."""
+        if not self.lines:
+            return len(self.texts)
+        data = [as_bytes(text) for text in self.texts]
+        return sum(text.count(b"\n") + (not text.endswith(b"\n")) for text in data if text)
 
 
 def files(
@@ -175,10 +185,7 @@ class Files:
     def _read(self, path: str) -> Iterator[Batch]:
         plain = path.removesuffix(".gz").removesuffix(".zst")
         try:
-            fsspec = _extras.load("fsspec", "train", "reading files")
-            if path.endswith(".zst"):
-                _extras.load("zstandard", "train", "reading .zst files")
-            with fsspec.open(path, "rb", compression="infer") as file:
+            with _open(path) as file:
                 if plain.endswith(".parquet"):
                     yield from self._tables(path, file)
                 elif plain.endswith(LINE_SUFFIXES):
@@ -194,9 +201,7 @@ class Files:
     def _blocks(self, path: str, file: IO[bytes]) -> Iterator[Batch]:
         place = 0
         for block in _blocks(file, path):
-            try:
-                block.decode()
-            except UnicodeDecodeError:
+            if not _native.is_utf8(block):
                 kept: list[Text] = []
                 for line in _lines(block):
                     try:
@@ -253,7 +258,23 @@ class Files:
             yield Batch(texts, False, sum(map(len, texts)))
 
 
+def _is_plain(path: str) -> bool:
+    """Whether a path is a file of this machine that is not packed: it needs no fsspec, which takes long to load."""
+    return path.endswith(PLAIN_SUFFIXES) and "::" not in path and Path(path).is_file()
+
+
+def _open(path: str) -> Any:
+    if _is_plain(path):
+        return Path(path).open("rb")
+    fsspec = _extras.load("fsspec", "train", "reading files")
+    if path.endswith(".zst"):
+        _extras.load("zstandard", "train", "reading .zst files")
+    return fsspec.open(path, "rb", compression="infer")
+
+
 def _match(source: str) -> list[str]:
+    if _is_plain(source):
+        return [source]
     fsspec = _extras.load("fsspec", "train", "reading files")
     system, inner = fsspec.core.url_to_fs(source)
     if system.exists(inner) and not system.isdir(inner):
@@ -271,13 +292,17 @@ def _blocks(file: IO[bytes], path: str) -> Iterator[bytes]:
     while block := file.read(BATCH):
         end = block.rfind(b"\n") + 1
         if end:
-            yield b"".join([*parts, block[:end]])
+            whole = b"".join([*parts, memoryview(block)[:end]])
+            # A long line is not held twice while it is counted.
             parts, size = [], 0
+            yield whole
         parts.append(block[end:])
         size += len(block) - end
         if size > LARGEST:
             raise TrainError(f"{path} has a line of more than 1 GiB; cut it into texts")
-    if rest := b"".join(parts):
+    rest = b"".join(parts)
+    parts.clear()
+    if rest:
         yield rest
 
 
@@ -289,6 +314,21 @@ def _lines(block: bytes) -> Iterator[bytes]:
         start = end
     if start < len(block):
         yield block[start:]
+
+
+def _without(batch: Batch, behind: int) -> tuple[Batch, int]:
+    """Return a batch without so many texts at its start, and how many it had of them."""
+    rows = batch.rows
+    if rows <= behind:
+        return batch._replace(texts=[]), rows
+    texts = batch.texts
+    if batch.lines:
+        texts = [line for text in texts for line in _lines(as_bytes(text))]
+    return batch._replace(texts=texts[behind:], lines=False), behind
+
+
+def as_bytes(text: Text) -> bytes:
+    return text.encode() if isinstance(text, str) else text
 
 
 def _draw(seed: int, source: int, index: int) -> int:
@@ -342,10 +382,26 @@ class Texts:
         """Return what tells this corpus from another, as far as it can be told."""
         return [self._lines, self._corpus.describe() if isinstance(self._corpus, Files) else None]
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield all texts, once; call it again for another pass."""
-        for batch in self._read():
-            yield batch._replace(lines=batch.lines or self._lines)
+    def batches(self, behind: int = 0) -> Iterator[Batch]:
+        """Yield all texts, once; call it again for another pass.
+
+        Args:
+            behind: How many texts are passed over. Their batches come too, with their size, but without them.
+
+        Raises:
+            TrainError: There are not so many texts.
+        """
+        for read in self._read():
+            batch = read._replace(lines=read.lines or self._lines)
+            if behind:
+                batch, passed = _without(batch, behind)
+                behind -= passed
+            yield batch
+        if behind:
+            raise TrainError(
+                f"the corpus has {behind} texts fewer than the checkpoint has counted; give the same corpus, or remove "
+                "the checkpoint to start anew"
+            )
 
     def _read(self) -> Iterator[Batch]:
         if isinstance(self._corpus, Files):

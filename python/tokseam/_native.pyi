@@ -6,7 +6,7 @@ from _typeshed import Incomplete
 from collections.abc import Sequence
 from typing import Any, Final, final
 
-__all__ = ["ByteKernel", "Detector", "Grammar", "Heads", "PairCounts", "Plan", "Prefix", "PretokenCounts", "RunCounts", "Stem", "StreamDecoder", "Tokenizer", "canonicalize", "compare", "extend", "extended_json", "find_rows", "join", "judge_rows", "learn", "marked_triads", "plain_json", "project", "prompt_tail", "regroup_digits", "restore", "scheme", "split_component", "token_values"]
+__all__ = ["ByteKernel", "Detector", "Grammar", "Heads", "PairCounts", "Plan", "Prefix", "PretokenCounts", "RunCounts", "Stem", "StreamDecoder", "Tokenizer", "canonicalize", "compare", "extend", "extended_json", "find_rows", "is_utf8", "join", "judge_rows", "learn", "marked_triads", "plain_json", "project", "prompt_tail", "regroup_digits", "restore", "scheme", "split_component", "token_values"]
 
 @final
 class ByteKernel:
@@ -167,6 +167,10 @@ class PairCounts:
     def merge(self, /, other: PairCounts) -> None:
         """
         Adds other counts; `other` is not this object.
+        """
+    def see(self, /, ids: Incomplete) -> None:
+        """
+        Adds ids that came, as counted elsewhere.
         """
     def seen(self, /) -> Incomplete:
         """
@@ -428,6 +432,10 @@ class Tokenizer:
         """
         Ids of special tokens by their literal.
         """
+    def spell_pairs(self, /, left: Incomplete, right: Incomplete) -> bytes:
+        """
+        The bytes of pairs of tokens, each behind its length and a colon, end to end.
+        """
     def stream_decoder(self, /) -> StreamDecoder:
         """
         A decoder that takes one id at a time.
@@ -477,7 +485,7 @@ def compare(before: Any, after: Any, tokenizer: Tokenizer, level: int) -> tuple[
     Two sequences compared.
     """
 
-def extend(runs: RunCounts, constraints: tuple[int | None, Sequence[Sequence[int]], bool, bool, bool, bool], vocab_size: int, min_frequency: int, max_token_length: int | None, progress: Any) -> tuple[tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete], str, int, int, int]:
+def extend(runs: RunCounts, constraints: tuple[int | None, Sequence[Sequence[int]], bool, bool, bool, bool], vocab_size: int, min_frequency: int, max_token_length: int | None, arrays: tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete, Incomplete] | None, calls: tuple[Any, Any]) -> tuple[tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete, Incomplete], str, int]:
     """
     The second stage.
     """
@@ -492,6 +500,11 @@ def find_rows(ids: Any, offsets: Incomplete, tokenizer: Tokenizer) -> list[list[
     The blocks of each row of ids.
     """
 
+def is_utf8(text: bytes) -> bool:
+    """
+    Whether bytes are UTF-8.
+    """
+
 def join(triads: Sequence[tuple[str, int]]) -> str:
     """
     The numeral of triads.
@@ -502,7 +515,7 @@ def judge_rows(ids: Any, offsets: Incomplete, tokenizer: Tokenizer) -> list[tupl
     State, position and name of the reason for each row of ids.
     """
 
-def learn(counts: PretokenCounts, special_tokens: Sequence[str], alphabet: Sequence[int], vocab_size: int, min_frequency: int, max_token_length: int | None, progress: Any) -> tuple[tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete], str, int, int, int]:
+def learn(counts: PretokenCounts, special_tokens: Sequence[str], alphabet: Sequence[int], vocab_size: int, min_frequency: int, max_token_length: int | None, arrays: tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete, Incomplete] | None, calls: tuple[Any, Any]) -> tuple[tuple[Incomplete, Incomplete, Incomplete, Incomplete, Incomplete, Incomplete], str, int]:
     """
     The first stage.
     """

@@ -24,16 +24,17 @@ import json
 import operator
 import os
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final, overload
 
 import numpy as np
 
 from tokseam import _arrow, _atomic, _extras, _native
-from tokseam._corpus import Batch, Files, Texts, files
+from tokseam._corpus import Batch, Files, Texts, as_bytes, files
 from tokseam.errors import TrainError
 from tokseam.tokenizer import Tokenizer
 
@@ -211,6 +212,20 @@ class _Counts:
     def _update(self, batch: Batch, threads: int) -> None:
         self._counts.update(batch.texts, batch.lines, threads)
 
+    @property
+    def totals(self) -> dict[str, int]:
+        raise NotImplementedError
+
+    def _part(self) -> _Part:
+        """Return what a checkpoint stores."""
+        return self._counts.table, self._counts.totals()
+
+    def _resume(self, stored: tuple[list[NDArray[Any]], Any] | None) -> None:
+        """Add what a checkpoint stored, if it has something."""
+        if stored is not None:
+            arrays, totals = stored
+            self._counts.add(*arrays, tuple(totals))
+
     def merge(self, other: Any) -> None:
         """Add other counts to these; the order does not matter.
 
@@ -336,6 +351,21 @@ class PairCounts(_Counts):
         """
         return int(self._counts.guess_barrier(max(0, merges)))
 
+    def _part(self, barrier: int = 1) -> _Part:
+        """Return what a checkpoint stores: all pairs, or those that a barrier leaves."""
+
+        def table() -> list[NDArray[Any]]:
+            columns = self._counts.table()
+            return [*(column[columns[2] >= barrier] for column in columns), self._counts.seen()]
+
+        return table, self._counts.totals()
+
+    def _resume(self, stored: tuple[list[NDArray[Any]], Any] | None) -> None:
+        if stored is not None:
+            (*columns, seen), totals = stored
+            super()._resume((columns, totals))
+            self._counts.see(seen)
+
     def to_arrow(self) -> pa.Table:
         """Return the columns `left`, `right` (uint32) and `count` (uint64), with what else belongs to them."""
         pa = _pyarrow()
@@ -453,6 +483,13 @@ class RunCounts(_Counts):
         )
         return cls._from_table(tokenizer, meta, state)
 
+    def _part(self) -> _Part:
+        return self._counts.table, self._meta()
+
+    def _resume(self, stored: tuple[list[NDArray[Any]], Any] | None) -> None:
+        if stored is not None:
+            super()._resume((stored[0], stored[1]["totals"]))
+
     def _meta(self) -> dict[str, Any]:
         """Return what belongs to the table of the native object."""
         return {
@@ -464,7 +501,7 @@ class RunCounts(_Counts):
         }
 
     @classmethod
-    def _from_table(cls, tokenizer: Tokenizer, meta: Mapping[str, Any], state: tuple[Any, Any, Any]) -> RunCounts:
+    def _from_table(cls, tokenizer: Tokenizer, meta: Mapping[str, Any], state: Sequence[Any]) -> RunCounts:
         self = cls.__new__(cls)
         self._tokenizer, self._component = tokenizer, meta["pre_tokenizer"]
         self._spilled = meta["spilled"]
@@ -475,31 +512,56 @@ class RunCounts(_Counts):
 
 
 class _Steps(NamedTuple):
-    """What a stage learned: left, right and result ids, counts, tokens that the text lost; and how it ended."""
+    """What a stage learned.
+
+    Attributes:
+        left: The left ids of the merges.
+        right: The right ids.
+        result: The ids of what they make.
+        counts: How often the pairs stood in the text.
+        applied: How many tokens the text lost.
+        vetoes: Of each pair that was passed over its left id, right id, the merges before, and whether it would have
+            spelled an added token; shape (vetoes, 4).
+        stop: Why there are no more.
+        start: The tokens of the text before the first merge.
+    """
 
     left: NDArray[np.uint32]
     right: NDArray[np.uint32]
     result: NDArray[np.uint32]
     counts: NDArray[np.uint64]
     applied: NDArray[np.uint64]
+    vetoes: NDArray[np.uint32]
     stop: str
-    vetoed: int
-    special_vetoes: int
     start: int
 
     @classmethod
-    def of(cls, stage: Any) -> _Steps:
-        arrays, *rest = stage
-        return cls(*arrays, *rest)
+    def of(cls, arrays: Sequence[NDArray[Any]], stop: str, start: int) -> _Steps:
+        left, right, result, counts, applied, vetoes = arrays
+        return cls(left, right, result, counts, applied, vetoes.reshape(-1, 4), stop, start)
+
+    @property
+    def vetoed(self) -> int:
+        """How many pairs a constraint forbade."""
+        return len(self.vetoes) - self.special_vetoes
+
+    @property
+    def special_vetoes(self) -> int:
+        """How many pairs would have spelled an added token."""
+        return int(np.count_nonzero(self.vetoes[:, 3]))
+
+    def arrays(self) -> list[NDArray[Any]]:
+        return [*self[:5], self.vetoes.ravel()]
 
     def cut(self, merges: int) -> _Steps:
-        """Return the first so many merges."""
+        """Return what a run that ends with so many merges would have learned."""
         return self._replace(
             left=self.left[:merges],
             right=self.right[:merges],
             result=self.result[:merges],
             counts=self.counts[:merges],
             applied=self.applied[:merges],
+            vetoes=self.vetoes[self.vetoes[:, 2] < merges],
         )
 
     def ids(self, *more: _Steps) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]:
@@ -510,7 +572,7 @@ class _Steps(NamedTuple):
         return left, right, np.concatenate([part.result for part in parts])
 
 
-_NO_STEPS = _Steps.of((([np.zeros(0, np.uint32)] * 3 + [np.zeros(0, np.uint64)] * 2), "full", 0, 0, 0))
+_NO_STEPS = _Steps.of([np.zeros(0, np.uint32)] * 3 + [np.zeros(0, np.uint64)] * 2 + [np.zeros(0, np.uint32)], "full", 0)
 
 
 @dataclass(frozen=True)
@@ -599,8 +661,9 @@ class Training:
         self.merges: list[tuple[bytes, bytes]] = [
             pair for part in recipe.parts for pair in self.tokenizer._native.token_pairs(part.left, part.right)
         ]
-        # Lengths before the bytes make the spelling unambiguous.
-        digest = hashlib.sha256(b"".join(b"%d:%s%d:%s" % (len(a), a, len(b), b) for a, b in self.merges))
+        digest = hashlib.sha256()
+        for part in recipe.parts:
+            digest.update(self.tokenizer._native.spell_pairs(part.left, part.right))
         unmade = [_shown(self.tokenizer, id) for id in self.tokenizer._native.unmade().tolist()]
         results = np.concatenate([part.result for part in recipe.parts])
         self.report: dict[str, Any] = report | {
@@ -705,62 +768,89 @@ class _Stage:
         self._done = done
 
 
-class _Checkpoint:
-    """What a run has so far, in one file that is written beside and renamed."""
+# A part of a checkpoint: what makes its arrays, and what belongs to them.
+_Part = tuple[Callable[[], Sequence["NDArray[Any]"]], Any]
 
-    def __init__(self, path: str | os.PathLike[str] | None, settings: dict[str, Any]) -> None:
+
+class _Checkpoint:
+    """What a run has so far, in one file that is written beside and renamed.
+
+    Parts that are done stay in it; those that are being made are stored now and then, and only until something else is.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None, settings: dict[str, Any], seconds: float) -> None:
+        if not seconds >= 0:
+            raise TrainError(f"checkpoint_seconds is at least 0, not {seconds}")
         self._path = None if path is None else Path(path)
-        self._state: dict[str, NDArray[Any]] = {}
-        self._meta: dict[str, Any] = {}
+        self._seconds = seconds
+        self._done: dict[str, tuple[list[NDArray[Any]], Any]] = {}
+        self._making: dict[str, tuple[list[NDArray[Any]], Any]] = {}
         self._settings = json.loads(json.dumps(settings))
+        self._saved = time.monotonic()
         if self._path is None:
             return
-        if self._path.exists():
-            try:
-                with np.load(self._path, allow_pickle=False) as stored:
-                    self._state = {name: stored[name] for name in stored.files}
-                found = json.loads(self._state.pop("meta").tobytes())
-                settings, self._meta = found["settings"], found["meta"]
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-                raise TrainError(f"{self._path} is no checkpoint ({error}); remove it to start anew") from error
-            for name, value in self._settings.items():
-                if settings.get(name) != value:
-                    raise TrainError(
-                        f"{self._path} is the checkpoint of another run: {name} is {settings.get(name)!r} there and "
-                        f"{value!r} here; give the same settings, or remove it to start anew"
-                    )
-        else:
+        if not self._path.exists():
             self._save()
+            return
+        try:
+            with np.load(self._path, allow_pickle=False) as stored:
+                found = json.loads(stored["meta"].tobytes())
+                settings = found["settings"]
+                for kind, parts in (("done", self._done), ("making", self._making)):
+                    for name, (arrays, meta) in found[kind].items():
+                        parts[name] = ([stored[f"{kind}.{name}.{index}"] for index in range(arrays)], meta)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise TrainError(f"{self._path} is no checkpoint ({error}); remove it to start anew") from error
+        for name, value in self._settings.items():
+            if settings.get(name) != value:
+                raise TrainError(
+                    f"{self._path} is the checkpoint of another run: {name} is {settings.get(name)!r} there and "
+                    f"{value!r} here; give the same settings, or remove it to start anew"
+                )
 
     def _save(self) -> None:
         if self._path is None:
             return
-        meta = json.dumps({"settings": self._settings, "meta": self._meta}).encode()
-        parts: dict[str, Any] = {"meta": np.frombuffer(meta, np.uint8), **self._state}
-        _atomic.write(self._path, lambda file: np.savez(file, **parts))
+        kinds = {"done": self._done, "making": self._making}
+        found = {kind: {name: [len(part[0]), part[1]] for name, part in parts.items()} for kind, parts in kinds.items()}
+        meta = json.dumps({"settings": self._settings, **found}).encode()
+        arrays: dict[str, Any] = {"meta": np.frombuffer(meta, np.uint8)}
+        for kind, parts in kinds.items():
+            for name, (rows, _) in parts.items():
+                arrays |= {f"{kind}.{name}.{index}": array for index, array in enumerate(rows)}
+        _atomic.write(self._path, lambda file: np.savez(file, **arrays))
+        self._saved = time.monotonic()
 
-    def put(self, name: str, table: Callable[[], Sequence[NDArray[Any]]], meta: Any) -> None:
-        """Store a part of the result."""
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to store what is being made."""
+        return self._path is not None and time.monotonic() - self._saved >= self._seconds
+
+    def put(self, parts: Mapping[str, _Part]) -> None:
+        """Store parts that are done."""
         if self._path is None:
             return
-        self._meta[name] = meta
-        self._state |= {f"{name}.{index}": array for index, array in enumerate(table())}
+        self._making = {}
+        self._done |= {name: (list(arrays()), meta) for name, (arrays, meta) in parts.items()}
         self._save()
 
+    def keep(self, parts: Mapping[str, _Part]) -> None:
+        """Store parts that are being made."""
+        self._making = {name: (list(arrays()), meta) for name, (arrays, meta) in parts.items()}
+        self._save()
+        self._making = {}
+
     def get(self, name: str) -> tuple[list[NDArray[Any]], Any] | None:
-        """Return a part of the result, if it is there."""
-        if name not in self._meta:
-            return None
-        arrays: list[NDArray[Any]] = []
-        while (array := self._state.get(f"{name}.{len(arrays)}")) is not None:
-            arrays.append(array)
-        return arrays, self._meta[name]
+        """Return a part that is done, if it is there."""
+        return self._done.get(name)
+
+    def take(self, name: str) -> tuple[list[NDArray[Any]], Any] | None:
+        """Return a part that was being made, if it is there."""
+        return self._making.pop(name, None)
 
     def drop(self, name: str) -> None:
-        """Forget a part that is not needed any more; the file forgets it with the next `put`."""
-        self._meta.pop(name, None)
-        for key in [key for key in self._state if key.startswith(f"{name}.")]:
-            del self._state[key]
+        """Forget a part that is not needed any more; the file forgets it with the next `put` or `keep`."""
+        self._done.pop(name, None)
 
     def remove(self) -> None:
         """Remove the file: the run is done."""
@@ -797,38 +887,61 @@ class _Settings:
             raise TypeError(f"constraints is a Constraints, not {type(constraints).__name__}")
         return cls(min_frequency, max_token_length, constraints, _workers(threads), _Watch(progress))
 
-    def read(self, texts: Texts, name: str, total: int | None, counts: Sequence[_Counts]) -> None:
-        """Count all texts in one pass."""
+    def read(
+        self,
+        texts: Texts,
+        name: str,
+        total: int | None,
+        counts: Mapping[str, _Counts],
+        saved: _Checkpoint,
+    ) -> None:
+        """Count all texts in one pass, behind those that are counted already; `counts` are by their name there."""
         done = 0
+        (behind,) = {count.totals["texts"] for count in counts.values()}
         with self.watch.stage(name, total, "B") as stage:
-            for batch in texts.batches():
-                for count in counts:
-                    count._update(batch, self.threads)
+            for batch in texts.batches(behind):
+                if batch.texts:
+                    for count in counts.values():
+                        count._update(batch, self.threads)
                 done += batch.size
                 stage.at(done)
+                if saved.is_due:
+                    saved.keep({name: count._part() for name, count in counts.items()})
 
-    def learn(self, counts: PretokenCounts, special_tokens: Sequence[str], alphabet: bytes, size: int) -> _Steps:
+    def learn(
+        self, counts: PretokenCounts, special_tokens: Sequence[str], alphabet: bytes, size: int, saved: _Checkpoint
+    ) -> _Steps:
         """Run the first stage."""
-        with self.watch.stage("merge words", size, "") as stage:
-            return _Steps.of(
-                _native.learn(
-                    counts._counts,
-                    list(special_tokens),
-                    list(alphabet),
-                    size,
-                    self.min_frequency,
-                    self.max_token_length,
-                    stage.at,
-                )
-            )
 
-    def extend(self, runs: RunCounts, size: int) -> _Steps:
+        def run(before: Any, calls: Any) -> Any:
+            names, letters = list(special_tokens), list(alphabet)
+            limits = (self.min_frequency, self.max_token_length)
+            return _native.learn(counts._counts, names, letters, size, *limits, before, calls)
+
+        return self._merge("merge words", "words", size, saved, run)
+
+    def extend(self, runs: RunCounts, size: int, saved: _Checkpoint, part: str) -> _Steps:
         """Run the second stage."""
-        rules = self.constraints._native()
-        with self.watch.stage("merge superwords", size, "") as stage:
-            return _Steps.of(
-                _native.extend(runs._counts, rules, size, self.min_frequency, self.max_token_length, stage.at)
-            )
+
+        def run(before: Any, calls: Any) -> Any:
+            limits = (self.min_frequency, self.max_token_length)
+            return _native.extend(runs._counts, self.constraints._native(), size, *limits, before, calls)
+
+        return self._merge("merge superwords", part, size, saved, run)
+
+    def _merge(self, name: str, part: str, size: int, saved: _Checkpoint, run: Callable[[Any, Any], Any]) -> _Steps:
+        """Run a stage from what the checkpoint has of it."""
+        with self.watch.stage(name, size, "") as stage:
+
+            def watch(size: int) -> bool:
+                stage.at(size)
+                return saved.is_due
+
+            def keep(*arrays: NDArray[Any]) -> None:
+                saved.keep({part: (lambda: arrays, None)})
+
+            before = saved.take(part)
+            return _Steps.of(*run(before and tuple(before[0]), (watch, keep)))
 
     def report(self) -> dict[str, Any]:
         return {
@@ -847,6 +960,14 @@ class _Second(NamedTuple):
     totals: dict[str, int]
     spilled: int
 
+    @classmethod
+    def of(cls, arrays: Sequence[NDArray[Any]], meta: Any) -> _Second:
+        stop, start, *rest = meta
+        return cls(_Steps.of(arrays, stop, start), *rest)
+
+    def part(self) -> _Part:
+        return self.steps.arrays, [self.steps.stop, self.steps.start, *self[1:]]
+
 
 def _second_stage(
     texts: Texts, starts: Sequence[tuple[Tokenizer, int]], scheme: str | Scheme, settings: _Settings, saved: _Checkpoint
@@ -854,46 +975,103 @@ def _second_stage(
     """Extend each tokenizer to its size, all in the same passes over the texts."""
     done: dict[int, _Second] = {}
     pairs: dict[int, PairCounts] = {}
-    barriers: dict[int, int] = {}
+    barriers: list[int | None] = [None] * len(starts)
     runs: dict[int, RunCounts] = {}
     passes = 0
     total = None
     least = max(1, settings.min_frequency)
+    if (stored := saved.get("barriers")) is not None:
+        barriers, passes = stored[1]
     for index, (tokenizer, _) in enumerate(starts):
-        if (stored := saved.get(f"runs{index}")) is not None:
-            arrays, meta = stored
-            runs[index] = RunCounts._from_table(tokenizer, meta, (arrays[0], arrays[1], arrays[2]))
-            barriers[index] = meta["barrier"]
-    while len(done) < len(starts):
-        missing = [index for index in range(len(starts)) if index not in done and index not in runs]
+        if (stored := saved.get(f"across{index}")) is not None:
+            done[index] = _Second.of(*stored)
+        elif (stored := saved.get(f"runs{index}")) is not None:
+            runs[index] = RunCounts._from_table(tokenizer, stored[1], stored[0])
+        elif (stored := saved.get(f"pairs{index}")) is not None:
+            pairs[index] = PairCounts(tokenizer, scheme)
+            pairs[index]._resume(stored)
+    while True:
+        for index in sorted(runs):
+            counts = runs.pop(index)
+            steps = settings.extend(counts, starts[index][1], saved, f"across{index}")
+            saved.drop(f"runs{index}")
+            if steps.stop == "barrier" and counts.barrier > least:
+                # The merges so far are exact; the rest needs the rarer pairs.
+                barriers[index] = max(least, counts.barrier // 4)
+                saved.put({"barriers": (list, [barriers, passes])})
+            else:
+                done[index] = _Second(steps, counts.barrier, passes, counts.totals, counts._spilled)
+                saved.put({f"across{index}": done[index].part()})
+        missing = [index for index in range(len(starts)) if index not in done]
+        if not missing:
+            return [done[index] for index in range(len(starts))]
         unpaired = [index for index in missing if index not in pairs]
         if unpaired:
             for index in unpaired:
                 pairs[index] = PairCounts(starts[index][0], scheme)
-            settings.read(texts, "count pairs", None, [pairs[index] for index in unpaired])
+                pairs[index]._resume(saved.take(f"pairs{index}"))
+            settings.read(texts, "count pairs", None, {f"pairs{index}": pairs[index] for index in unpaired}, saved)
+            parts: dict[str, _Part] = {"barriers": (list, [barriers, passes])}
+            for index in unpaired:
+                tokenizer, size = starts[index]
+                guess = barriers[index] or pairs[index].guess_barrier(size - tokenizer.vocab_size)
+                barriers[index] = max(least, guess)
+                parts[f"pairs{index}"] = pairs[index]._part(max(least, guess))
+            saved.put(parts)
         for index in missing:
-            tokenizer, size = starts[index]
-            guess = pairs[index].guess_barrier(size - tokenizer.vocab_size)
-            barriers[index] = max(least, barriers.get(index, guess))
-            runs[index] = RunCounts(tokenizer, pairs[index], barriers[index])
+            runs[index] = RunCounts(starts[index][0], pairs[index], barriers[index])
+            runs[index]._resume(saved.take(f"runs{index}"))
             total = pairs[index].totals["bytes"]
             # Most of the memory; should the guess fail, which is rare, they are counted again.
             del pairs[index]
-        if missing:
-            passes += 1
-            settings.read(texts, "count runs", total, [runs[index] for index in missing])
-            for index in missing:
-                saved.put(f"runs{index}", runs[index]._counts.table, runs[index]._meta())
-        for index in [index for index in runs if index not in done]:
-            counts = runs.pop(index)
-            steps = settings.extend(counts, starts[index][1])
-            if steps.stop == "barrier" and barriers[index] > least:
-                # The merges so far are exact; the rest needs the rarer pairs.
-                barriers[index] = max(least, barriers[index] // 4)
-                saved.drop(f"runs{index}")
-                continue
-            done[index] = _Second(steps, barriers[index], passes, counts.totals, counts._spilled)
-    return [done[index] for index in range(len(starts))]
+        settings.read(texts, "count runs", total, {f"runs{index}": runs[index] for index in missing}, saved)
+        passes += 1
+        for index in missing:
+            saved.drop(f"pairs{index}")
+        finished = {f"runs{index}": runs[index]._part() for index in missing}
+        saved.put(finished | {"barriers": (list, [barriers, passes])})
+
+
+@overload
+def train(
+    corpus: Corpus,
+    *,
+    vocab_size: int,
+    transition: int,
+    scheme: str | Scheme = "superbpe",
+    constraints: Constraints | None = Constraints(),
+    min_frequency: int = 1,
+    special_tokens: Sequence[str] = (),
+    alphabet: Literal["bytes", "seen"] = "bytes",
+    inherit: Literal["keep", "drop"] = "keep",
+    max_token_length: int | None = None,
+    lines: bool = False,
+    threads: int | None = None,
+    progress: Progress = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_seconds: float = 60.0,
+) -> Training: ...
+
+
+@overload
+def train(
+    corpus: Corpus,
+    *,
+    vocab_size: int,
+    transition: Sequence[int],
+    scheme: str | Scheme = "superbpe",
+    constraints: Constraints | None = Constraints(),
+    min_frequency: int = 1,
+    special_tokens: Sequence[str] = (),
+    alphabet: Literal["bytes", "seen"] = "bytes",
+    inherit: Literal["keep", "drop"] = "keep",
+    max_token_length: int | None = None,
+    lines: bool = False,
+    threads: int | None = None,
+    progress: Progress = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_seconds: float = 60.0,
+) -> list[Training]: ...
 
 
 def train(
@@ -912,7 +1090,8 @@ def train(
     threads: int | None = None,
     progress: Progress = None,
     checkpoint: str | os.PathLike[str] | None = None,
-) -> Any:
+    checkpoint_seconds: float = 60.0,
+) -> Training | list[Training]:
     """Train a superword tokenizer.
 
     Args:
@@ -935,7 +1114,10 @@ def train(
         progress: A bar on standard error (None: if it is a terminal), or a callable that gets the name of the stage,
             what is done and, where it is known, the total (bytes of text, or entries).
         checkpoint: A file that the run keeps its counts and merges in. A run that was killed, or stopped by Ctrl-C,
-            goes on from it and gives the same result; a run that ends removes it.
+            goes on from it and gives the same result: the corpus is read again, and what was counted is passed over. A
+            run that ends removes the file.
+        checkpoint_seconds: How much work may be lost, in seconds: the file is written after each pass and stage, and
+            inside of them this often.
 
     Returns:
         A `Training`; a list of them where `transition` is a list.
@@ -976,27 +1158,23 @@ def train(
             "corpus": texts.describe() if checkpoint is not None else None,
         }
         | settings.report(),
+        checkpoint_seconds,
     )
-    if (stored := saved.get("pretokens")) is not None:
-        arrays, (totals, skipped) = stored
-        counts._counts.add(*arrays, tuple(totals))
-    else:
-        settings.read(texts, "count words", None, [counts])
-        skipped = texts.skipped
-        saved.put("pretokens", counts._counts.table, [counts._counts.totals(), skipped])
-    trainings = _from_pretokens(counts, transitions, settings, special_tokens, alphabet, stages)
+    first = _first_stage(texts, counts, transitions, settings, special_tokens, alphabet, saved)
+    del counts
+    trainings = _recipes(first, transitions, special_tokens, stages)
     across = [index for index, point in enumerate(transitions) if point < vocab_size]
     dropped: dict[int, list[list[str]]] = {}
     if inherit == "drop":
         for index in across:
-            trainings[index], dropped[index] = _drop(texts, trainings[index], settings, scheme)
+            trainings[index], dropped[index] = _drop(texts, trainings[index], settings, scheme, saved, f"drop{index}")
     starts = [(trainings[index].inherited(), vocab_size) for index in across]
     seconds = dict(zip(across, _second_stage(texts, starts, scheme, settings, saved), strict=True)) if across else {}
     named = scheme if isinstance(scheme, str) else {"stage1": stages[0], "stage2": stages[1]}
     results = []
     for index, recipe in enumerate(trainings):
-        report = _first_report(settings, recipe, counts, vocab_size, transitions[index], named)
-        report |= {"skipped": skipped, "dropped": dropped.get(index, [])}
+        report = _first_report(settings, recipe, first.totals, vocab_size, transitions[index], named)
+        report |= {"skipped": first.skipped, "dropped": dropped.get(index, [])}
         results.append(_training(recipe, report, seconds.get(index)))
     saved.remove()
     return results if several else results[0]
@@ -1008,13 +1186,12 @@ _STOPS = {"full": "vocab_size", "rare": "min_frequency"}
 def _first_report(
     settings: _Settings,
     recipe: _Recipe,
-    counts: PretokenCounts,
+    totals: Mapping[str, int],
     vocab_size: int,
     transition: int,
     scheme: Any,
 ) -> dict[str, Any]:
     """Return what there is to say of a first stage."""
-    totals = counts.totals
     return settings.report() | {
         "kind": "train",
         "vocab_size": vocab_size,
@@ -1052,46 +1229,93 @@ def _training(recipe: _Recipe, report: dict[str, Any], second: _Second | None) -
     return Training(recipe, report)
 
 
-def _from_pretokens(
+class _First(NamedTuple):
+    """What the first stage came to, up to the last transition."""
+
+    steps: _Steps
+    alphabet: bytes
+    totals: dict[str, int]
+    skipped: dict[str, int]
+
+
+def _first_stage(
+    texts: Texts,
     counts: PretokenCounts,
     transitions: Sequence[int],
     settings: _Settings,
     special_tokens: Sequence[str],
     alphabet: str,
-    stages: tuple[str, str],
-) -> list[_Recipe]:
-    """Run the first stage to the last transition; the others are the same merges, cut."""
+    saved: _Checkpoint,
+) -> _First:
+    """Count the words and merge inside them."""
+    if (stored := saved.get("words")) is not None:
+        arrays, (stop, start, letters, totals, skipped) = stored
+        return _First(_Steps.of(arrays, stop, start), bytes(letters), totals, skipped)
+    if (stored := saved.get("pretokens")) is not None:
+        arrays, (totals, skipped) = stored
+        counts._resume((arrays, totals))
+    else:
+        counts._resume(saved.take("pretokens"))
+        settings.read(texts, "count words", None, {"pretokens": counts}, saved)
+        skipped = texts.skipped
+        table, totals = counts._part()
+        saved.put({"pretokens": (table, [totals, skipped])})
+    first = _learn(counts, transitions, settings, special_tokens, alphabet, saved)._replace(skipped=skipped)
+    steps = first.steps
+    saved.drop("pretokens")
+    saved.put({"words": (steps.arrays, [steps.stop, steps.start, list(first.alphabet), first.totals, skipped])})
+    return first
+
+
+def _learn(
+    counts: PretokenCounts,
+    transitions: Sequence[int],
+    settings: _Settings,
+    special_tokens: Sequence[str],
+    alphabet: str,
+    saved: _Checkpoint,
+) -> _First:
+    """Merge inside words, up to the last transition."""
     letters = bytes(range(256)) if alphabet == "bytes" else bytes(counts._counts.alphabet())
-    first = len(special_tokens) + len(letters)
-    if min(transitions) < first:
+    if min(transitions) < len(special_tokens) + len(letters):
         raise TrainError(
             f"vocab_size and transition count the special tokens and the alphabet too: {min(transitions)} is less than "
             f"{len(special_tokens)} + {len(letters)}"
         )
-    words = settings.learn(counts, special_tokens, letters, max(transitions))
+    steps = settings.learn(counts, special_tokens, letters, max(transitions), saved)
+    return _First(steps, letters, counts.totals, {})
+
+
+def _recipes(
+    learned: _First, transitions: Sequence[int], special_tokens: Sequence[str], stages: tuple[str, str]
+) -> list[_Recipe]:
+    """Return the first stage of each transition: the same merges, cut."""
+    first = len(special_tokens) + len(learned.alphabet)
     recipes = []
     for transition in transitions:
-        steps = words.cut(transition - first)
+        steps = learned.steps.cut(transition - first)
         if len(steps.left) == transition - first:
             steps = steps._replace(stop="full")
         recipes.append(
             _Recipe(
                 base=None,
                 special_tokens=tuple(special_tokens),
-                alphabet=letters,
+                alphabet=learned.alphabet,
                 pre_tokenizers=stages,
                 first=first,
                 transition=first + len(steps.left),
                 words=steps,
                 kept=steps,
                 across=None,
-                bytes=counts.totals["bytes"],
+                bytes=learned.totals["bytes"],
             )
         )
     return recipes
 
 
-def _drop(texts: Texts, recipe: _Recipe, settings: _Settings, scheme: str | Scheme) -> tuple[_Recipe, list[list[str]]]:
+def _drop(
+    texts: Texts, recipe: _Recipe, settings: _Settings, scheme: str | Scheme, saved: _Checkpoint, part: str
+) -> tuple[_Recipe, list[list[str]]]:
     """Leave out the merges that the reference drops; return their two sides too.
 
     A merge is dropped if one of its sides was, or if its pair does not stand anywhere in the second stage's text right
@@ -1102,30 +1326,46 @@ def _drop(texts: Texts, recipe: _Recipe, settings: _Settings, scheme: str | Sche
     left, right, result = (column.tolist() for column in words.ids())
     tokenizer = Tokenizer.from_json(recipe.write(recipe.transition))
     pairs = PairCounts(tokenizer, scheme)
-    settings.read(texts, "find inherited tokens", None, [pairs])
+    if (stored := saved.get(f"{part}.seen")) is not None:
+        seen = stored[0][0]
+    else:
+        pairs._resume(saved.take(f"{part}.pairs"))
+        settings.read(texts, "find inherited tokens", None, {f"{part}.pairs": pairs}, saved)
+        seen = pairs._counts.seen()
+        saved.put({f"{part}.seen": (lambda: [seen], None)})
     came = np.zeros(tokenizer.vocab_size, bool)
-    came[pairs._counts.seen()] = True
+    came[seen] = True
     for merge in range(len(result) - 1, -1, -1):
         if came[result[merge]]:
             came[left[merge]] = came[right[merge]] = True
     doubtful = [merge for merge in range(len(result)) if not came[result[merge]]]
     step = {id: merge for merge, id in enumerate(result)}
     spelled = {merge: tokenizer.token_bytes(result[merge]) for merge in doubtful}
-    found: set[int] = set()
     counts: dict[int, PairCounts] = {}
     for merge in doubtful:
         size = recipe.first + 1 + max(step.get(left[merge], -1), step.get(right[merge], -1))
         counts[merge] = PairCounts(Tokenizer.from_json(recipe.write(size)), scheme)
-    if doubtful:
-        for batch in texts.batches():
+    found: set[int] = set()
+    if (stored := saved.get(f"{part}.found")) is not None:
+        found.update(stored[0][0].tolist())
+    elif doubtful:
+        behind = 0
+        if (making := saved.take(f"{part}.found")) is not None:
+            found.update(making[0][0].tolist())
+            behind = making[1]
+        for batch in texts.batches(behind):
             for merge in [merge for merge in doubtful if merge not in found]:
-                holding = [text for text in batch.texts if spelled[merge] in _bytes(text)]
+                holding = [text for text in batch.texts if spelled[merge] in as_bytes(text)]
                 if not holding:
                     continue
                 counts[merge]._update(Batch(holding, batch.lines, 0), settings.threads)
                 one, two, _ = counts[merge]._counts.table()
                 if ((one == left[merge]) & (two == right[merge])).any():
                     found.add(merge)
+            behind += batch.rows
+            if saved.is_due:
+                saved.keep({f"{part}.found": (lambda: [np.array(sorted(found))], behind)})
+        saved.put({f"{part}.found": (lambda: [np.array(sorted(found))], None)})
     new: dict[int, int] = {id: id for id in range(recipe.first)}
     dropped: list[list[str]] = []
     kept: list[int] = []
@@ -1153,10 +1393,6 @@ def _shown(tokenizer: Tokenizer, id: int) -> str:
     return tokenizer.token_bytes(id).decode(errors="backslashreplace")
 
 
-def _bytes(text: Text) -> bytes:
-    return text.encode() if isinstance(text, str) else text
-
-
 def extend(
     tokenizer: Tokenizer,
     corpus: Corpus,
@@ -1170,6 +1406,7 @@ def extend(
     threads: int | None = None,
     progress: Progress = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_seconds: float = 60.0,
 ) -> Training:
     """Add superwords to a tokenizer: the second stage alone. Every id and every merge is kept.
 
@@ -1188,6 +1425,7 @@ def extend(
         threads: As in `train`.
         progress: As in `train`.
         checkpoint: As in `train`.
+        checkpoint_seconds: As in `train`.
 
     Raises:
         TrainError: As in `train`; also a tokenizer that is not byte-level.
@@ -1206,7 +1444,7 @@ def extend(
         "tokenizer": hashlib.sha256(tokenizer.to_json().encode()).hexdigest() if checkpoint is not None else None,
         "corpus": texts.describe() if checkpoint is not None else None,
     }
-    saved = _Checkpoint(checkpoint, asked | settings.report())
+    saved = _Checkpoint(checkpoint, asked | settings.report(), checkpoint_seconds)
     (second,) = _second_stage(texts, [(tokenizer, operator.index(vocab_size))], scheme, settings, saved)
     training = _extended(tokenizer, second, vocab_size, scheme, stages, settings, texts.skipped)
     saved.remove()
@@ -1278,10 +1516,10 @@ def train_from_counts(
     """
     settings = _Settings.of(min_frequency, max_token_length, None, 1, progress)
     stage = pretokens._component
-    (recipe,) = _from_pretokens(
-        pretokens, [operator.index(vocab_size)], settings, special_tokens, alphabet, (stage, stage)
-    )
-    report = _first_report(settings, recipe, pretokens, vocab_size, vocab_size, {"stage1": stage})
+    sizes, saved = [operator.index(vocab_size)], _Checkpoint(None, {}, 0)
+    first = _learn(pretokens, sizes, settings, special_tokens, alphabet, saved)
+    (recipe,) = _recipes(first, sizes, special_tokens, (stage, stage))
+    report = _first_report(settings, recipe, first.totals, vocab_size, vocab_size, {"stage1": stage})
     return _training(recipe, report, None)
 
 
@@ -1314,7 +1552,7 @@ def extend_from_counts(
     if tokenizer != runs._tokenizer:
         raise TrainError("the runs are of another tokenizer; give the one that they were made with")
     settings = _Settings.of(min_frequency, max_token_length, constraints, 1, progress)
-    steps = settings.extend(runs, operator.index(vocab_size))
+    steps = settings.extend(runs, operator.index(vocab_size), _Checkpoint(None, {}, 0), "across")
     if steps.stop == "barrier":
         raise TrainError(
             f"the barrier {runs.barrier} is proved right for the first {len(steps.left)} merges only, up to vocab_size "

@@ -1,5 +1,7 @@
 """The one typer app; each verb lives in a file of its own."""
 
+import inspect
+import os
 import sys
 
 import typer
@@ -22,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+
 for verb in (info, encode, decode, count, show, complete, score, phantom, report, bench):
     app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
 app.command()(train.train)
@@ -31,6 +34,28 @@ app.command()(fuzz.fuzz)
 app.add_typer(numbers.app, name="numbers")
 
 
+def _listed(text: str) -> str:
+    """Return a docstring as markdown, with its examples as a list."""
+    words, heading, examples = inspect.cleandoc(text).partition("Examples:\n")
+    return (
+        words
+        + heading
+        + "".join(f"\n- {line.strip()}".replace("*", r"\*") for line in examples.splitlines() if line.strip())
+    )
+
+
+for command in (*app.registered_commands, *numbers.app.registered_commands):
+    command.help = _listed((command.callback and command.callback.__doc__) or "")
+numbers.app.info.help = _listed(numbers.app.info.help or "")
+
+
+def _plain(error: Exception) -> str:
+    """Return the message of an error; one of the system has its file and its words, without a number."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{os.fsdecode(error.filename)}: {error.strerror[:1].lower()}{error.strerror[1:]}"
+    return str(error)
+
+
 def run() -> int:
     """Run the app. An error of ours or of the system is one line on standard error, never a trace."""
     try:
@@ -38,7 +63,7 @@ def run() -> int:
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 0
     except (TokseamError, OSError, UnicodeError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_plain(error)}", file=sys.stderr)
         return 1
     except MissingExtraError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -45,6 +45,10 @@ Checkpoint = Annotated[
     Path | None,
     typer.Option("--checkpoint", metavar="FILE", help="Keep the state here; the same command goes on from it."),
 ]
+CheckpointSeconds = Annotated[
+    float,
+    typer.Option("--checkpoint-seconds", min=0, help="How much work may be lost: the state is written this often."),
+]
 Report = Annotated[
     Path | None, typer.Option("--report", metavar="FILE", help="Write the report and the curve, as JSON.")
 ]
@@ -78,6 +82,7 @@ def train(
     no_cross_script: NoScript = False,
     threads: Threads = None,
     checkpoint: Checkpoint = None,
+    checkpoint_seconds: CheckpointSeconds = 60.0,
     report: Report = None,
     as_json: source.Json = False,
 ) -> None:
@@ -108,6 +113,7 @@ def train(
         max_token_length=max_token_length,
         threads=threads,
         checkpoint=checkpoint,
+        checkpoint_seconds=checkpoint_seconds,
     )
     finish(training, output, report, as_json)
 
@@ -133,6 +139,7 @@ def extend(
     no_cross_script: NoScript = False,
     threads: Threads = None,
     checkpoint: Checkpoint = None,
+    checkpoint_seconds: CheckpointSeconds = 60.0,
     report: Report = None,
     as_json: source.Json = False,
 ) -> None:
@@ -153,6 +160,7 @@ def extend(
         max_token_length=max_token_length,
         threads=threads,
         checkpoint=checkpoint,
+        checkpoint_seconds=checkpoint_seconds,
     )
     finish(training, output, report, as_json)
 

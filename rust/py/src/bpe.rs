@@ -153,6 +153,27 @@ impl Tokenizer {
             .collect()
     }
 
+    /// The bytes of pairs of tokens, each behind its length and a colon, end to end.
+    fn spell_pairs<'py>(
+        &self,
+        py: Python<'py>,
+        left: PyReadonlyArray1<'_, u32>,
+        right: PyReadonlyArray1<'_, u32>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let (left, right) = (left.as_slice()?, right.as_slice()?);
+        let mut spelled = Vec::new();
+        for id in left
+            .iter()
+            .zip(right)
+            .flat_map(|(left, right)| [left, right])
+        {
+            let token = self.inner.token_bytes(*id).or_raise(py)?;
+            spelled.extend_from_slice(format!("{}:", token.len()).as_bytes());
+            spelled.extend_from_slice(&token);
+        }
+        Ok(PyBytes::new(py, &spelled))
+    }
+
     /// The ids of tokens that merging alone does not make of their bytes: uint32 of shape (n,).
     fn unmade<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u32>> {
         py.detach(|| self.inner.unmade()).into_pyarray(py)

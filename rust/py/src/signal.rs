@@ -47,14 +47,14 @@ pub fn interruptible<T: Send, E: Send>(
     py: Python<'_>,
     work: impl FnOnce(&mut dyn FnMut() -> bool) -> Result<Option<T>, E> + Send,
 ) -> PyResult<Result<T, E>> {
-    interruptible_with(py, |_, ()| Ok(()), |tick| work(&mut || tick(())))
+    interruptible_with(py, |_, &()| Ok(()), |tick| work(&mut || tick(&())))
 }
 
 /// [`interruptible`], where each tick has a value, and `show` gets the latest one now and then.
 pub fn interruptible_with<V, T: Send, E: Send>(
     py: Python<'_>,
-    show: impl Fn(Python<'_>, V) -> PyResult<()> + Sync,
-    work: impl FnOnce(&mut dyn FnMut(V) -> bool) -> Result<Option<T>, E> + Send,
+    show: impl Fn(Python<'_>, &V) -> PyResult<()> + Sync,
+    work: impl FnOnce(&mut dyn FnMut(&V) -> bool) -> Result<Option<T>, E> + Send,
 ) -> PyResult<Result<T, E>> {
     let mut signals = Signals::new();
     match py.detach(|| work(&mut |value| signals.tick(|py| show(py, value)))) {

@@ -10,7 +10,7 @@ use tokseam_superbpe::file::{self, MergeIds};
 use tokseam_superbpe::pairs::{self, Start};
 use tokseam_superbpe::pretokens;
 use tokseam_superbpe::scheme::{Scheme, isolated};
-use tokseam_superbpe::stage::{self, Learned, Settings, Stop};
+use tokseam_superbpe::stage::{self, Learned, Merged, Settings, Step, Stop, Veto};
 use tokseam_superbpe::tally::Tally;
 use tokseam_superbpe::{Error, Spill, Spilled, Totals, runs};
 
@@ -283,6 +283,12 @@ impl PairCounts {
         lock(&self.inner).seen().into_pyarray(py)
     }
 
+    /// Adds ids that came, as counted elsewhere.
+    fn see(&self, ids: PyReadonlyArray1<'_, u32>) -> PyResult<()> {
+        lock(&self.inner).see(ids.as_slice()?);
+        Ok(())
+    }
+
     /// A guess of the count of the last of so many merges.
     fn guess_barrier(&self, py: Python<'_>, merges: usize) -> u64 {
         py.detach(|| lock(&self.inner).guess_barrier(merges))
@@ -396,56 +402,99 @@ impl RunCounts {
     }
 }
 
-/// What a stage learned, in arrays.
+/// What a stage has learned, in arrays: left ids, right ids, result ids, counts, tokens that the text
+/// lost; and of each veto left id, right id, merges before, whether it is of an added token.
 type Arrays<'py> = (
     Bound<'py, PyArray1<u32>>,
     Bound<'py, PyArray1<u32>>,
     Bound<'py, PyArray1<u32>>,
     Bound<'py, PyArray1<u64>>,
     Bound<'py, PyArray1<u64>>,
+    Bound<'py, PyArray1<u32>>,
 );
 
-/// A stage: arrays, why it ended, vetoes, vetoes of added tokens, tokens of the text before.
-type Stage<'py> = (Arrays<'py>, &'static str, u64, u64, u64);
+/// The same, as it comes back.
+type Before<'py> = (
+    PyReadonlyArray1<'py, u32>,
+    PyReadonlyArray1<'py, u32>,
+    PyReadonlyArray1<'py, u32>,
+    PyReadonlyArray1<'py, u64>,
+    PyReadonlyArray1<'py, u64>,
+    PyReadonlyArray1<'py, u32>,
+);
 
-fn arrays<'py>(py: Python<'py>, learned: &Learned) -> Stage<'py> {
-    let steps = &learned.merged.steps;
-    let ids =
-        |of: fn(&stage::Step) -> u32| steps.iter().map(of).collect::<Vec<_>>().into_pyarray(py);
-    let counts =
-        |of: fn(&stage::Step) -> u64| steps.iter().map(of).collect::<Vec<_>>().into_pyarray(py);
+/// A stage: arrays, why it ended, tokens of the text before.
+type Stage<'py> = (Arrays<'py>, &'static str, u64);
+
+fn arrays<'py>(py: Python<'py>, merged: &Merged) -> Arrays<'py> {
+    let steps = merged.steps.iter();
+    let ids = |of: fn(&Step) -> u32| steps.clone().map(of).collect::<Vec<_>>().into_pyarray(py);
+    let counts = |of: fn(&Step) -> u64| steps.clone().map(of).collect::<Vec<_>>().into_pyarray(py);
+    let vetoes = merged.vetoes.iter().flat_map(|veto| {
+        let is_special = u32::from(veto.is_special);
+        [veto.left, veto.right, veto.after, is_special]
+    });
     (
-        (
-            ids(|step| step.left),
-            ids(|step| step.right),
-            ids(|step| step.result),
-            counts(|step| step.count),
-            counts(|step| step.applied),
-        ),
-        match learned.merged.stop {
-            Stop::Full => "full",
-            Stop::Rare => "rare",
-            Stop::Bar => "barrier",
-        },
-        learned.merged.vetoed,
-        learned.merged.special_vetoes,
-        learned.start,
+        ids(|step| step.left),
+        ids(|step| step.right),
+        ids(|step| step.result),
+        counts(|step| step.count),
+        counts(|step| step.applied),
+        vetoes.collect::<Vec<_>>().into_pyarray(py),
     )
 }
 
-/// Runs a stage without the interpreter; `progress` gets the size of the vocabulary now and then.
-fn run<'py>(
-    py: Python<'py>,
-    progress: &Bound<'py, PyAny>,
-    work: impl FnOnce(&mut dyn FnMut(usize) -> bool) -> Result<Option<Learned>, Error> + Send,
-) -> PyResult<Stage<'py>> {
-    let progress = (!progress.is_none()).then(|| progress.clone().unbind());
-    let show = |py: Python<'_>, size| match &progress {
-        Some(call) => call.call1(py, (size,)).map(drop),
-        None => Ok(()),
+fn before(arrays: &Before) -> PyResult<Merged> {
+    let (left, right, result, counts, applied, vetoes) = arrays;
+    let (left, right, result) = (left.as_slice()?, right.as_slice()?, result.as_slice()?);
+    let (counts, applied) = (counts.as_slice()?, applied.as_slice()?);
+    let ids = left.iter().zip(right).zip(result);
+    let (vetoes, _) = vetoes.as_slice()?.as_chunks();
+    Ok(Merged {
+        steps: ids
+            .zip(counts.iter().zip(applied))
+            .map(|(((&left, &right), &result), (&count, &applied))| Step {
+                left,
+                right,
+                result,
+                count,
+                applied,
+            })
+            .collect(),
+        vetoes: vetoes
+            .iter()
+            .map(|&[left, right, after, is_special]| Veto {
+                left,
+                right,
+                after,
+                is_special: is_special != 0,
+            })
+            .collect(),
+        size: 0,
+        stop: Stop::Full,
+    })
+}
+
+/// Runs a stage without the interpreter. Now and then `watch` gets the size of the vocabulary; where
+/// it returns true `keep` gets what there is so far.
+fn run(
+    py: Python<'_>,
+    (watch, keep): (Py<PyAny>, Py<PyAny>),
+    work: impl FnOnce(&mut dyn FnMut(&Merged) -> bool) -> Result<Option<Learned>, Error> + Send,
+) -> PyResult<Stage<'_>> {
+    let show = |py: Python<'_>, merged: &Merged| {
+        if watch.call1(py, (merged.size,))?.is_truthy(py)? {
+            keep.call1(py, arrays(py, merged))?;
+        }
+        Ok(())
     };
     let learned = interruptible_with(py, show, work)?.or_raise(py)?;
-    Ok(arrays(py, &learned))
+    let stop = match learned.merged.stop {
+        Stop::Full => "full",
+        Stop::Rare => "rare",
+        Stop::Bar => "barrier",
+    };
+    Ok((arrays(py, &learned.merged), stop, learned.start))
 }
 
 /// The first stage.
@@ -459,16 +508,24 @@ pub fn learn<'py>(
     vocab_size: usize,
     min_frequency: u64,
     max_token_length: Option<usize>,
-    progress: &Bound<'py, PyAny>,
+    arrays: Option<Before<'py>>,
+    calls: (Py<PyAny>, Py<PyAny>),
 ) -> PyResult<Stage<'py>> {
+    let arrays = arrays.as_ref().map(before).transpose()?;
     let settings = Settings {
         size: vocab_size,
         min_frequency,
         max_token_length,
     };
-    run(py, progress, |tick| {
-        let mut counts = lock(&counts.inner);
-        stage::learn(&mut counts, &special_tokens, &alphabet, &settings, tick)
+    run(py, calls, |tick| {
+        stage::learn(
+            &mut lock(&counts.inner),
+            &special_tokens,
+            &alphabet,
+            &settings,
+            arrays.as_ref(),
+            tick,
+        )
     })
 }
 
@@ -478,6 +535,7 @@ type Rules = (Option<usize>, Vec<Vec<u8>>, bool, bool, bool, bool);
 
 /// The second stage.
 #[pyfunction]
+#[allow(clippy::too_many_arguments)]
 pub fn extend<'py>(
     py: Python<'py>,
     runs: &RunCounts,
@@ -485,8 +543,10 @@ pub fn extend<'py>(
     vocab_size: usize,
     min_frequency: u64,
     max_token_length: Option<usize>,
-    progress: &Bound<'py, PyAny>,
+    arrays: Option<Before<'py>>,
+    calls: (Py<PyAny>, Py<PyAny>),
 ) -> PyResult<Stage<'py>> {
+    let arrays = arrays.as_ref().map(before).transpose()?;
     let (max_words, forbid_substrings, newline, sentence, punctuation, script) = constraints;
     let constraints = Constraints {
         max_words,
@@ -501,8 +561,14 @@ pub fn extend<'py>(
         min_frequency,
         max_token_length,
     };
-    run(py, progress, |tick| {
-        stage::extend(&mut lock(&runs.inner), &constraints, &settings, tick)
+    run(py, calls, |tick| {
+        stage::extend(
+            &mut lock(&runs.inner),
+            &constraints,
+            &settings,
+            arrays.as_ref(),
+            tick,
+        )
     })
 }
 
@@ -562,6 +628,12 @@ pub fn scheme(name: &str) -> Option<(String, String)> {
         _ => return None,
     };
     Some((scheme.stage1.to_string(), scheme.stage2.to_string()))
+}
+
+/// Whether bytes are UTF-8.
+#[pyfunction]
+pub fn is_utf8(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok()
 }
 
 /// A pre-tokenizer that isolates the matches of a regex, as JSON.

@@ -4,9 +4,13 @@
 //! stand in the vocabulary too, since their ids would be others otherwise; `ignore_merges` is
 //! false, so that no special token is found as a whole pretoken of plain text.
 
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 use tokseam_bpe::Tokenizer;
 use tokseam_bpe::byte_alphabet::spelling;
+use tokseam_bpe::file::{Options, Parts};
 
 use crate::Error;
 use crate::tokens::Tokens;
@@ -37,37 +41,76 @@ pub fn plain(
     component: &Value,
 ) -> Result<String, Error> {
     let mut tokens = Tokens::new(specials, alphabet)?;
-    let rows = apply(&mut tokens, merges)?;
-    let mut vocab = Map::new();
-    for (id, special) in specials.iter().enumerate() {
-        vocab.insert(special.clone(), id.into());
-    }
-    for id in specials.len()..tokens.len() {
-        vocab.insert(spelling(tokens.get(id as u32)), id.into());
-    }
-    let file = json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": specials.iter().zip(0..).map(|(special, id)| added(special, id)).collect::<Vec<_>>(),
-        "normalizer": null,
-        "pre_tokenizer": component,
-        "post_processor": null,
-        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
-        "model": {
-            "type": "BPE",
-            "dropout": null,
-            "unk_token": null,
-            "continuing_subword_prefix": null,
-            "end_of_word_suffix": null,
-            "fuse_unk": false,
-            "byte_fallback": false,
-            "ignore_merges": false,
-            "vocab": vocab,
-            "merges": rows,
+    let mut rows = Vec::with_capacity(merges.len());
+    apply(&mut tokens, merges, |left, right| {
+        rows.push([spelling(left), spelling(right)]);
+    })?;
+    let parts = Parts {
+        version: "1.0".into(),
+        truncation: Value::Null,
+        padding: Value::Null,
+        added_tokens: specials
+            .iter()
+            .zip(0..)
+            .map(|(special, id)| added(special, id))
+            .collect(),
+        normalizer: Value::Null,
+        pre_tokenizer: component.clone(),
+        post_processor: Value::Null,
+        decoder: json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true}),
+        options: Options::default(),
+    };
+    let model = Model {
+        r#type: "BPE",
+        options: &parts.options,
+        vocab: Spelled {
+            specials,
+            tokens: &tokens,
         },
-    });
-    Ok(file.to_string())
+        merges: &rows,
+    };
+    serde_json::to_string(&File {
+        parts: &parts,
+        model,
+    })
+    .map_err(|error| Error::Train(format!("the tokenizer cannot be written as JSON: {error}")))
+}
+
+/// A file. Tokens and merges are written from where they are: as a tree of values they would take
+/// half as long as learning them.
+#[derive(Serialize)]
+struct File<'f> {
+    #[serde(flatten)]
+    parts: &'f Parts,
+    model: Model<'f>,
+}
+
+#[derive(Serialize)]
+struct Model<'f> {
+    r#type: &'f str,
+    #[serde(flatten)]
+    options: &'f Options,
+    #[serde(serialize_with = "Spelled::write")]
+    vocab: Spelled<'f>,
+    merges: &'f [[String; 2]],
+}
+
+/// Tokens by their spelling, in the order of ids.
+struct Spelled<'f> {
+    specials: &'f [String],
+    tokens: &'f Tokens,
+}
+
+impl Spelled<'_> {
+    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rest = (self.specials.len()..self.tokens.len())
+            .map(|id| (Cow::Owned(spelling(self.tokens.get(id as u32))), id));
+        let specials = self
+            .specials
+            .iter()
+            .map(|name| Cow::Borrowed(name.as_str()));
+        serializer.collect_map(specials.zip(0..).chain(rest))
+    }
 }
 
 /// A tokenizer with more merges and another pre-tokenizer: every id and merge is kept.
@@ -78,7 +121,10 @@ pub fn plain(
 pub fn extended(base: &Tokenizer, merges: &[MergeIds], component: &Value) -> Result<String, Error> {
     let mut tokens = Tokens::of(base)?;
     let first = tokens.len();
-    let rows = apply(&mut tokens, merges)?;
+    let mut rows = Vec::with_capacity(merges.len());
+    apply(&mut tokens, merges, |left, right| {
+        rows.push(json!([spelling(left), spelling(right)]));
+    })?;
     let mut file: Value = serde_json::from_str(&base.to_json()?)
         .map_err(|error| Error::Train(format!("the tokenizer cannot be read back: {error}")))?;
     file["pre_tokenizer"] = component.clone();
@@ -99,20 +145,23 @@ pub fn extended(base: &Tokenizer, merges: &[MergeIds], component: &Value) -> Res
     Ok(file.to_string())
 }
 
-/// Adds the results of merges to the tokens; returns the rows of the file.
-fn apply(tokens: &mut Tokens, merges: &[MergeIds]) -> Result<Vec<Value>, Error> {
-    let mut rows = Vec::with_capacity(merges.len());
+/// Adds the results of merges to the tokens; `row` gets the two sides of each.
+fn apply(
+    tokens: &mut Tokens,
+    merges: &[MergeIds],
+    mut row: impl FnMut(&[u8], &[u8]),
+) -> Result<(), Error> {
     for &(left, right, result) in merges {
-        let [one, two] = [left, right].map(|id| tokens.get(id).to_vec());
+        let (one, two) = (tokens.get(left), tokens.get(right));
         if one.is_empty() || two.is_empty() || result as usize > tokens.len() {
             return Err(Error::Train(format!(
                 "the merge ({left}, {right}) -> {result} is of tokens that are not there yet"
             )));
         }
-        rows.push(json!([spelling(&one), spelling(&two)]));
+        row(one, two);
         if result as usize == tokens.len() {
             tokens.push([one, two].concat());
         }
     }
-    Ok(rows)
+    Ok(())
 }

@@ -17,6 +17,10 @@
 //! A count can only have fallen since a step that joined one of the two tokens to something; where
 //! there was none it is taken as it is.
 //!
+//! **Going on.** A new token's pairs can only be joined in later steps, so applying known merges to
+//! each sequence by itself, lowest rank first, leaves what the steps left. Candidates are then made
+//! anew; those that were vetoed are left out.
+//!
 //! **Cost.** A step costs the places of its pair, twice, and those of the candidates that it made
 //! stale on their way up. Memory: eight bytes a token of the start, four a place of a pair that
 //! reaches the bar.
@@ -24,7 +28,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Error;
 use crate::constraints::Constraints;
@@ -38,6 +42,9 @@ const INSIDE: u32 = 1 << 31;
 
 /// Steps and recounts between two looks at the caller's `tick`.
 const TICK: usize = 64;
+
+/// Sequences to which known merges are applied between two looks.
+const REPLAY_TICK: usize = 1 << 14;
 
 /// Counted sequences of tokens, laid end to end.
 ///
@@ -210,17 +217,61 @@ pub struct Rules<'r> {
     pub constraints: Option<&'r Constraints>,
 }
 
-/// What merging came to.
+/// A pair that was the best and was passed over for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Veto {
+    /// The token on the left.
+    pub left: u32,
+    /// The token on the right.
+    pub right: u32,
+    /// How many merges had been made.
+    pub after: u32,
+    /// Whether it would have spelled an added token; else a constraint forbade it.
+    pub is_special: bool,
+}
+
+/// What merging came to, or has come to so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merged {
     /// The merges in order.
     pub steps: Vec<Step>,
+    /// The vetoes in order.
+    pub vetoes: Vec<Veto>,
+    /// The size of the vocabulary.
+    pub size: usize,
     /// Why it ended.
     pub stop: Stop,
-    /// Pairs that were the best and that a constraint forbade.
-    pub vetoed: u64,
-    /// Pairs that were the best and would have spelled an added token.
-    pub special_vetoes: u64,
+}
+
+impl Merged {
+    /// Nothing merged yet.
+    #[must_use]
+    pub fn new(tokens: &Tokens) -> Self {
+        Self {
+            steps: Vec::new(),
+            vetoes: Vec::new(),
+            size: tokens.len(),
+            stop: Stop::Full,
+        }
+    }
+
+    /// Whether merging can go on from here, with these tokens at the start: each merge made a new
+    /// token. Pairs of one that was there before may have been born twice, and candidates made anew
+    /// would not know that.
+    fn can_go_on(&self, start: &Tokens) -> bool {
+        self.steps.iter().zip(start.len()..).all(|(step, id)| {
+            step.result as usize == id && step.left < step.result && step.right < step.result
+        })
+    }
+
+    fn veto(&mut self, pair: &Candidate, is_special: bool) {
+        self.vetoes.push(Veto {
+            left: pair.left,
+            right: pair.right,
+            after: self.steps.len() as u32,
+            is_special,
+        });
+    }
 }
 
 /// The neighbours on one side of the token of a step, by id.
@@ -314,27 +365,34 @@ impl Buffers {
     }
 }
 
-/// Merges until a rule says stop. `tick` gets the size of the vocabulary; `None` if it stopped the
-/// work.
+/// Merges until a rule says stop, from the start or from what a run `before` had come to. `tick`
+/// gets what there is so far; `None` if it stopped the work.
 pub fn merge(
     sequences: &mut Sequences,
     tokens: &mut Tokens,
     rules: &Rules,
-    tick: &mut dyn FnMut(usize) -> bool,
+    before: Option<&Merged>,
+    tick: &mut dyn FnMut(&Merged) -> bool,
 ) -> Option<Merged> {
     let least = rules.min_frequency.max(rules.bar).max(1);
-    let mut heap = first_candidates(sequences, tokens, rules, least);
+    let mut merged = Merged::new(tokens);
+    if let Some(before) = before.filter(|before| before.can_go_on(tokens)) {
+        for step in &before.steps {
+            tokens.push([tokens.get(step.left), tokens.get(step.right)].concat());
+        }
+        merged.steps.clone_from(&before.steps);
+        merged.vetoes.clone_from(&before.vetoes);
+        merged.size = tokens.len();
+        if !sequences.replay(&merged.steps, &mut || tick(&merged)) {
+            return None;
+        }
+    }
+    let mut heap = first_candidates(sequences, tokens, rules, least, &merged);
     let mut buffers = Buffers::default();
-    let mut merged = Merged {
-        steps: Vec::new(),
-        stop: Stop::Full,
-        vetoed: 0,
-        special_vetoes: 0,
-    };
     let mut rounds = 0;
     while tokens.len() < rules.size {
         rounds += 1;
-        if rounds % TICK == 0 && !tick(tokens.len()) {
+        if rounds % TICK == 0 && !tick(&merged) {
             return None;
         }
         let Some(mut best) = heap.pop() else {
@@ -358,15 +416,16 @@ pub fn merge(
         }
         let token = [tokens.get(best.left), tokens.get(best.right)].concat();
         if tokens.is_forbidden(&token) {
-            merged.special_vetoes += 1;
+            merged.veto(&best, true);
             continue;
         }
         if rules.constraints.is_some_and(|rules| !rules.allow(&token)) {
-            merged.vetoed += 1;
+            merged.veto(&best, false);
             continue;
         }
         // A tokenizer that is extended may have the token, without a merge that makes it.
         let result = tokens.id(&token).unwrap_or_else(|| tokens.push(token));
+        merged.size = tokens.len();
         merged.steps.push(Step {
             left: best.left,
             right: best.right,
@@ -386,6 +445,48 @@ pub fn merge(
 }
 
 impl Sequences {
+    /// Applies known merges. False if `tick` stopped it.
+    fn replay(&mut self, steps: &[Step], tick: &mut dyn FnMut() -> bool) -> bool {
+        let pairs = steps.iter().map(|step| (step.left, step.right));
+        let ranks: FxHashMap<_, u32> = pairs.zip(0..).collect();
+        let mut waiting = BinaryHeap::new();
+        let mut place = 1;
+        for number in 0..self.weights.len() {
+            if number % REPLAY_TICK == 0 && !tick() {
+                return false;
+            }
+            while self.places[place] != END {
+                if let Some(&rank) = ranks.get(&(self.places[place], self.places[place + 1])) {
+                    waiting.push(Reverse((rank, place)));
+                }
+                place += 1;
+            }
+            place += 1;
+            while let Some(Reverse((rank, at))) = waiting.pop() {
+                let Step {
+                    left,
+                    right,
+                    result,
+                    ..
+                } = steps[rank as usize];
+                let Some(other) = self.find(at, left, right) else {
+                    continue;
+                };
+                self.join(at, other, result);
+                let (prev, next) = (self.prev(at), self.next(at));
+                for (place, pair) in [
+                    (prev, (self.places[prev], result)),
+                    (at, (result, self.places[next])),
+                ] {
+                    if let Some(&rank) = ranks.get(&pair) {
+                        waiting.push(Reverse((rank, place)));
+                    }
+                }
+            }
+        }
+        true
+    }
+
     /// Counts a pair anew, and forgets where it no longer stands.
     fn recount(&self, pair: &mut Candidate) {
         let mut count = 0u64;
@@ -464,21 +565,26 @@ impl Sequences {
     }
 }
 
-/// The pairs of the start that reach the bar.
+/// The pairs of the sequences as they are that reach the bar and were not vetoed.
 fn first_candidates(
     sequences: &Sequences,
     tokens: &Tokens,
     rules: &Rules,
     least: u64,
+    merged: &Merged,
 ) -> BinaryHeap<Candidate> {
     let windows = || {
-        sequences
-            .places
-            .windows(2)
-            .enumerate()
-            .filter(|(_, pair)| pair[0] != END && pair[1] != END)
-            .map(|(place, pair)| (place, (pair[0], pair[1])))
+        let places = &sequences.places;
+        places.iter().enumerate().filter_map(|(place, &left)| {
+            if left == END || left & INSIDE != 0 {
+                return None;
+            }
+            let right = places[sequences.next(place)];
+            (right != END).then_some((place, (left, right)))
+        })
     };
+    let vetoes = merged.vetoes.iter().map(|veto| (veto.left, veto.right));
+    let vetoes: FxHashSet<_> = vetoes.collect();
     let mut counts: FxHashMap<(u32, u32), (u64, u32)> = FxHashMap::default();
     for (place, pair) in windows() {
         let (count, number) = counts.entry(pair).or_default();
@@ -486,7 +592,9 @@ fn first_candidates(
         *number += 1;
     }
     counts.retain(|&(left, right), &mut (count, _)| {
-        count >= least && tokens.fits(left, right, rules.max_token_length)
+        count >= least
+            && tokens.fits(left, right, rules.max_token_length)
+            && !vetoes.contains(&(left, right))
     });
     let mut lists = Vec::with_capacity(counts.len());
     for (&(left, right), entry) in &mut counts {
@@ -496,7 +604,7 @@ fn first_candidates(
             count,
             left,
             right,
-            counted: 0,
+            counted: merged.steps.len() as u32,
             places: Vec::with_capacity(number as usize),
         });
     }

@@ -182,7 +182,15 @@ impl PairCounts {
         pairs
     }
 
-    /// The ids that came, alone in a segment too; only of texts that were counted here.
+    /// Adds ids that came, as counted elsewhere.
+    pub fn see(&mut self, ids: &[u32]) {
+        let pairs = self.workers.gather();
+        for &id in ids {
+            see(&mut pairs.seen, id as usize);
+        }
+    }
+
+    /// The ids that came, alone in a segment too.
     pub fn seen(&mut self) -> Vec<u32> {
         let seen = &self.workers.gather().seen;
         let ids = seen.iter().zip(0..);

@@ -2,19 +2,14 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::merger::{Merged, Rules, Step, Stop};
+use crate::merger::{Merged, Rules, Step, Stop, Veto};
 use crate::tokens::Tokens;
 
 /// [`crate::merger::merge`] from the definition, over sequences and their counts.
 pub fn merge(sequences: &mut [(Vec<u32>, u64)], tokens: &mut Tokens, rules: &Rules) -> Merged {
     let least = rules.min_frequency.max(1);
     let mut vetoed = rustc_hash::FxHashSet::default();
-    let mut merged = Merged {
-        steps: Vec::new(),
-        stop: Stop::Full,
-        vetoed: 0,
-        special_vetoes: 0,
-    };
+    let mut merged = Merged::new(tokens);
     while tokens.len() < rules.size {
         let mut counts: FxHashMap<(u32, u32), u64> = FxHashMap::default();
         for (sequence, weight) in &*sequences {
@@ -35,17 +30,19 @@ pub fn merge(sequences: &mut [(Vec<u32>, u64)], tokens: &mut Tokens, rules: &Rul
             break;
         };
         let token = [tokens.get(left), tokens.get(right)].concat();
-        if tokens.is_forbidden(&token) {
-            merged.special_vetoes += 1;
-            vetoed.insert((left, right));
-            continue;
-        }
-        if rules.constraints.is_some_and(|rules| !rules.allow(&token)) {
-            merged.vetoed += 1;
+        let is_special = tokens.is_forbidden(&token);
+        if is_special || rules.constraints.is_some_and(|rules| !rules.allow(&token)) {
+            merged.vetoes.push(Veto {
+                left,
+                right,
+                after: merged.steps.len() as u32,
+                is_special,
+            });
             vetoed.insert((left, right));
             continue;
         }
         let result = tokens.id(&token).unwrap_or_else(|| tokens.push(token));
+        merged.size = tokens.len();
         let mut applied = 0;
         for (sequence, weight) in &mut *sequences {
             let mut place = 0;

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::constraints::Constraints;
 use crate::merger::{self, Rules, Sequences};
-pub use crate::merger::{Merged, Step, Stop};
+pub use crate::merger::{Merged, Step, Stop, Veto};
 use crate::pretokens::PretokenCounts;
 use crate::runs::RunCounts;
 use crate::tally::Tally;
@@ -79,7 +79,8 @@ fn least_count(tally: &Tally<u8>, merges: usize) -> u64 {
 }
 
 /// The first stage: ordinary byte-pair encoding inside words. `alphabet` must have every byte of
-/// the text. `None` if `tick`, which gets the size of the vocabulary, stopped the work.
+/// the text. It goes on from what a run `before` had come to, if there is one. `None` if `tick`,
+/// which gets what there is so far, stopped the work.
 ///
 /// # Errors
 /// [`Error::Train`] for an empty text, and for settings that cannot be met.
@@ -88,7 +89,8 @@ pub fn learn(
     specials: &[String],
     alphabet: &[u8],
     settings: &Settings,
-    tick: &mut dyn FnMut(usize) -> bool,
+    before: Option<&Merged>,
+    tick: &mut dyn FnMut(&Merged) -> bool,
 ) -> Result<Option<Learned>, Error> {
     let tokens = Tokens::new(specials, alphabet)?;
     settings.check(tokens.len(), "special tokens and the alphabet")?;
@@ -125,7 +127,7 @@ pub fn learn(
         }
         let rules = settings.rules(bar, None);
         let mut tokens = tokens.clone();
-        let Some(merged) = merger::merge(&mut sequences, &mut tokens, &rules, tick) else {
+        let Some(merged) = merger::merge(&mut sequences, &mut tokens, &rules, before, tick) else {
             return Ok(None);
         };
         if merged.stop != Stop::Bar {
@@ -141,7 +143,8 @@ pub fn learn(
 
 /// The second stage: merging on across words, from the tokens of a tokenizer. [`Stop::Bar`] says
 /// that the barrier of the runs was too high for all merges asked for; those that are there are
-/// exact. `None` if `tick` stopped the work.
+/// exact. It goes on from what a run `before` had come to, if there is one. `None` if `tick`, which
+/// gets what there is so far, stopped the work.
 ///
 /// # Errors
 /// [`Error::Train`] for settings that cannot be met.
@@ -149,7 +152,8 @@ pub fn extend(
     runs: &mut RunCounts,
     constraints: &Constraints,
     settings: &Settings,
-    tick: &mut dyn FnMut(usize) -> bool,
+    before: Option<&Merged>,
+    tick: &mut dyn FnMut(&Merged) -> bool,
 ) -> Result<Option<Learned>, Error> {
     let mut tokens = Tokens::of(runs.start().base())?;
     settings.check(tokens.len(), "those of the tokenizer")?;
@@ -165,7 +169,7 @@ pub fn extend(
         sequences.push(run.iter().copied(), count)?;
     }
     let rules = settings.rules(bar, Some(constraints));
-    let merged = merger::merge(&mut sequences, &mut tokens, &rules, tick);
+    let merged = merger::merge(&mut sequences, &mut tokens, &rules, before, tick);
     Ok(merged.map(|merged| Learned {
         merged,
         tokens,

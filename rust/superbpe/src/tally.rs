@@ -36,6 +36,21 @@ impl<T: Copy + Eq + Hash> Tally<T> {
     /// Adds `count` to the count of a sequence.
     #[inline]
     pub fn add(&mut self, sequence: &[T], count: u64) {
+        let index = self.index(sequence);
+        self.add_at(index, count);
+    }
+
+    /// Adds `count` to the count of the sequence of a number.
+    #[inline]
+    pub fn add_at(&mut self, index: u32, count: u64) {
+        let slot = &mut self.counts[index as usize];
+        *slot = slot.saturating_add(count);
+    }
+
+    /// The number of a sequence, which is new with a count of 0 if it had none. Numbers hold until
+    /// sequences are dropped.
+    #[inline]
+    pub fn index(&mut self, sequence: &[T]) -> u32 {
         let Self {
             table,
             items,
@@ -49,17 +64,16 @@ impl<T: Copy + Eq + Hash> Tally<T> {
             start..ends[index]
         };
         if let Some(&index) = table.find(hash, |&index| items[place(ends, index)] == *sequence) {
-            let slot = &mut counts[index as usize];
-            *slot = slot.saturating_add(count);
-            return;
+            return index;
         }
         let index = ends.len() as u32;
         items.extend_from_slice(sequence);
         ends.push(items.len());
-        counts.push(count);
+        counts.push(0);
         table.insert_unique(hash, index, |&index| {
             FxBuildHasher.hash_one(&items[place(ends, index)])
         });
+        index
     }
 
     /// Adds another tally to this one.

@@ -43,9 +43,16 @@ fn count(scheme: &Scheme, texts: &[&[u8]], threads: usize) -> PretokenCounts {
 fn first_stage(scheme: &Scheme, texts: &[&[u8]], size: usize) -> (Learned, Arc<Tokenizer>) {
     let mut counts = count(scheme, texts, 1);
     let alphabet = stage::alphabet(&mut counts);
-    let learned = stage::learn(&mut counts, &[], &alphabet, &settings(size), &mut |_| true)
-        .unwrap()
-        .unwrap();
+    let learned = stage::learn(
+        &mut counts,
+        &[],
+        &alphabet,
+        &settings(size),
+        None,
+        &mut |_| true,
+    )
+    .unwrap()
+    .unwrap();
     let merges: Vec<_> = learned
         .merged
         .steps
@@ -105,11 +112,19 @@ proptest! {
             }
             sequences
         };
-        let found = merger::merge(&mut sequences(), &mut new(), &rules, &mut |_| true).unwrap();
+        let found = merger::merge(&mut sequences(), &mut new(), &rules, None, &mut |_| true).unwrap();
         prop_assert_eq!(&found, &expected);
+        // From any moment on, with what there was then, the same.
+        for merges in 0..=found.steps.len() {
+            let mut before = found.clone();
+            before.steps.truncate(merges);
+            before.vetoes.retain(|veto| veto.after < merges as u32 || merges == found.steps.len());
+            let again = merger::merge(&mut sequences(), &mut new(), &rules, Some(&before), &mut |_| true);
+            prop_assert_eq!(again.as_ref(), Some(&expected));
+        }
         // With a bar, the same merges down to the bar.
         let barred = Rules { bar, ..rules };
-        let found = merger::merge(&mut sequences(), &mut new(), &barred, &mut |_| true).unwrap();
+        let found = merger::merge(&mut sequences(), &mut new(), &barred, None, &mut |_| true).unwrap();
         prop_assert_eq!(&found.steps[..], &expected.steps[..found.steps.len()]);
         if found.stop == Stop::Bar {
             prop_assert!(expected.steps.get(found.steps.len()).is_none_or(|step| step.count < bar));
@@ -147,7 +162,7 @@ proptest! {
         let expected = reference::merge(&mut slow, &mut tokens, &rules);
 
         let mut counted = runs(&start, &texts, barrier, threads);
-        let found = stage::extend(&mut counted, &constraints, &settings, &mut |_| true).unwrap().unwrap();
+        let found = stage::extend(&mut counted, &constraints, &settings, None, &mut |_| true).unwrap().unwrap();
         let steps = &found.merged.steps;
         prop_assert_eq!(&steps[..], &expected.steps[..steps.len()]);
         if found.merged.stop == Stop::Bar {
@@ -203,9 +218,16 @@ fn weights_above_32_bits_are_exact() {
     counts.add(b"ab", 3 << 32);
     counts.add(b"cd", (3 << 32) + 1);
     let alphabet: Vec<u8> = (0..=255).collect();
-    let learned = stage::learn(&mut counts, &[], &alphabet, &settings(258), &mut |_| true)
-        .unwrap()
-        .unwrap();
+    let learned = stage::learn(
+        &mut counts,
+        &[],
+        &alphabet,
+        &settings(258),
+        None,
+        &mut |_| true,
+    )
+    .unwrap()
+    .unwrap();
     let found: Vec<_> = learned
         .merged
         .steps
@@ -220,9 +242,16 @@ fn what_cannot_be_trained_says_why() {
     let fails = |counts: &mut PretokenCounts, specials: &[&str], size: usize| {
         let specials: Vec<String> = specials.iter().map(|&name| name.to_owned()).collect();
         let alphabet: Vec<u8> = (0..=255).collect();
-        stage::learn(counts, &specials, &alphabet, &settings(size), &mut |_| true)
-            .unwrap_err()
-            .to_string()
+        stage::learn(
+            counts,
+            &specials,
+            &alphabet,
+            &settings(size),
+            None,
+            &mut |_| true,
+        )
+        .unwrap_err()
+        .to_string()
     };
     let scheme = Scheme::paper();
     let mut empty = count(&scheme, &[], 1);
