@@ -744,44 +744,6 @@ fn few_cases() -> ProptestConfig {
 }
 
 proptest! {
-    #[test]
-    fn neighbours_are_barred_if_merging_the_two_gives_others(
-        pairs in prop::collection::vec(
-            (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..30,
-        ),
-    ) {
-        let characters = ["a", "b"];
-        let mut tokens: Vec<String> = characters.map(str::to_owned).into();
-        let mut merges: Vec<(u8, String, String)> = Vec::new();
-        for (left, right, rank) in pairs {
-            let (left, right) = (left.get(&tokens).clone(), right.get(&tokens).clone());
-            let merged = format!("{left}{right}");
-            if merged.len() <= 12 && !tokens.contains(&merged) {
-                merges.push((rank, left, right));
-                tokens.push(merged);
-            }
-        }
-        // A part may come behind its whole.
-        merges.sort_by_key(|merge| merge.0);
-        let merges: Vec<(&str, &str)> = merges.iter().map(|(_, left, right)| (&left[..], &right[..])).collect();
-        let tokenizer = byte_level(&characters, &merges, Value::Null, json!({}));
-        let (model, encoder) = (tokenizer.model(), tokenizer.encoder());
-        let neighbours = Neighbours::new(encoder);
-        let own: Vec<u32> = (0..encoder.symbols().count()).filter(|&symbol| encoder.is_own(symbol)).collect();
-        for &left in &own {
-            let mut barred: FxHashSet<u32> = FxHashSet::default();
-            neighbours.for_each_barred(encoder, model, left, &mut |ids| barred.extend(ids));
-            for &right in &own {
-                let (left, right) = (encoder.symbols().id(left), encoder.symbols().id(right));
-                let text = [text(&tokenizer, left), text(&tokenizer, right)].concat();
-                let is_kept = encoder.merge(&text).unwrap() == [left, right];
-                prop_assert_eq!(barred.contains(&right), !is_kept, "{} {} with {:?}", left, right, merges);
-            }
-        }
-    }
-}
-
-proptest! {
     #![proptest_config(few_cases())]
 
     #[test]
