@@ -40,7 +40,7 @@ impl Prefix {
     /// # Errors
     /// As [`Prefix::new`].
     pub fn prepare(tokenizer: &Tokenizer) -> Result<(), Error> {
-        tokenizer.admissibility()?.prepare();
+        tokenizer.admissibility()?;
         Ok(())
     }
 

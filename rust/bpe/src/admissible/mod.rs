@@ -21,8 +21,9 @@
 //! them, under which its ids begin an encoding. States are equal only if the same ids may follow.
 //!
 //! Cost: a token is one step a byte for each branch, of which there are one to three on most
-//! families, and up to five on a chain of six steps. [`Admissibility::successors`] makes two bit sets for each node once, and then a state
-//! costs as much as the merges that cross its border ([`neighbours`]).
+//! families, and up to five on a chain of six steps. Two bit sets for each node are made at the
+//! start ([`rows`]), and then what may follow a state costs as much as the merges that cross its
+//! border ([`neighbours`]).
 
 mod effects;
 mod form;
@@ -35,7 +36,7 @@ mod rows;
 mod tests;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -136,6 +137,21 @@ enum Use {
     Whole,
 }
 
+impl Use {
+    /// The last token of a piece behind such an id that starts in one way, if it may.
+    fn last(self, start: Start) -> Option<u32> {
+        match self {
+            Self::Never => None,
+            Self::Whole => start.fresh.then_some(WHOLE),
+            Self::Own(symbol) => Some(symbol),
+        }
+    }
+}
+
+/// Tokens by their first character, if that alone tells whether they may stand behind a form: what
+/// follows it in the token is a character that is the same to every form. The others have no key.
+type Dependent = BTreeMap<Option<char>, Vec<u32>>;
+
 /// The ids that a form forbids, by the number of a row and the form.
 type Forbidden = FxHashMap<(u32, Form), Arc<[u32]>>;
 
@@ -162,7 +178,7 @@ pub(crate) struct Tables {
     is_fallback: bool,
     form: Option<FormKind>,
     /// Tokens whose first character is dependent, or may become so.
-    dependent: Vec<u32>,
+    dependent: Dependent,
     /// Tokens that are only looked up as whole pieces.
     wholes: Vec<u32>,
     matchers: Option<Matchers>,
@@ -364,7 +380,7 @@ impl Tables {
         let wholes = wholes.map(|(_, id)| id).collect();
         let sorted = Sorted::new(tokenizer, &uses);
         let matchers = has_matches.then(|| Matchers::new(matches));
-        Ok(Self {
+        let tables = Self {
             alike: alike(&chain),
             effects: Effects::new(tokenizer, &sorted, &chain, form, matchers.as_ref()),
             chain,
@@ -387,7 +403,9 @@ impl Tables {
             followers: Mutex::default(),
             lasting: Mutex::default(),
             forbidden: Mutex::default(),
-        })
+        };
+        Admissibility::new(tokenizer, &tables).make_rows();
+        Ok(tables)
     }
 }
 
@@ -416,26 +434,36 @@ fn alike(chain: &Chain) -> Vec<(u32, u8)> {
 }
 
 /// The tokens whose first character is one of some, or may become one.
-fn dependent_tokens(tokenizer: &Tokenizer, dependent: &FxHashSet<char>) -> Vec<u32> {
+fn dependent_tokens(tokenizer: &Tokenizer, dependent: &FxHashSet<char>) -> Dependent {
+    let mut tokens = Dependent::new();
     if dependent.is_empty() {
-        return Vec::new();
+        return tokens;
     }
-    (0..tokenizer.vocab_size() as u32)
-        .filter(|&id| {
-            let text = text(tokenizer, id);
-            let Some(&lead) = text.first() else {
-                return false;
-            };
-            let start = &text[..text.len().min(length(lead))];
-            match std::str::from_utf8(start) {
-                Ok(start) => start.starts_with(|first| dependent.contains(&first)),
-                Err(_) => code_points(start).is_some_and(|(from, to)| {
-                    let mut first = (from..=to).filter_map(char::from_u32);
-                    first.any(|first| dependent.contains(&first))
-                }),
-            }
-        })
-        .collect()
+    for id in 0..tokenizer.vocab_size() as u32 {
+        let text = text(tokenizer, id);
+        let Some(&lead) = text.first() else {
+            continue;
+        };
+        let (start, rest) = text.split_at(text.len().min(length(lead)));
+        let whole = |bytes| std::str::from_utf8(bytes).ok()?.chars().next();
+        let depends = match whole(start) {
+            Some(first) => dependent.contains(&first),
+            None => code_points(start).is_some_and(|(from, to)| {
+                let mut first = (from..=to).filter_map(char::from_u32);
+                first.any(|first| dependent.contains(&first))
+            }),
+        };
+        if !depends {
+            continue;
+        }
+        let second = rest
+            .first()
+            .and_then(|&lead| whole(&rest[..rest.len().min(length(lead))]));
+        let settles = second.is_some_and(|second| !dependent.contains(&second));
+        let key = whole(start).filter(|_| settles);
+        tokens.entry(key).or_default().push(id);
+    }
+    tokens
 }
 
 /// What each id is.
@@ -640,12 +668,13 @@ impl<'t> Admissibility<'t> {
     /// The branch behind a branch and a token that starts in one way, alive or not.
     fn step(&self, branch: &Branch, id: u32, start: Start) -> Option<Branch> {
         let one = self.tables.uses.get(id as usize).copied()?;
-        let last = match one {
-            Use::Never => return None,
-            Use::Whole if !start.fresh => return None,
-            Use::Whole => WHOLE,
-            Use::Own(symbol) => symbol,
-        };
+        let last = one.last(start)?;
+        let next = self.follow(branch, id, last, start)?;
+        (start.fresh || self.joins(branch.last, last)).then_some(next)
+    }
+
+    /// The branch behind a branch and a token, which nothing on its left forbids.
+    fn follow(&self, branch: &Branch, id: u32, last: u32, start: Start) -> Option<Branch> {
         let spot = if self.is_fallback(last) {
             self.feed_fallback(branch.spot, self.text(id)[0], start.choice)?
         } else if let Some(node) = self.known_effect(branch.spot, id, start.choice) {
@@ -656,9 +685,6 @@ impl<'t> Admissibility<'t> {
         } else {
             self.walk(branch.spot, self.text(id), start.choice)?
         };
-        if !start.fresh && !self.joins(branch.last, last) {
-            return None;
-        }
         Some(Branch {
             spot,
             last,

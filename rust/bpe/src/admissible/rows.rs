@@ -4,18 +4,22 @@
 //! so a *row* keeps it: two bits for each id, whether a text goes on behind it, and whether one may
 //! end there. A row is a look-up for each id by its group ([`super::effects`]). What no group says
 //! is judged token by token: tokens that end in a character or where the piece may not end, few on
-//! most families. The rows of a state together, without the tokens that merges over its border
+//! most families. The rows of all nodes are made at the start, as far as there is room for them; one
+//! with the tail of an added token is that of its node, with the tokens that the tail parts judged
+//! again. The rows of a state together, without the tokens that merges over its border
 //! forbid, are the answer.
 //!
-//! Inside a character only tokens that start with its next byte can follow. They are few, and each
-//! is tried.
+//! Inside a character only tokens that start with a byte inside one can follow. They are few, and
+//! each is tried.
 
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
 use super::matcher::{Matchers, TailPair};
-use super::{Admissibility, Branch, Form, NONE, STARTS, Spot, Start, State, Use, WHOLE, text};
+use super::{
+    Admissibility, Branch, Form, NONE, STARTS, Spot, Start, State, Tables, Use, WHOLE, text,
+};
 use crate::tokenizer::Tokenizer;
 
 /// What a group says of its tokens: a text goes on behind them, and one may end there; or nothing.
@@ -25,6 +29,9 @@ const UNSETTLED: u8 = 4;
 
 /// Rows and forms whose tokens are remembered.
 const FORMS: usize = 1 << 12;
+
+/// The most bytes of the rows that are made at the start.
+const ROOM: usize = 1 << 26;
 
 /// The tokens that encodings have, sorted by their bytes.
 pub(super) struct Sorted {
@@ -38,6 +45,7 @@ pub(super) struct Sorted {
 }
 
 /// What the automaton says of each id, behind a node and a choice.
+#[derive(Clone)]
 pub struct Row {
     open: Vec<u64>,
     done: Vec<u64>,
@@ -346,7 +354,12 @@ impl Admissibility<'_> {
         let (mut open, mut done) = (Vec::new(), Vec::new());
         for branch in &state.branches {
             if branch.spot.len > 0 {
-                self.try_each(branch, &mut successors);
+                self.for_each_inside(branch, &mut |id, next| {
+                    set(&mut successors.open, id, true);
+                    if self.ends(&next) {
+                        set(&mut successors.done, id, true);
+                    }
+                });
                 continue;
             }
             for start in self.starts(branch) {
@@ -393,13 +406,7 @@ impl Admissibility<'_> {
         following.clear();
         for branch in &state.branches {
             if branch.spot.len > 0 {
-                let sorted = &self.tables.sorted;
-                for id in sorted
-                    .starting_inside()
-                    .chain(sorted.fallbacks.iter().copied())
-                {
-                    self.extend(branch, id, &mut |_| following.also.push(id));
-                }
+                self.for_each_inside(branch, &mut |id, _| following.also.push(id));
                 continue;
             }
             for start in self.starts(branch) {
@@ -424,19 +431,37 @@ impl Admissibility<'_> {
         rows.rows.get(number as usize).map(Arc::clone)
     }
 
-    /// Tries every token that may stand inside a character.
-    fn try_each(&self, branch: &Branch, successors: &mut Successors) {
-        let sorted = &self.tables.sorted;
-        for id in sorted
-            .starting_inside()
-            .chain(sorted.fallbacks.iter().copied())
-        {
-            self.extend(branch, id, &mut |next| {
-                set(&mut successors.open, id, true);
-                if self.ends(&next) {
-                    set(&mut successors.done, id, true);
+    /// Calls `visit` with each token that may stand behind a branch inside a character, and the
+    /// branch behind it.
+    fn for_each_inside(&self, branch: &Branch, visit: &mut dyn FnMut(u32, Branch)) {
+        let Tables { sorted, uses, .. } = self.tables;
+        let mut barred = vec![0; self.tokenizer.vocab_size().div_ceil(64)];
+        self.for_each_crossed(branch, &mut |ids| {
+            for &id in ids {
+                set(&mut barred, id, true);
+            }
+        });
+        for start in self.starts(branch) {
+            let inside = sorted.starting_inside();
+            for id in inside.chain(sorted.fallbacks.iter().copied()) {
+                let is_barred = !start.fresh && has(&barred, id);
+                if !is_barred
+                    && let Some(last) = uses[id as usize].last(start)
+                    && let Some(next) = self.follow(branch, id, last, start)
+                    && self.is_alive(&next)
+                {
+                    visit(id, next);
                 }
-            });
+            }
+        }
+    }
+
+    /// Calls `visit` with the ids that merges over the border forbid where no piece starts.
+    fn for_each_crossed(&self, branch: &Branch, visit: &mut dyn FnMut(&[u32])) {
+        if branch.last != NONE && branch.last != WHOLE {
+            let (model, encoder) = (self.tokenizer.model(), self.tokenizer.encoder());
+            let neighbours = &self.tables.neighbours;
+            neighbours.for_each_barred(encoder, model, branch.last, visit);
         }
     }
 
@@ -451,10 +476,8 @@ impl Admissibility<'_> {
         row: &Row,
         visit: &mut dyn FnMut(&[u32]),
     ) {
-        let (model, encoder) = (self.tokenizer.model(), self.tokenizer.encoder());
-        if !start.fresh && branch.last != NONE && branch.last != WHOLE {
-            let neighbours = &self.tables.neighbours;
-            neighbours.for_each_barred(encoder, model, branch.last, visit);
+        if !start.fresh {
+            self.for_each_crossed(branch, visit);
         }
         if branch.spot.form != Form::NEUTRAL {
             visit(&self.forbidden(branch.spot, start, number, row));
@@ -484,10 +507,17 @@ impl Admissibility<'_> {
             spot,
             ..Branch::at(spot.node)
         };
-        let dependent = self.tables.dependent.iter().copied();
-        let found: Arc<[u32]> = dependent
-            .filter(|&id| has(&row.open, id) && !self.leads_on(&before, id, start))
-            .collect();
+        let mut found = Vec::new();
+        for (&first, ids) in &self.tables.dependent {
+            let refuses = match (first, self.tables.form) {
+                (Some(first), Some(kind)) if spot.form.next(kind, first).is_some() => continue,
+                (first, _) => first.is_some(),
+            };
+            found.extend(ids.iter().copied().filter(|&id| {
+                has(&row.open, id) && (refuses || !self.leads_on(&before, id, start))
+            }));
+        }
+        let found: Arc<[u32]> = found.into();
         let mut forbidden = forbidden();
         if forbidden.len() >= FORMS {
             forbidden.clear();
@@ -516,7 +546,11 @@ impl Admissibility<'_> {
         if let Some(known) = rows().get(key) {
             return known;
         }
-        let row = self.make_row(spot, start);
+        let row = if spot.tails == [0; 2] {
+            self.make_row(spot, start)
+        } else {
+            self.part_row(spot, start)
+        };
         rows().insert(key, row)
     }
 
@@ -563,18 +597,6 @@ impl Admissibility<'_> {
                 unsettled &= unsettled - 1;
             }
         }
-        let Row { open, done } = &mut row;
-        if spot.tails != [0; 2] {
-            tables
-                .sorted
-                .for_each_parting(self, spot.tails, &mut |id, leads_on| {
-                    set(open, id, false);
-                    set(done, id, false);
-                    if leads_on {
-                        judged.push(id);
-                    }
-                });
-        }
         judged.extend_from_slice(tables.effects.single());
         judged.extend_from_slice(&tables.sorted.fallbacks);
         if start.fresh {
@@ -583,21 +605,56 @@ impl Admissibility<'_> {
         } else {
             judged.extend_from_slice(&tables.wholes);
         }
-        for id in judged {
-            let next = self.step(&before, id, start);
-            let next = next.filter(|next| self.is_alive(next));
-            set(open, id, next.is_some());
-            set(done, id, next.is_some_and(|next| self.ends(&next)));
-        }
+        self.judge(&judged, &before, start, &mut row);
         row
     }
 
-    /// Makes all rows of the nodes that texts reach, so that no later call waits for one.
-    pub fn prepare(&self) {
+    /// The row of a spot behind which an added token may be open: that of the node, but for the
+    /// tokens that lead on otherwise.
+    fn part_row(&self, spot: Spot, start: Start) -> Row {
+        let (_, row) = self.row(Spot::at(spot.node), start);
+        let mut row = Row::clone(&row);
+        let mut judged = Vec::new();
+        let Row { open, done } = &mut row;
+        let sorted = &self.tables.sorted;
+        sorted.for_each_parting(self, spot.tails, &mut |id, leads_on| {
+            set(open, id, false);
+            set(done, id, false);
+            if leads_on {
+                judged.push(id);
+            }
+        });
+        judged.extend_from_slice(&sorted.fallbacks);
+        let before = Branch {
+            spot,
+            ..Branch::at(spot.node)
+        };
+        self.judge(&judged, &before, start, &mut row);
+        row
+    }
+
+    /// Puts into a row what a text behind a branch says of some ids.
+    fn judge(&self, ids: &[u32], before: &Branch, start: Start, row: &mut Row) {
+        for &id in ids {
+            let next = self.step(before, id, start);
+            let next = next.filter(|next| self.is_alive(next));
+            set(&mut row.open, id, next.is_some());
+            set(&mut row.done, id, next.is_some_and(|next| self.ends(&next)));
+        }
+    }
+
+    /// Makes the rows of the nodes that texts reach, as far as there is room, so that no later call
+    /// waits for one.
+    pub(super) fn make_rows(&self) {
+        let mut left = ROOM / (self.tokenizer.vocab_size() / 4).max(1);
         for node in 0..self.tables.chain.nodes() as u32 {
             let branch = Branch::at(node);
             for start in self.starts(&branch) {
                 if STARTS.contains(&node) || self.tables.chain.can_close(node) || !start.fresh {
+                    if left == 0 {
+                        return;
+                    }
+                    left -= 1;
                     self.row(branch.spot, start);
                 }
             }
