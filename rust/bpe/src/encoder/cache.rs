@@ -10,7 +10,7 @@
 //!
 //! Tables double as they fill, up to a limit: what a text uses stays near the processor.
 
-use super::memory;
+use super::memory::{self, Table};
 
 /// The longest unit of the first table, in bytes.
 pub const NARROW: usize = 15;
@@ -46,8 +46,8 @@ const FIRST_BITS: u32 = 17;
 
 /// The cache of one thread.
 pub struct Cache {
-    narrow: Vec<Bucket>,
-    wide: Vec<WideEntry>,
+    narrow: Table<Bucket>,
+    wide: Table<WideEntry>,
     /// The most units, as a power of two.
     bits: u32,
     /// Units that came to each table since it has its size.
@@ -120,8 +120,8 @@ impl Cache {
         let bits = bits.max(3);
         let first = bits.min(FIRST_BITS);
         Self {
-            narrow: memory::filled(Bucket::default(), 1 << first >> 1),
-            wide: memory::filled(WideEntry::default(), 1 << first >> 2),
+            narrow: Table::new(Bucket::default(), 1 << first >> 1),
+            wide: Table::new(WideEntry::default(), 1 << first >> 2),
             bits,
             narrow_count: 0,
             wide_count: 0,
@@ -131,10 +131,10 @@ impl Cache {
     /// Doubles the first table.
     #[cold]
     fn grow_narrow(&mut self) {
-        let twice = memory::filled(Bucket::default(), 2 * self.narrow.len());
+        let twice = Table::new(Bucket::default(), 2 * self.narrow.len());
         let before = std::mem::replace(&mut self.narrow, twice);
         self.narrow_count = 0;
-        for Bucket([first, second]) in before {
+        for &Bucket([first, second]) in before.iter() {
             for entry in [second, first] {
                 if entry.key != 0 {
                     self.put_narrow(entry);
@@ -146,10 +146,10 @@ impl Cache {
     /// Doubles the second table.
     #[cold]
     fn grow_wide(&mut self) {
-        let twice = memory::filled(WideEntry::default(), 2 * self.wide.len());
+        let twice = Table::new(WideEntry::default(), 2 * self.wide.len());
         let before = std::mem::replace(&mut self.wide, twice);
         self.wide_count = 0;
-        for entry in before {
+        for &entry in before.iter() {
             if entry.len != 0 {
                 let place = self.place_wide(entry.key);
                 self.wide[place] = entry;

@@ -6,7 +6,7 @@
 //! sends the rest to the next one.
 
 use super::cache::{mix, narrow_key};
-use super::memory;
+use super::memory::{self, Table};
 use super::pairs::NONE;
 
 /// Tokens in a line.
@@ -21,7 +21,7 @@ struct Line {
 
 /// A table from short texts to values.
 pub struct Known {
-    lines: Vec<Line>,
+    lines: Table<Line>,
 }
 
 impl Known {
@@ -30,7 +30,7 @@ impl Known {
     pub fn new<'t>(count: usize, entries: impl Iterator<Item = (&'t [u8], u32)>) -> Self {
         // Two thirds full, and at least one place is free.
         let mut known = Self {
-            lines: memory::filled(Line::default(), count / 2 + 1),
+            lines: Table::new(Line::default(), count / 2 + 1),
         };
         for (text, value) in entries {
             let key = narrow_key(text, 0, text.len());

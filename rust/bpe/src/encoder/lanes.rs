@@ -258,14 +258,15 @@ mod tests {
             let merges: Vec<_> = (base..count)
                 .map(|result| (next(result), next(result), result))
                 .collect();
-            let below = merges.iter().filter(|merge| merge.2 < limit);
-            let definition = PairTable::new(below.copied().collect::<Vec<_>>().into_iter());
             // Of the same pair the last merge counts, wherever the limit is.
-            let table = if limit == NONE {
-                PairTable::new(merges.into_iter())
-            } else {
-                definition.clone()
-            };
+            let below: Vec<_> = merges
+                .iter()
+                .copied()
+                .filter(|merge| merge.2 < limit)
+                .collect();
+            let definition = PairTable::new(below.iter().copied());
+            let all = if limit == NONE { merges } else { below };
+            let table = PairTable::new(all.into_iter());
             let mut bytes = [NONE; 256];
             for (byte, symbol) in (b'a'..).zip(0..base) {
                 bytes[byte as usize] = symbol;

@@ -13,12 +13,11 @@ use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
 
-use super::memory;
+use super::memory::Table;
 
 /// A table from pairs `(left, right)` to values, all below `2^21 - 1`.
-#[derive(Clone)]
 pub struct PairTable {
-    slots: Vec<u64>,
+    slots: Table<u64>,
     shift: u32,
     /// The turn of each group, [`CROWDED`] if it has none.
     turns: Vec<u8>,
@@ -51,7 +50,7 @@ impl PairTable {
         let slot_bits = bits(entries.len() + entries.len() / 8);
         let group_bits = bits(entries.len() / GROUP);
         let mut table = Self {
-            slots: memory::filled(EMPTY, 1 << slot_bits),
+            slots: Table::new(EMPTY, 1 << slot_bits),
             shift: u64::BITS - slot_bits,
             turns: vec![0; 1 << group_bits],
             group_shift: u64::BITS - group_bits,
