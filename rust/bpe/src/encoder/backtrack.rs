@@ -15,6 +15,7 @@
 //! linear in the text, with the length of the longest symbol as factor. The trie has about two
 //! and a half nodes a token, 16 bytes each.
 
+use super::edges::Edges;
 use super::pairs::{NONE, PairTable};
 use super::symbols::Symbols;
 use crate::model::Model;
@@ -55,7 +56,7 @@ pub fn compatible(
 
 /// A trie of the symbols below a limit that encode to themselves.
 pub struct Backtracker {
-    children: PairTable,
+    edges: Edges,
     /// The symbol that ends at a node.
     ends: Vec<u32>,
     /// The longest symbol that is a proper prefix of a symbol.
@@ -92,7 +93,7 @@ impl Backtracker {
             .collect();
         tokens.sort_unstable();
         let mut shorter = vec![NONE; limit as usize];
-        let mut entries = Vec::new();
+        let mut edges = Vec::new();
         let mut ends = vec![NONE];
         // The nodes on the way to the token before, the root first.
         let mut way = vec![0_u32];
@@ -105,7 +106,7 @@ impl Backtracker {
                 if node >= crate::vocab::ID_LIMIT {
                     return None;
                 }
-                entries.push((way.last().copied().unwrap_or(0), u32::from(byte), node));
+                edges.push((way.last().copied().unwrap_or(0), byte, node));
                 ends.push(NONE);
                 way.push(node);
             }
@@ -127,7 +128,7 @@ impl Backtracker {
             })
             .collect();
         Some(Self {
-            children: PairTable::new(entries.into_iter()),
+            edges: Edges::new(&edges),
             ends,
             shorter,
             lens,
@@ -139,9 +140,9 @@ impl Backtracker {
     fn longest(&self, symbols: &Symbols, text: &[u8]) -> u32 {
         let (mut node, mut found) = (0, NONE);
         for &byte in text {
-            match self.children.get(node, u32::from(byte)) {
-                NONE => break,
-                child => node = child,
+            match self.edges.get(node, byte) {
+                None => break,
+                Some(child) => node = child,
             }
             let end = self.ends[node as usize];
             if end != NONE {

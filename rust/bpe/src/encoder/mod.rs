@@ -20,6 +20,7 @@ pub mod backtrack;
 pub mod borders;
 pub mod cache;
 pub mod clusters;
+mod edges;
 mod known;
 mod lanes;
 mod memory;
