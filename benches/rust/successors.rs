@@ -30,9 +30,12 @@ fn states(tokenizer: &Tokenizer, seed: &mut u64) -> Vec<(State, Vec<u32>)> {
         }
     };
     for (_, text) in corpora(&["english", "code", "multilingual", "numeric"]) {
-        let end = text.floor_char_boundary(LENGTH);
+        let end = (0..=LENGTH.min(text.len()))
+            .rev()
+            .find(|&end| text.is_char_boundary(end));
+        let end = end.unwrap_or(0);
         let mut ids = Vec::new();
-        let text = text[..end].as_bytes();
+        let text = &text.as_bytes()[..end];
         if tokenizer
             .encode(text, &Allowed::None, &mut ids, &mut || true)
             .is_err()
