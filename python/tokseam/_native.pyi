@@ -229,10 +229,6 @@ class Prefix:
         """
         For each id whether it may follow: bool of shape (`vocab_size`,).
         """
-    def prepare(self, /) -> None:
-        """
-        Makes what all rows are put together from; in some tokenizers that takes a second.
-        """
     def push(self, /, id: Any) -> Prefix | None:
         """
         The prefix with one more id, or None.

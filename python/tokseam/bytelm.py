@@ -685,10 +685,10 @@ class _Search:
                 reached = reader.total(parts + whole)
             else:
                 reached = _log_add(_log_sum(columns), leak) if leaks else _log_sum(columns)
-            chosen, left = _heaviest(np.array([stem.weight for stem in waiting]), reached, tolerance)
+            weights = np.array([stem.weight for stem in waiting])
+            chosen, left = _heaviest(weights, reached, tolerance)
             if not len(chosen) and waiting and observed is not None and columns[observed] == -math.inf:
-                chosen, _ = _heaviest(np.array([stem.weight for stem in waiting]), -math.inf, 0.0)
-                chosen = chosen[:1]
+                chosen = np.argmax(weights, keepdims=True)
             if not len(chosen):
                 return _Settled(_Search(reader, search.size, asleep, awake), columns, leak, reached, left)
             # No more than one call of the model, whose rows are cut to what is left of them before the next.

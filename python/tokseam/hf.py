@@ -42,7 +42,7 @@ class CanonicalLogitsProcessor:
     in which an id that may not come next is -inf; columns beyond the vocabulary are too. A row is never masked whole:
     where a model has fewer columns than the tokenizer has ids, and none of those that may follow is among them, the
     call raises ModelError. Rows of bits are made in Rust, kept on the device of the logits, and applied there. What
-    they are made of is prepared with the processor, in some tenths of a second for a large vocabulary.
+    they are made of is made with the processor, in some tenths of a second for a large vocabulary.
 
     Attributes:
         restarted: How often the ids of a row were no start of an encoding, so that its state began anew: a prompt whose
@@ -70,7 +70,6 @@ class CanonicalLogitsProcessor:
         self._special = frozenset(tokenizer.special_tokens.values())
         self._prompt = prompt
         self._start = _native.Prefix(tokenizer._native)
-        self._start.prepare()
         self._states: dict[bytes, Any] = {}
         self._rows: OrderedDict[tuple[Any, str, int], Any] = OrderedDict()
         self._values = self._torch.from_numpy(1 << np.arange(8, dtype=np.uint8))

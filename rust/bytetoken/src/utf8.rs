@@ -7,9 +7,6 @@
 /// Between two characters.
 pub const START: u8 = 0;
 
-/// The number of states.
-pub const STATES: u8 = 8;
-
 const ONE: u8 = 1;
 const TWO: u8 = 2;
 const THREE: u8 = 3;

@@ -35,15 +35,6 @@ impl Prefix {
         Ok(Self { state })
     }
 
-    /// Makes what rows are put together from, so that no later call waits for it. Once a tokenizer.
-    ///
-    /// # Errors
-    /// As [`Prefix::new`].
-    pub fn prepare(tokenizer: &Tokenizer) -> Result<(), Error> {
-        tokenizer.admissibility()?;
-        Ok(())
-    }
-
     /// The prefix with one more id, `None` if that is none.
     ///
     /// # Errors

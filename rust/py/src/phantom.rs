@@ -289,12 +289,6 @@ impl Prefix {
         Ok(Self { tokenizer, inner })
     }
 
-    /// Makes what all rows are put together from; in some tokenizers that takes a second.
-    fn prepare(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| phantom::Prefix::prepare(&self.tokenizer))
-            .or_raise(py)
-    }
-
     /// The prefix with one more id, or None.
     fn push(&self, py: Python<'_>, id: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
         let next = self

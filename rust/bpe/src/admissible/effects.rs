@@ -249,26 +249,24 @@ impl Effects {
         node: u32,
         choice: u8,
     ) -> impl Iterator<Item = Option<(u32, TailPair)>> + '_ {
-        let place = node as usize * self.choices + choice as usize;
-        self.groups.iter().map(move |&(effect, tails)| {
-            let node = self.after[effect as usize * self.width + place];
-            (node != u16::MAX).then_some((u32::from(node), tails))
-        })
+        self.groups
+            .iter()
+            .map(move |&(effect, tails)| Some((self.after(effect, node, choice)?, tails)))
     }
 
-    /// The node behind a node, a choice and a token, [`NOWHERE`] if it leads nowhere; `None` for a
-    /// token that is in no group.
+    /// The node behind an effect, a node and a choice, if there is one.
+    fn after(&self, effect: u32, node: u32, choice: u8) -> Option<u32> {
+        let place = node as usize * self.choices + choice as usize;
+        let node = self.after[effect as usize * self.width + place];
+        (node != u16::MAX).then_some(node.into())
+    }
+
+    /// The node behind a node, a choice and a token, [`NOWHERE`] if there is none; `None` for a token
+    /// that is in no group.
     pub(super) fn behind(&self, node: u32, choice: u8, id: u32) -> Option<u32> {
         let group = *self.of.get(id as usize)?;
-        if group == 0 {
-            return None;
-        }
         let (effect, _) = self.groups[group as usize];
-        let place = node as usize * self.choices + choice as usize;
-        Some(match self.after[effect as usize * self.width + place] {
-            u16::MAX => NOWHERE,
-            behind => u32::from(behind),
-        })
+        (group != 0).then(|| self.after(effect, node, choice).unwrap_or(NOWHERE))
     }
 
     /// The group of each id.

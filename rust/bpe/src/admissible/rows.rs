@@ -98,12 +98,6 @@ impl Successors {
         &self.open
     }
 
-    /// The bits of [`Successors::can_end`].
-    #[must_use]
-    pub fn end_words(&self) -> &[u64] {
-        &self.done
-    }
-
     /// The number of ids, the highest + 1.
     #[must_use]
     pub fn vocab_size(&self) -> usize {

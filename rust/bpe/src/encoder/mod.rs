@@ -430,11 +430,11 @@ impl Encoder {
         Ok(())
     }
 
-    /// The trie for a unit of `len` symbols. It takes some ten milliseconds to build, so the first
-    /// long units are not worth it.
+    /// The trie for a unit of `len` symbols. It takes some ten milliseconds to build, so it waits for
+    /// as many symbols of long units as a heap takes that long for.
     fn backtracker(&self, model: &Model, len: usize) -> Option<&Backtracker> {
         if self.backtracker.get().is_none()
-            && self.heaped.fetch_add(len, Ordering::Relaxed) < UNITS_WITHOUT_TRIE
+            && self.heaped.fetch_add(len, Ordering::Relaxed) + len < UNITS_WITHOUT_TRIE
         {
             return None;
         }
