@@ -793,18 +793,15 @@ impl Pretokenizer {
                 "too few bits for the cuts of the text".into(),
             ));
         }
-        if let Some(annotator) = &self.annotator {
-            annotator.pieces(text, &mut |start, end| {
-                for place in [start, end] {
-                    if 0 < place && place < text.len() {
-                        cuts[place / 64] |= 1 << (place % 64);
-                    }
-                }
-            });
-        }
         let mut spelling = Spelling::default();
-        for step in &self.steps {
-            let Step::Cut(step) = step else { continue };
+        let mut steps = self.steps.iter().filter_map(|step| match step {
+            Step::Cut(cut) => Some(cut),
+            _ => None,
+        });
+        if let Some(annotator) = &self.annotator {
+            cut_gaps(&**annotator, steps.next(), text, &mut spelling, cuts)?;
+        }
+        for step in steps {
             let mut from = 0;
             while from < text.len() {
                 // The step sets bits in this piece alone, so the next one is still as it was.
@@ -876,6 +873,37 @@ impl Pretokenizer {
         }
         Ok(Pieces { text, ranges })
     }
+}
+
+/// Sets a bit for each place where a piece of an annotator starts or ends, and where the first step
+/// cuts the gaps between them.
+fn cut_gaps(
+    annotator: &dyn Annotator,
+    first: Option<&Cut>,
+    text: &[u8],
+    spelling: &mut Spelling,
+    cuts: &mut [u64],
+) -> Result<(), Error> {
+    let mut result = Ok(());
+    let mut last = 0;
+    let mut take = |start: usize, end: usize| {
+        // A single byte is cut no further.
+        if start > last + 1
+            && result.is_ok()
+            && let Some(step) = first
+        {
+            result = step.cut(text, last, start, spelling, cuts);
+        }
+        for place in [start, end] {
+            if 0 < place && place < text.len() {
+                cuts[place / 64] |= 1 << (place % 64);
+            }
+        }
+        last = end;
+    };
+    annotator.pieces(text, &mut take);
+    take(text.len(), text.len());
+    result
 }
 
 /// The pieces of an annotator and the gaps between them.

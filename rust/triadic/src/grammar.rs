@@ -16,6 +16,7 @@
 use std::ops::Range;
 
 use crate::Error;
+use crate::block::{BLOCK, digit_mask};
 use crate::characters::{joined_after, joined_before};
 
 /// The most digits before the point.
@@ -308,20 +309,7 @@ impl Numeral {
     }
 }
 
-/// The high bit of each of eight bytes that is a digit.
-#[inline]
-fn digits_of(bytes: [u8; 8]) -> u64 {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    // A digit becomes 0 to 9, which stay below 0x80 when 0x76 is added; no byte carries over.
-    let word = u64::from_le_bytes(bytes) ^ 0x3030_3030_3030_3030;
-    !(((word & !HIGH) + 0x7676_7676_7676_7676) | word) & HIGH
-}
-
-/// Bytes of a text that are looked at together.
-const BLOCK: usize = 64;
-
-/// The digits of a text, as runs from its start to its end. A text is looked at block by block,
-/// and a block without digits costs the fewest instructions.
+/// The digits of a text, as runs from its start to its end. A text is looked at block by block.
 pub(crate) struct Digits<'t> {
     text: &'t [u8],
     /// Where the block starts.
@@ -346,20 +334,17 @@ impl<'t> Digits<'t> {
     fn read(&mut self, base: usize) {
         let rest = self.text.get(base..).unwrap_or_default();
         let (blocks, end) = rest.as_chunks::<BLOCK>();
-        let blank = blocks.iter().take_while(|block| {
-            !block
-                .iter()
-                .fold(false, |any, byte| any | byte.is_ascii_digit())
-        });
-        let blank = blank.count();
-        self.base = base + BLOCK * blank;
-        self.mask = if let Some(block) = blocks.get(blank) {
-            digit_mask(block)
-        } else {
-            let mut block = [0; BLOCK];
-            block[..end.len()].copy_from_slice(end);
-            digit_mask(&block)
-        };
+        self.base = base;
+        for block in blocks {
+            self.mask = digit_mask(block);
+            if self.mask != 0 {
+                return;
+            }
+            self.base += BLOCK;
+        }
+        let mut block = [0; BLOCK];
+        block[..end.len()].copy_from_slice(end);
+        self.mask = digit_mask(&block);
     }
 
     /// The first run of digits from `place` on, which never goes back.
@@ -385,17 +370,6 @@ impl<'t> Digits<'t> {
         }
         Some(start..end)
     }
-}
-
-/// The digits of a block, one bit a byte.
-#[inline]
-fn digit_mask(block: &[u8; BLOCK]) -> u64 {
-    let words = block.as_chunks::<8>().0.iter().enumerate();
-    words.fold(0, |mask, (number, word)| {
-        // The high bits of the bytes become a byte of the mask, the first one its lowest bit.
-        let bits = (digits_of(*word) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        mask | bits << (8 * number)
-    })
 }
 
 /// The end of the run of digits at `place`.

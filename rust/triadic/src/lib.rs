@@ -12,6 +12,7 @@
 //! Nothing here goes through a floating-point number.
 
 pub mod annotate;
+mod block;
 mod characters;
 pub mod error;
 pub mod extension;

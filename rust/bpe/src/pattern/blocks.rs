@@ -18,6 +18,8 @@
 //!
 //! Cost: some twenty operations on vectors for 16 bytes, and a hundred on words for a block.
 
+use std::ops::Range;
+
 use super::class::Mask;
 use super::parts::{Native, Part};
 use super::scan::{Memory, Scanner};
@@ -112,10 +114,19 @@ words!(Tekken, None, Single, BreaksAndSlashes, true, true);
 words!(SuperA1, None, Right, None, false, false);
 words!(SuperB1, None, Threes, BreaksAndSlashes, true, true);
 
-/// Cuts a text of its own that lies at `base` in the text of `cuts`.
-pub(crate) fn cut(shape: Shape, scanner: &Scanner, text: &[u8], base: usize, cuts: &mut [u64]) {
+/// Cuts `whole[range]`, taken as a text of its own.
+pub(crate) fn cut(
+    shape: Shape,
+    scanner: &Scanner,
+    whole: &[u8],
+    range: Range<usize>,
+    cuts: &mut [u64],
+) {
+    let base = range.start;
+    let Some(text) = whole.get(range) else { return };
     let mut cutter = Cutter {
         scanner,
+        whole,
         text,
         base,
         cuts,
@@ -167,7 +178,9 @@ struct Progress {
 
 struct Cutter<'a> {
     scanner: &'a Scanner,
+    whole: &'a [u8],
     text: &'a [u8],
+    /// Where the text starts in the whole.
     base: usize,
     cuts: &'a mut [u64],
 }
@@ -198,11 +211,7 @@ impl Cutter<'_> {
         // The last bytes, with what no decision can be made on behind them.
         let rest = self.text.get(at..).unwrap_or_default();
         if rest.len() >= LEAST {
-            let mut block = [u8::MAX; BLOCK];
-            for (slot, &byte) in block.iter_mut().zip(rest) {
-                *slot = byte;
-            }
-            let progress = starts(&block);
+            let progress = starts(&self.last_block(at, rest));
             if words && progress.limit as usize == rest.len() && is_settled(rest) {
                 self.set_all(at, progress.cuts & (u64::MAX >> (BLOCK - rest.len())) & !1);
                 return;
@@ -215,6 +224,36 @@ impl Cutter<'_> {
         while at < self.text.len() {
             at = self.step(at, &mut memory);
         }
+    }
+
+    /// The last bytes of the text, which start at `at`, and then bytes that are not ASCII.
+    #[inline]
+    fn last_block(&self, at: usize, rest: &[u8]) -> [u8; BLOCK] {
+        const FILL: [u8; 2 * BLOCK] = {
+            let mut fill = [0; 2 * BLOCK];
+            let mut place = BLOCK;
+            while place < fill.len() {
+                fill[place] = u8::MAX;
+                place += 1;
+            }
+            fill
+        };
+        let mut block = [u8::MAX; BLOCK];
+        let beyond = self.whole.get(self.base + at..);
+        let fill = FILL.get(BLOCK - rest.len()..);
+        if let Some(bytes) = beyond.and_then(<[u8]>::first_chunk::<BLOCK>)
+            && let Some(fill) = fill.and_then(<[u8]>::first_chunk::<BLOCK>)
+        {
+            // What lies behind the text is read too: a copy of this length is a few vectors.
+            for (slot, (byte, fill)) in block.iter_mut().zip(bytes.iter().zip(fill)) {
+                *slot = byte | fill;
+            }
+        } else {
+            for (slot, &byte) in block.iter_mut().zip(rest) {
+                *slot = byte;
+            }
+        }
+        block
     }
 
     /// Whether a block that starts here would not get far.

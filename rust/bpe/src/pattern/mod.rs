@@ -272,9 +272,9 @@ impl Pattern {
     pub fn cut(&self, text: &[u8], from: usize, to: usize, cuts: &mut [u64]) -> Result<(), Error> {
         if let Engine::Rules(scanner, Some(shape)) = &self.engine
             && to.saturating_sub(from) >= SHORT
-            && let Some(text) = text.get(from..to)
+            && to <= text.len()
         {
-            blocks::cut(*shape, scanner, text, from, cuts);
+            blocks::cut(*shape, scanner, text, from..to, cuts);
             return Ok(());
         }
         let mut last = 0;
