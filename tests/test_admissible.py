@@ -214,6 +214,17 @@ def test_admissible_is_not_canonical() -> None:
         assert ours(name).is_canonical(ids)
 
 
+def test_a_merge_before_that_of_its_part() -> None:
+    """Llama 3 has merges of parts that are made later; one that would cross a border may then come too late."""
+    tokenizer = ours("llama3")
+    for text in (" кицин", " dışıydı"):
+        before, last = tokenizer.encode(text).tolist()
+        successors = tokenizer._native.successors([before])
+        assert successors is not None
+        assert successors[0][last]
+        assert tokenizer.is_admissible([before, last])
+
+
 def test_meaning(bundled: Tokenizer) -> None:
     special = next(iter(bundled.special_tokens.values()))
     blank = bundled.encode(" ").tolist()
@@ -242,6 +253,15 @@ def changed(**parts: Any) -> Tokenizer:
         ({"pre_tokenizer": {"type": "WhitespaceSplit"}}, "WhiteSpace"),
         ({"normalizer": {"type": "Replace", "pattern": {"Regex": "b+"}, "content": "a"}}, "Replace"),
         ({"added_tokens": [vocabularies.added(12_288, "<x>", special=False, lstrip=True)]}, "<x>"),
+        *(
+            ({"pre_tokenizer": vocabularies.sequence(vocabularies.split(pattern), vocabularies.byte_level())}, reason)
+            for pattern, reason in (
+                (r"(a+)b\1|.", "cannot be reproduced"),
+                (r"(?<=a[ab]{9})b+|[^b]+|b", "of up to 256 states"),
+                (r"[a-z]{300}", "counts more than 50 characters"),
+                ("|".join(chr(0x4E00 + index) + chr(0x5E00 + index) for index in range(40)), "too many classes"),
+            )
+        ),
     ],
 )
 def test_refused(parts: dict[str, Any], component: str) -> None:

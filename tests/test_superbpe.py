@@ -769,3 +769,17 @@ def test_half_written_sequences_of_a_trained_tokenizer_can_be_judged(stage: str 
     extended = superbpe.extend(base, text, vocab_size=264, scheme=across)
     for tokenizer in (trained.tokenizer, others.at(260), others.tokenizer, extended.tokenizer):
         assert tokenizer.is_admissible(tokenizer.encode(text[0]))
+
+
+@pytest.mark.parametrize("scheme", ["superbpe", "superbpe-paper"])
+def test_half_written_sequences_of_the_schemes_can_be_judged(scheme: str) -> None:
+    text = ['the end. the 12 bands\' 1234567  of it\n\n "beta",  1),\n', "don've THE中文ABCd .. . !\r\n"] * 9
+    training = superbpe.train(text, vocab_size=320, transition=290, scheme=scheme)
+    for tokenizer in (
+        training.at(290),
+        training.tokenizer,
+        superbpe.extend(training.tokenizer, text, vocab_size=330).tokenizer,
+    ):
+        for item in text[:2]:
+            ids = tokenizer.encode(item)
+            assert all(tokenizer.is_admissible(ids[:end]) for end in range(len(ids) + 1))

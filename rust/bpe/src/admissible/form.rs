@@ -10,6 +10,7 @@
 //! the text does not change it.
 
 use rustc_hash::FxHashSet;
+use std::sync::LazyLock;
 use unicode_normalization_alignments::UnicodeNormalization;
 use unicode_normalization_alignments::char::canonical_combining_class;
 
@@ -24,6 +25,38 @@ pub(super) struct Form {
     class: u8,
 }
 
+/// Characters that meet others in a form, and perhaps some more.
+struct Meeting {
+    /// Those for which it matters what stands before them.
+    dependent: FxHashSet<char>,
+    /// Starters for which it matters what stands behind them: those that decompose, and those that
+    /// a decomposition starts with. No other can join anything.
+    leading: FxHashSet<char>,
+}
+
+static MEETING: LazyLock<Meeting> = LazyLock::new(|| {
+    let mut meeting = Meeting {
+        dependent: FxHashSet::default(),
+        leading: FxHashSet::default(),
+    };
+    for character in '\u{80}'..='\u{2FFFF}' {
+        if canonical_combining_class(character) != 0 {
+            meeting.dependent.insert(character);
+        }
+        let mut parts = std::iter::once(character).nfd().map(|(part, _)| part);
+        let first = parts.next().filter(|&first| first != character);
+        // A Hangul syllable of three parts takes no fourth.
+        let is_full = ('가'..='힣').contains(&character)
+            && !(character as u32 - '가' as u32).is_multiple_of(28);
+        meeting.leading.extend(first);
+        meeting
+            .leading
+            .extend(first.map(|_| character).filter(|_| !is_full));
+        meeting.dependent.extend(parts);
+    }
+    meeting
+});
+
 impl Form {
     /// Behind characters that nothing joins.
     pub(super) const NEUTRAL: Self = Self {
@@ -31,16 +64,24 @@ impl Form {
         class: 0,
     };
 
+    /// Behind characters that no dependent one may follow. What goes on from here goes on from every
+    /// form.
+    pub(super) const WARY: Self = Self {
+        starter: None,
+        class: u8::MAX,
+    };
+
     /// The form behind one more character, `None` if the text is not normalized then.
     pub(super) fn next(self, kind: Kind, character: char) -> Option<Self> {
         let composed = matches!(kind, Kind::Nfc | Kind::Nfkc);
+        let behind_starter = || Self {
+            starter: Some(character).filter(|first| composed && MEETING.leading.contains(first)),
+            class: 0,
+        };
         if character.is_ascii() {
-            return Some(Self {
-                starter: Some(character).filter(|_| composed),
-                class: 0,
-            });
+            return Some(behind_starter());
         }
-        if !leaves(kind, character) {
+        if !leaves(kind, character) || (self == Self::WARY && dependent().contains(&character)) {
             return None;
         }
         let class = canonical_combining_class(character);
@@ -56,10 +97,7 @@ impl Form {
             return None;
         }
         Some(if class == 0 {
-            Self {
-                starter: Some(character).filter(|_| composed),
-                class,
-            }
+            behind_starter()
         } else {
             Self { class, ..self }
         })
@@ -83,26 +121,61 @@ fn is_stable(kind: Kind, text: impl Iterator<Item = char> + Clone) -> bool {
 }
 
 /// Characters for which it matters what stands before them, and perhaps some more.
-pub(super) fn dependent() -> FxHashSet<char> {
-    let mut dependent = FxHashSet::default();
-    for character in '\u{80}'..='\u{2FFFF}' {
-        if canonical_combining_class(character) != 0 {
-            dependent.insert(character);
-        }
-        dependent.extend(
-            std::iter::once(character)
-                .nfd()
-                .skip(1)
-                .map(|(part, _)| part),
-        );
-    }
-    dependent
+pub(super) fn dependent() -> &'static FxHashSet<char> {
+    &MEETING.dependent
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn only_leading_characters_are_joined() {
+        let mut dependent: Vec<char> = dependent().iter().copied().collect();
+        dependent.sort_unstable();
+        for starter in ('\0'..='\u{2FFFF}').filter(|first| !MEETING.leading.contains(first)) {
+            // Each meets some, and each is met by some.
+            let from = starter as usize % 97;
+            for &character in dependent.iter().skip(from).step_by(97) {
+                for kind in [Kind::Nfc, Kind::Nfkc] {
+                    let is_left = leaves(kind, starter) && leaves(kind, character);
+                    let together = [starter, character].into_iter();
+                    let is_sorted = canonical_combining_class(starter) == 0;
+                    assert!(
+                        !is_left || !is_sorted || is_stable(kind, together),
+                        "{starter} {character} {kind:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_wary_form_lets_pass_passes_everywhere() {
+        let marks = ['\u{301}', '\u{323}', 'ᅡ', 'ᆨ', '\u{9BE}'];
+        for text in [
+            &['a'][..],
+            &['中'],
+            &['é', '\u{323}'],
+            &['e', '\u{327}'],
+            &['가'],
+        ] {
+            for kind in [Kind::Nfc, Kind::Nfd, Kind::Nfkc, Kind::Nfkd] {
+                let steps = text
+                    .iter()
+                    .try_fold(Form::NEUTRAL, |form, &one| form.next(kind, one));
+                let Some(form) = steps else {
+                    continue;
+                };
+                assert_eq!(marks.map(|mark| Form::WARY.next(kind, mark)), [None; 5]);
+                for other in ['a', '1', '中', '각', 'ᄀ', 'é'] {
+                    let passed = Form::WARY.next(kind, other);
+                    assert_eq!(passed, form.next(kind, other), "{text:?} {other} {kind:?}");
+                }
+            }
+        }
+    }
 
     proptest! {
         #[test]

@@ -23,8 +23,9 @@ struct Matcher {
     /// Whether a token goes on behind a node, and whether one that stays text does.
     inner: Vec<bool>,
     inner_text: Vec<bool>,
-    /// The tokens whose text becomes their id.
+    /// The tokens whose text becomes their id, and the place of each.
     tokens: Vec<(u32, Vec<u8>)>,
+    places: FxHashMap<u32, usize>,
     tails: Mutex<Tails>,
 }
 
@@ -69,6 +70,7 @@ impl Matcher {
             inner: vec![false],
             inner_text: vec![false],
             tokens: Vec::new(),
+            places: FxHashMap::default(),
             tails: Mutex::default(),
         };
         for (text, id, matches) in tokens {
@@ -86,6 +88,7 @@ impl Matcher {
             }
             matcher.ends[node as usize] = Some(matches);
             if matches {
+                matcher.places.insert(id, matcher.tokens.len());
                 matcher.tokens.push((id, text));
             }
         }
@@ -190,6 +193,14 @@ impl Matchers {
         self.0.iter().flat_map(|matcher| &matcher.tokens)
     }
 
+    /// The text of a token whose text becomes its id.
+    pub(super) fn text(&self, id: u32) -> Option<&[u8]> {
+        self.0.iter().find_map(|matcher| {
+            let (_, text) = &matcher.tokens[*matcher.places.get(&id)?];
+            Some(&text[..])
+        })
+    }
+
     /// See [`Matcher::feed`].
     pub(super) fn feed(&self, tails: TailPair, byte: u8) -> Option<TailPair> {
         let [raw, between] = &self.0;
@@ -199,7 +210,7 @@ impl Matchers {
     /// See [`Matcher::claim`].
     pub(super) fn claim(&self, tails: TailPair, id: u32, text: &[u8]) -> Option<TailPair> {
         let [raw, between] = &self.0;
-        if raw.tokens.iter().any(|&(other, _)| other == id) {
+        if raw.places.contains_key(&id) {
             // The text between ends here.
             return between
                 .may_end(tails[1])

@@ -201,6 +201,12 @@ struct Start {
     fresh: bool,
 }
 
+/// The start of a token that goes on with the open piece.
+const GO_ON: Start = Start {
+    choice: 0,
+    fresh: false,
+};
+
 /// The test of half-written sequences, for one tokenizer.
 #[derive(Clone, Copy)]
 pub struct Admissibility<'t> {
@@ -325,10 +331,11 @@ impl Tables {
         let has_matches = matches.iter().any(|set| !set.is_empty());
         let mut texts = Texts::new(tokenizer, has_matches)?;
         let steps = std::mem::take(&mut texts.steps);
+        let none = FxHashSet::default();
         let dependent = if form.is_some() {
             form::dependent()
         } else {
-            FxHashSet::default()
+            &none
         };
         // Each character of added tokens has a letter of its own.
         let marked: BTreeSet<char> = matches
@@ -385,7 +392,7 @@ impl Tables {
             effects: Effects::new(tokenizer, &sorted, &chain, form, matchers.as_ref()),
             chain,
             sorted,
-            neighbours: Neighbours::new(tokenizer.encoder()),
+            neighbours: Neighbours::new(tokenizer.encoder(), tokenizer.model()),
             uses,
             traps,
             trap_ends,
@@ -395,7 +402,7 @@ impl Tables {
             unfinished: texts.unfinished,
             is_fallback: matches!(tokenizer.model().kind, Kind::Characters { .. }),
             form,
-            dependent: dependent_tokens(tokenizer, &dependent),
+            dependent: dependent_tokens(tokenizer, dependent),
             matchers,
             joins: Joins::default(),
             rows: Mutex::default(),
@@ -573,7 +580,7 @@ impl<'t> Admissibility<'t> {
         let mut branches = Vec::new();
         for branch in &state.branches {
             self.extend(branch, id, &mut |branch| branches.push(branch));
-            self.claim(branch, id, &mut |branch| branches.push(branch));
+            branches.extend(self.claim(branch, id));
         }
         branches.sort_unstable();
         branches.dedup();
@@ -603,36 +610,53 @@ impl<'t> Admissibility<'t> {
             && !self.tables.trap_ends[branch.trap as usize]
     }
 
-    /// Calls `found` with the branch behind an added token that is cut out of plain text.
-    fn claim(&self, branch: &Branch, id: u32, found: &mut dyn FnMut(Branch)) {
+    /// The branch behind an added token that is cut out of plain text, if it may stand behind a branch.
+    fn claim(&self, branch: &Branch, id: u32) -> Option<Branch> {
+        let matchers = self.tables.matchers.as_ref()?;
+        let text = matchers.text(id)?;
+        if !self.ends_section(branch) {
+            return None;
+        }
+        self.claim_text(matchers, branch, id, text)
+    }
+
+    /// Calls `found` with every added token that is cut out of plain text and may stand behind a
+    /// branch, and the branch behind it.
+    fn for_each_claim(&self, branch: &Branch, found: &mut dyn FnMut(u32, Branch)) {
         let Some(matchers) = &self.tables.matchers else {
             return;
         };
-        if let Some((_, text)) = matchers.tokens().find(|&&(other, _)| other == id)
-            && self.ends_section(branch)
-            && let Some(tails) = matchers.claim(branch.spot.tails, id, text)
-        {
-            let mut next = Branch::at(STARTS[1]);
-            next.spot.tails = tails;
-            if let Some(kind) = self.tables.form {
-                // The text is normalized before added tokens are cut out of it.
-                let mut characters = std::str::from_utf8(text).unwrap_or_default().chars();
-                let form = characters.try_fold(branch.spot.form, |form, character| {
-                    form.next(kind, character)
-                });
-                let Some(form) = form else {
-                    return;
-                };
-                next.spot.form = form;
-            }
-            if self.is_alive(&next) {
-                found(next);
+        if self.ends_section(branch) {
+            for (id, text) in matchers.tokens() {
+                if let Some(next) = self.claim_text(matchers, branch, *id, text) {
+                    found(*id, next);
+                }
             }
         }
     }
 
+    /// [`Self::claim`] behind a branch where a text between added tokens may end.
+    fn claim_text(
+        &self,
+        matchers: &Matchers,
+        branch: &Branch,
+        id: u32,
+        text: &[u8],
+    ) -> Option<Branch> {
+        let mut next = Branch::at(STARTS[1]);
+        next.spot.tails = matchers.claim(branch.spot.tails, id, text)?;
+        if let Some(kind) = self.tables.form {
+            // The text is normalized before added tokens are cut out of it.
+            let mut characters = std::str::from_utf8(text).unwrap_or_default().chars();
+            next.spot.form = characters.try_fold(branch.spot.form, |form, character| {
+                form.next(kind, character)
+            })?;
+        }
+        self.is_alive(&next).then_some(next)
+    }
+
     /// The ways in which a token may start behind a branch.
-    fn starts(&self, branch: &Branch) -> impl Iterator<Item = Start> + use<> {
+    fn starts(&self, branch: &Branch) -> impl Iterator<Item = Start> + use<'t> {
         let chain = &self.tables.chain;
         let at_start = STARTS.contains(&branch.spot.node) && branch.spot.len == 0;
         let goes_on = !at_start && branch.last != WHOLE;
@@ -644,14 +668,17 @@ impl<'t> Admissibility<'t> {
             (false, 0) => 1..=chain.steps(),
             (false, _) => chain.inner_choices(),
         };
-        let goes_on = goes_on.then_some(Start {
-            choice: 0,
-            fresh: false,
-        });
-        goes_on.into_iter().chain(borders.map(|choice| Start {
-            choice,
-            fresh: true,
-        }))
+        let goes_on = goes_on.then_some(GO_ON);
+        let node = branch.spot.node;
+        let is_between = !at_start && branch.spot.len == 0;
+        goes_on.into_iter().chain(
+            borders
+                .filter(move |&choice| !is_between || chain.can_start(node, choice))
+                .map(|choice| Start {
+                    choice,
+                    fresh: true,
+                }),
+        )
     }
 
     /// Calls `found` with each branch behind a branch and a token.
@@ -793,7 +820,13 @@ impl<'t> Admissibility<'t> {
         let Some((from, to)) = code_points(bytes) else {
             return false;
         };
-        let all = self.choices(spot, choice);
+        let more;
+        let all = if choice.is_none() && chain.inner_choices().is_empty() {
+            std::slice::from_ref(&spot.choices)
+        } else {
+            more = self.choices(spot, choice);
+            &more[..]
+        };
         let leads_on = |letter: u16| {
             letter != UNUSED
                 && (!self.tables.is_fallback || chain.label(letter) & FALLBACK != 0)
@@ -832,9 +865,6 @@ impl<'t> Admissibility<'t> {
         let inner = self.tables.chain.inner_choices();
         let (length, from) = (length(spot.bytes[0]), spot.len as usize);
         let mut all = vec![spot.choices];
-        if inner.is_empty() && choice.is_none() {
-            return all;
-        }
         for place in from..length {
             let given = choice.filter(|_| place == from);
             let more: Vec<u8> = match given {
@@ -861,27 +891,34 @@ impl<'t> Admissibility<'t> {
         if branch.last == WHOLE && branch.spot.len == 0 {
             return false;
         }
-        let branch = &self.first_alike(*branch);
-        let known = self
-            .tables
-            .known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(branch)
-            .copied();
-        known.unwrap_or_else(|| {
-            let found = self.search(branch);
-            let mut known = self
-                .tables
-                .known
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            if known.len() >= KNOWN {
-                known.clear();
+        let mut branch = self.first_alike(*branch);
+        if branch.spot.form != Form::NEUTRAL {
+            // Forms are many, and most of what goes on needs nothing of them.
+            let form = std::mem::replace(&mut branch.spot.form, Form::WARY);
+            if self.is_known_alive(&branch) {
+                return true;
             }
-            known.insert(*branch, found);
-            found
-        })
+            branch.spot.form = form;
+        }
+        self.is_known_alive(&branch)
+    }
+
+    /// What [`Self::search`] finds, remembered.
+    fn is_known_alive(&self, branch: &Branch) -> bool {
+        let known = || {
+            let known = &self.tables.known;
+            known.lock().unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(&known) = known().get(branch) {
+            return known;
+        }
+        let found = self.search(branch);
+        let mut known = known();
+        if known.len() >= KNOWN {
+            known.clear();
+        }
+        known.insert(*branch, found);
+        found
     }
 
     /// The branch that stands for those from which [`Self::search`] finds the same.
@@ -978,71 +1015,62 @@ impl<'t> Admissibility<'t> {
         if branch.last == WHOLE {
             return false;
         }
-        let go_on = Start {
-            choice: 0,
-            fresh: false,
-        };
         let mut seen = FxHashSet::from_iter([*branch]);
         let mut open = vec![*branch];
         while let Some(branch) = open.pop() {
-            let mut found = false;
-            let mut visit = |id: u32, spot: Spot| {
-                let Use::Own(symbol) = self.tables.uses[id as usize] else {
-                    return true;
-                };
-                let next = Branch {
-                    spot,
-                    last: symbol,
-                    trap: self.next_trap(&branch, id, go_on),
-                };
-                if seen.contains(&next) || !self.joins(branch.last, symbol) {
-                    return true;
-                }
-                found = self.closes(&next);
-                seen.insert(next);
-                open.push(next);
-                !found
-            };
-            let sorted = &self.tables.sorted;
-            if branch.spot.len == 0 {
-                sorted.walk(self, branch.spot, 0, &mut visit);
-            } else if sorted.walk_bytes(self, branch.spot, &mut visit) {
-                // No single byte was enough; the other tokens that may follow here are few.
-                for &id in self.followers(branch.last).iter() {
-                    if let Some(spot) = self.walk(branch.spot, self.text(id), 0)
-                        && !visit(id, spot)
-                    {
-                        break;
-                    }
-                }
-            }
-            if found {
+            if self.search_behind(&branch, &mut seen, &mut open) {
                 return true;
             }
         }
         false
     }
 
-    /// The tokens of several bytes that start inside a character and may follow a symbol.
-    fn followers(&self, last: u32) -> Arc<[u32]> {
-        let followers = || {
-            self.tables
-                .followers
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-        };
-        if let Some(known) = followers().get(&last) {
-            return Arc::clone(known);
+    /// [`Self::search`] among the tokens behind a branch; what is left to look at is put into `open`.
+    fn search_behind(
+        &self,
+        branch: &Branch,
+        seen: &mut FxHashSet<Branch>,
+        open: &mut Vec<Branch>,
+    ) -> bool {
+        if let Some(found) = self.search_row(branch) {
+            return found;
         }
-        let inner = self.tables.sorted.starting_inside();
-        let found: Arc<[u32]> = inner
-            .filter(|&id| self.text(id).len() > 1)
-            .filter(|&id| match self.tables.uses[id as usize] {
-                Use::Own(symbol) => self.joins(last, symbol),
-                _ => false,
-            })
-            .collect();
-        followers().insert(last, Arc::clone(&found));
+        let mut found = false;
+        let mut visit = |id: u32, spot: Spot| {
+            let Use::Own(symbol) = self.tables.uses[id as usize] else {
+                return true;
+            };
+            let next = Branch {
+                spot,
+                last: symbol,
+                trap: self.next_trap(branch, id, GO_ON),
+            };
+            if seen.contains(&next) || !self.joins(branch.last, symbol) {
+                return true;
+            }
+            seen.insert(next);
+            found = self.closes(&next);
+            if spot.len > branch.spot.len {
+                // The first way to the end of a character will do.
+                found = found || self.search_behind(&next, seen, open);
+            } else {
+                open.push(next);
+            }
+            !found
+        };
+        let sorted = &self.tables.sorted;
+        if branch.spot.len == 0 {
+            sorted.walk(self, branch.spot, 0, &mut visit);
+        } else if sorted.walk_bytes(self, branch.spot, &mut visit) {
+            // No single byte was enough; the other tokens that may follow here are few.
+            for &id in self.followers(branch.last).iter() {
+                if let Some(spot) = self.walk(branch.spot, self.text(id), 0)
+                    && !visit(id, spot)
+                {
+                    break;
+                }
+            }
+        }
         found
     }
 

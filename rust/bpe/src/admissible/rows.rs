@@ -16,9 +16,9 @@ use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
-use super::matcher::{Matchers, TailPair};
+use super::matcher::TailPair;
 use super::{
-    Admissibility, Branch, Form, NONE, STARTS, Spot, Start, State, Tables, Use, WHOLE, text,
+    Admissibility, Branch, Form, GO_ON, NONE, Spot, Start, State, Tables, Use, WHOLE, text,
 };
 use crate::tokenizer::Tokenizer;
 
@@ -51,10 +51,17 @@ pub struct Row {
     done: Vec<u64>,
 }
 
+/// What a row is made for.
+type Key = (Spot, u8);
+
+fn row_key(spot: Spot, start: Start) -> Key {
+    (spot, 2 * start.choice + u8::from(start.fresh))
+}
+
 /// The rows that were made so far, each with a number that stays.
 #[derive(Default)]
 pub(super) struct Rows {
-    numbers: FxHashMap<(Spot, u8), u32>,
+    numbers: FxHashMap<Key, u32>,
     rows: Vec<Arc<Row>>,
 }
 
@@ -210,27 +217,60 @@ impl Sorted {
         let Some(matchers) = &admissibility.tables.matchers else {
             return;
         };
-        let mut way: Vec<(Option<TailPair>, Option<TailPair>)> = Vec::new();
-        // Tokens that share more than this many bytes with the last one do not part.
-        let mut joined = usize::MAX;
-        for (id, shared) in self.tokens() {
-            if shared > joined {
+        let feed = |(tails, alone): (TailPair, Option<TailPair>), byte: u8| {
+            let alone = alone.and_then(|alone| matchers.feed(alone, byte));
+            (matchers.feed(tails, byte), alone)
+        };
+        let mut way: Vec<(TailPair, Option<TailPair>)> = Vec::new();
+        for first in 0..=u8::MAX {
+            let (tails, alone) = feed((from, Some([0; 2])), first);
+            if tails == alone {
                 continue;
             }
-            joined = usize::MAX;
-            way.truncate(shared);
-            for &byte in &admissibility.text(id)[way.len()..] {
-                let (tails, alone) = way.last().copied().unwrap_or((Some(from), Some([0; 2])));
-                let feed = |tails: Option<TailPair>| matchers.feed(tails?, byte);
-                let after = (feed(tails), feed(alone));
-                if after.0 == after.1 {
-                    joined = way.len();
-                    break;
-                }
-                way.push(after);
+            // Tokens that share more than this many bytes with the last one do not part, or do not
+            // lead on.
+            let (mut joined, mut refused) = (usize::MAX, usize::MAX);
+            way.clear();
+            match tails {
+                Some(tails) => way.push((tails, alone)),
+                None => refused = 0,
             }
-            if joined == usize::MAX {
-                visit(id, way.last().is_some_and(|(tails, _)| tails.is_some()));
+            let range = self.firsts[first as usize]..self.firsts[first as usize + 1];
+            for place in range.clone() {
+                let id = self.ids[place as usize];
+                let shared = if place == range.start {
+                    1
+                } else {
+                    self.shared[place as usize] as usize
+                };
+                if shared > joined {
+                    continue;
+                }
+                if shared > refused {
+                    visit(id, false);
+                    continue;
+                }
+                (joined, refused) = (usize::MAX, usize::MAX);
+                way.truncate(shared);
+                for &byte in &admissibility.text(id)[way.len()..] {
+                    let Some(&before) = way.last() else {
+                        break;
+                    };
+                    match feed(before, byte) {
+                        (tails, alone) if tails == alone => {
+                            joined = way.len();
+                            break;
+                        }
+                        (Some(tails), alone) => way.push((tails, alone)),
+                        (None, _) => {
+                            refused = way.len();
+                            break;
+                        }
+                    }
+                }
+                if joined == usize::MAX {
+                    visit(id, refused == usize::MAX);
+                }
             }
         }
     }
@@ -376,15 +416,12 @@ impl Admissibility<'_> {
                 }
                 successors.add(&open, &done);
             }
-            let matchers = self.tables.matchers.iter();
-            for (id, _) in matchers.flat_map(Matchers::tokens) {
-                self.claim(branch, *id, &mut |next| {
-                    set(&mut successors.open, *id, true);
-                    if self.ends(&next) {
-                        set(&mut successors.done, *id, true);
-                    }
-                });
-            }
+            self.for_each_claim(branch, &mut |id, next| {
+                set(&mut successors.open, id, true);
+                if self.ends(&next) {
+                    set(&mut successors.done, id, true);
+                }
+            });
         }
         if self.can_end(state) {
             for &id in self.tokenizer.special_ids() {
@@ -411,9 +448,7 @@ impl Admissibility<'_> {
                 });
                 following.rows.push((number, from..following.barred.len()));
             }
-            for (id, _) in self.tables.matchers.iter().flat_map(Matchers::tokens) {
-                self.claim(branch, *id, &mut |_| following.also.push(*id));
-            }
+            self.for_each_claim(branch, &mut |id, _| following.also.push(id));
         }
     }
 
@@ -429,12 +464,7 @@ impl Admissibility<'_> {
     /// branch behind it.
     fn for_each_inside(&self, branch: &Branch, visit: &mut dyn FnMut(u32, Branch)) {
         let Tables { sorted, uses, .. } = self.tables;
-        let mut barred = vec![0; self.tokenizer.vocab_size().div_ceil(64)];
-        self.for_each_crossed(branch, &mut |ids| {
-            for &id in ids {
-                set(&mut barred, id, true);
-            }
-        });
+        let barred = self.crossed(branch.last);
         for start in self.starts(branch) {
             let inside = sorted.starting_inside();
             for id in inside.chain(sorted.fallbacks.iter().copied()) {
@@ -450,13 +480,75 @@ impl Admissibility<'_> {
         }
     }
 
-    /// Calls `visit` with the ids that merges over the border forbid where no piece starts.
-    fn for_each_crossed(&self, branch: &Branch, visit: &mut dyn FnMut(&[u32])) {
-        if branch.last != NONE && branch.last != WHOLE {
+    /// Calls `visit` with the ids that merges over the border to a symbol forbid.
+    fn for_each_crossed(&self, last: u32, visit: &mut dyn FnMut(&[u32])) {
+        if last != NONE && last != WHOLE {
             let (model, encoder) = (self.tokenizer.model(), self.tokenizer.encoder());
             let neighbours = &self.tables.neighbours;
-            neighbours.for_each_barred(encoder, model, branch.last, visit);
+            neighbours.for_each_barred(encoder, model, last, visit);
         }
+    }
+
+    /// The ids that merges over the border to a symbol forbid, one bit each.
+    fn crossed(&self, last: u32) -> Vec<u64> {
+        let mut barred = vec![0; self.tokenizer.vocab_size().div_ceil(64)];
+        self.for_each_crossed(last, &mut |ids| {
+            for &id in ids {
+                set(&mut barred, id, true);
+            }
+        });
+        barred
+    }
+
+    /// What [`Self::search`] finds behind a branch, if its row was made already.
+    pub(super) fn search_row(&self, branch: &Branch) -> Option<bool> {
+        if branch.spot.len > 0 || branch.spot.form != Form::NEUTRAL || branch.trap != 0 {
+            return None;
+        }
+        let rows = &self.tables.rows;
+        let rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, row) = rows.get(row_key(branch.spot, GO_ON))?;
+        drop(rows);
+        let joins = |id: u32| match self.tables.uses[id as usize] {
+            Use::Own(symbol) => self.joins(branch.last, symbol),
+            _ => false,
+        };
+        // One of the first will do as a rule.
+        let mut words = row.open.iter().zip(0..).filter(|&(&word, _)| word != 0);
+        let mut first = words.by_ref().take(4).flat_map(|(&word, place)| {
+            (0..64)
+                .filter(move |bit| word >> bit & 1 != 0)
+                .map(move |bit| 64 * place + bit)
+        });
+        if first.any(joins) {
+            return Some(true);
+        }
+        let barred = self.crossed(branch.last);
+        Some(
+            row.open
+                .iter()
+                .zip(&barred)
+                .any(|(open, barred)| open & !barred != 0),
+        )
+    }
+
+    /// The tokens of several bytes that start inside a character and may follow a symbol.
+    pub(super) fn followers(&self, last: u32) -> Arc<[u32]> {
+        let followers = || {
+            let followers = &self.tables.followers;
+            followers.lock().unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(known) = followers().get(&last) {
+            return Arc::clone(known);
+        }
+        let barred = self.crossed(last);
+        let inside = self.tables.sorted.starting_inside();
+        let found: Arc<[u32]> = inside
+            .filter(|&id| self.text(id).len() > 1 && !has(&barred, id))
+            .filter(|&id| matches!(self.tables.uses[id as usize], Use::Own(_)))
+            .collect();
+        followers().insert(last, Arc::clone(&found));
+        found
     }
 
     /// Calls `visit` with the ids of a row that cannot stand behind a branch, some at a time, and
@@ -471,7 +563,7 @@ impl Admissibility<'_> {
         visit: &mut dyn FnMut(&[u32]),
     ) {
         if !start.fresh {
-            self.for_each_crossed(branch, visit);
+            self.for_each_crossed(branch.last, visit);
         }
         if branch.spot.form != Form::NEUTRAL {
             visit(&self.forbidden(branch.spot, start, number, row));
@@ -532,7 +624,7 @@ impl Admissibility<'_> {
             form: Form::NEUTRAL,
             ..spot
         };
-        let key = (spot, 2 * start.choice + u8::from(start.fresh));
+        let key = row_key(spot, start);
         let rows = || {
             let rows = &self.tables.rows;
             rows.lock().unwrap_or_else(PoisonError::into_inner)
@@ -644,26 +736,24 @@ impl Admissibility<'_> {
         for node in 0..self.tables.chain.nodes() as u32 {
             let branch = Branch::at(node);
             for start in self.starts(&branch) {
-                if STARTS.contains(&node) || self.tables.chain.can_close(node) || !start.fresh {
-                    if left == 0 {
-                        return;
-                    }
-                    left -= 1;
-                    self.row(branch.spot, start);
+                if left == 0 {
+                    return;
                 }
+                left -= 1;
+                self.row(branch.spot, start);
             }
         }
     }
 }
 
 impl Rows {
-    fn get(&self, key: (Spot, u8)) -> Option<(u32, Arc<Row>)> {
+    fn get(&self, key: Key) -> Option<(u32, Arc<Row>)> {
         let number = *self.numbers.get(&key)?;
         Some((number, Arc::clone(self.rows.get(number as usize)?)))
     }
 
     /// Keeps a row, unless another thread was faster.
-    fn insert(&mut self, key: (Spot, u8), row: Row) -> (u32, Arc<Row>) {
+    fn insert(&mut self, key: Key, row: Row) -> (u32, Arc<Row>) {
         if let Some(known) = self.get(key) {
             return known;
         }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashSet};
 
 use crate::byte_alphabet;
+use crate::pattern::Pattern;
 
 fn spell(token: &str) -> String {
     token.bytes().map(byte_alphabet::char_of).collect()
@@ -454,6 +455,35 @@ fn chains() {
 }
 
 #[test]
+fn every_known_family() {
+    let merges = [
+        ("a", "a"),
+        (" ", "a"),
+        ("1", "1"),
+        (" ", " "),
+        (".", "."),
+        ("'", "r"),
+        ("A", "A"),
+        ("A", "b"),
+    ];
+    for (_, pattern) in Pattern::families() {
+        for characters in [
+            &["a", " ", "1", "."][..],
+            &["'", "r", "e", " "],
+            &["A", "b", "ʰ", " "],
+            &["\n", " ", ".", "a"],
+        ] {
+            let known = |text: &str| characters.contains(&text);
+            let merges: Vec<_> = merges
+                .into_iter()
+                .filter(|&(l, r)| known(l) && known(r))
+                .collect();
+            check_bytes(characters, &merges, json!(pattern), json!({}), 6, 3);
+        }
+    }
+}
+
+#[test]
 fn steps_behind_the_byte_level_step() {
     let steps = sequence(&[
         json!({"type": "Punctuation", "behavior": "Contiguous"}),
@@ -629,6 +659,7 @@ fn patterns_of_users() {
         r"(?>a+)b?|\s",
         r"[^a]*+1|a{2,3}",
         r"a|(?=\s*1)",
+        r"(?<=a[ab]{3})b+|[^b]+|b",
         "",
     ] {
         check_bytes(
@@ -740,6 +771,55 @@ fn few_cases() -> ProptestConfig {
     ProptestConfig {
         cases: usual.cases.div_ceil(16),
         ..usual
+    }
+}
+
+/// `abc` is merged as soon as `ab` is there, and in `abcd` that is too late.
+#[test]
+fn a_merge_before_that_of_its_part() {
+    let merges = [("ab", "c"), ("c", "d"), ("a", "b")];
+    check_bytes(&["a", "b", "c", "d"], &merges, Value::Null, json!({}), 6, 3);
+    let merges = [("b", "cd"), ("c", "d"), ("a", "b"), ("cd", "a")];
+    check_bytes(&["a", "b", "c", "d"], &merges, Value::Null, json!({}), 6, 3);
+}
+
+proptest! {
+    /// Merges in any order: a part may come behind its whole.
+    #[test]
+    fn neighbours_are_barred_if_merging_the_two_gives_others(
+        pairs in prop::collection::vec(
+            (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..30,
+        ),
+        kinds in 2..5_usize,
+    ) {
+        let characters = &["a", "b", "c", "d"][..kinds];
+        let mut tokens: Vec<String> = characters.iter().map(|&text| text.to_owned()).collect();
+        let mut merges: Vec<(u8, String, String)> = Vec::new();
+        for (left, right, rank) in pairs {
+            let (left, right) = (left.get(&tokens).clone(), right.get(&tokens).clone());
+            let merged = format!("{left}{right}");
+            if merged.len() <= 12 && !tokens.contains(&merged) {
+                merges.push((rank, left, right));
+                tokens.push(merged);
+            }
+        }
+        merges.sort_by_key(|merge| merge.0);
+        let merges: Vec<(&str, &str)> = merges.iter().map(|(_, left, right)| (&left[..], &right[..])).collect();
+        let tokenizer = byte_level(characters, &merges, Value::Null, json!({}));
+        let (model, encoder) = (tokenizer.model(), tokenizer.encoder());
+        let neighbours = Neighbours::new(encoder, model);
+        let symbols = encoder.symbols();
+        let own: Vec<u32> = (0..symbols.count()).filter(|&symbol| encoder.is_own(symbol)).collect();
+        for &left in &own {
+            let mut barred: FxHashSet<u32> = FxHashSet::default();
+            neighbours.for_each_barred(encoder, model, left, &mut |ids| barred.extend(ids));
+            for &right in &own {
+                let (left, right) = (symbols.id(left), symbols.id(right));
+                let text = [text(&tokenizer, left), text(&tokenizer, right)].concat();
+                let is_kept = encoder.merge(&text).unwrap() == [left, right];
+                prop_assert_eq!(barred.contains(&right), !is_kept, "{} {} with {:?}", left, right, merges);
+            }
+        }
     }
 }
 

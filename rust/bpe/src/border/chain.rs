@@ -61,6 +61,8 @@ pub(crate) struct Chain {
     /// The node behind a node, a letter and a choice at its start alone.
     next: Vec<u32>,
     accepting: Vec<bool>,
+    /// Whether some character leads on behind a node and a choice at its start.
+    starting: Vec<bool>,
     closable: Vec<bool>,
 }
 
@@ -91,6 +93,7 @@ impl Chain {
             live: Vec::new(),
             next: Vec::new(),
             accepting: Vec::new(),
+            starting: Vec::new(),
             closable: Vec::new(),
             steps,
         };
@@ -233,13 +236,20 @@ impl Chain {
                 }
             }
         }
+        self.starting = vec![false; count * choices];
+        for letter in 0..self.letters.len() as u16 {
+            for all in self.choices(letter) {
+                for node in 0..count {
+                    let place = node * choices + all[0] as usize;
+                    self.starting[place] =
+                        self.starting[place] || self.after_all(node as u32, letter, all) != NOWHERE;
+                }
+            }
+        }
         self.closable = (0..count as u32)
             .map(|node| {
-                let letters = 0..self.letters.len() as u16;
                 self.accepting[node as usize]
-                    || letters.into_iter().any(|letter| {
-                        (1..choices as u8).any(|choice| self.after(node, letter, choice) != NOWHERE)
-                    })
+                    || (1..choices as u8).any(|choice| self.can_start(node, choice))
             })
             .collect();
         Ok(())
@@ -357,8 +367,9 @@ impl Chain {
             .collect();
         let reaches = |node: u32, choices: std::ops::Range<u8>, to: &dyn Fn(u32) -> bool| {
             letters.iter().any(|&letter| {
-                choices.clone().any(|choice| {
-                    let next = self.after(node, letter, choice);
+                let all = self.choices(letter).into_iter();
+                all.filter(|all| choices.contains(&all[0])).any(|all| {
+                    let next = self.after_all(node, letter, all);
                     next != NOWHERE && to(next)
                 })
             })
@@ -403,6 +414,11 @@ impl Chain {
     /// The state of the first step.
     pub(crate) fn first_state(&self, node: u32) -> Option<u16> {
         self.nodes[node as usize].first().copied()
+    }
+
+    /// Whether some character leads on behind a choice at its start.
+    pub(crate) fn can_start(&self, node: u32, choice: u8) -> bool {
+        self.starting[node as usize * (self.steps.len() + 1) + choice as usize]
     }
 
     /// Whether a piece may end here: the text may end, or a piece may start next.

@@ -327,9 +327,117 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::pattern::{Dialect, Pattern};
+    use rustc_hash::FxHashSet;
+    use std::collections::BTreeSet;
 
     fn splitter(source: &str) -> Splitter {
         Splitter::of_pattern(Pattern::new(source, Dialect::Rust).unwrap())
+    }
+
+    /// The pairs of states, the dead one among them, in which different texts may end, by the
+    /// definition: one may end the text and the other not, or a letter leads to such a pair.
+    fn told_apart(automaton: &Automaton) -> Vec<Vec<bool>> {
+        let dead = automaton.states();
+        let accepts = |state: usize| state < dead && automaton.accepting[state];
+        let next = |state: usize, letter: usize| match automaton
+            .next
+            .get(state * automaton.letters + letter)
+        {
+            Some(&next) if next != DEAD => next as usize,
+            _ => dead,
+        };
+        let mut apart: Vec<Vec<bool>> = (0..=dead)
+            .map(|one| {
+                (0..=dead)
+                    .map(|other| accepts(one) != accepts(other))
+                    .collect()
+            })
+            .collect();
+        loop {
+            let before = apart.clone();
+            for one in 0..=dead {
+                for other in 0..=dead {
+                    let mut letters = 0..automaton.letters;
+                    apart[one][other] |=
+                        letters.any(|letter| before[next(one, letter)][next(other, letter)]);
+                }
+            }
+            if apart == before {
+                return apart;
+            }
+        }
+    }
+
+    /// The states that some text leads to.
+    fn reached(automaton: &Automaton) -> usize {
+        let (mut seen, mut open) = (vec![false; automaton.states()], vec![0]);
+        while let Some(state) = open.pop() {
+            if !std::mem::replace(&mut seen[state], true) {
+                let row = automaton.next.chunks(automaton.letters).nth(state).unwrap();
+                open.extend(
+                    row.iter()
+                        .filter(|&&next| next != DEAD)
+                        .map(|&next| next as usize),
+                );
+            }
+        }
+        seen.into_iter().filter(|&seen| seen).count()
+    }
+
+    /// The most choices of borders of one text that can still come true at the same time.
+    fn most_branches(automaton: &Automaton) -> usize {
+        let mut seen = FxHashSet::default();
+        let mut open = vec![BTreeSet::from([0])];
+        while let Some(states) = open.pop() {
+            for class in 0..automaton.letters / 2 {
+                let behind = states.iter().flat_map(|&state| {
+                    [false, true].map(|border| automaton.next(state, class as u8, border))
+                });
+                let behind: BTreeSet<u16> = behind.filter(|&next| next != DEAD).collect();
+                if seen.insert(behind.clone()) {
+                    open.push(behind);
+                }
+            }
+        }
+        seen.iter().map(BTreeSet::len).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn known_families_are_minimal() {
+        let mut sizes = Vec::new();
+        for ((name, _), line) in Pattern::families().zip(FAMILIES.lines()) {
+            let automaton = Automaton::read(line).unwrap();
+            assert_eq!(automaton.write(), line, "{name}");
+            assert_eq!(reached(&automaton), automaton.states(), "{name}");
+            for (one, row) in told_apart(&automaton).iter().enumerate() {
+                let alike = |other: usize| other != one && !row[other];
+                assert_eq!(
+                    (0..row.len()).find(|&other| alike(other)),
+                    None,
+                    "{name}: {one}"
+                );
+            }
+            assert!(most_branches(&automaton) <= 3, "{name}");
+            sizes.push((automaton.states(), name));
+        }
+        assert_eq!(sizes.len(), FAMILIES.lines().count());
+        // What docs/mathematics.md says.
+        assert_eq!(sizes.iter().min(), Some(&(3, "deepseek-cjk")));
+        assert_eq!(sizes.iter().max(), Some(&(29, "o200k")));
+    }
+
+    /// Taking two states for one, or one for two, does not pass.
+    #[test]
+    fn states_that_are_alike_are_found() {
+        let line = FAMILIES.lines().next().unwrap();
+        let automaton = Automaton::read(line).unwrap();
+        let (last, letters) = (automaton.states() - 1, automaton.letters);
+        let mut doubled = automaton.clone();
+        doubled.next.extend_from_within(last * letters..);
+        doubled.accepting.push(automaton.accepting[last]);
+        assert!(told_apart(&automaton)[last][last - 1]);
+        assert!(!told_apart(&doubled)[last][last + 1]);
+        assert_eq!(reached(&doubled), automaton.states());
     }
 
     #[test]

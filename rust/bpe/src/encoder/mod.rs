@@ -152,6 +152,17 @@ impl Scratch {
     }
 }
 
+/// What a text is between two merges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// The first symbol.
+    pub first: u32,
+    /// The last one.
+    pub last: u32,
+    /// The merge that comes next, [`NONE`] if there is none left.
+    pub next: u32,
+}
+
 /// The merges below a limit.
 struct Below<'e> {
     pairs: &'e PairTable,
@@ -250,6 +261,38 @@ impl Encoder {
             return backtrack::compatible(symbols, &self.pairs, left, right, u32::MAX);
         }
         encodes_to(model, symbols, &self.pairs, &[left, right])
+    }
+
+    /// The merging of a symbol that encodes to itself: what stands before each merge, and at the end.
+    #[must_use]
+    pub fn stages(&self, model: &Model, symbol: u32) -> Vec<Stage> {
+        let mut symbols = Vec::new();
+        if self.symbols.is_fallback(symbol) {
+            symbols.push(symbol);
+        } else if (self.symbols)
+            .spell(model.token(self.symbols.id(symbol)), &mut symbols)
+            .is_err()
+        {
+            return Vec::new();
+        }
+        let mut stages = Vec::new();
+        while let (Some(&first), Some(&last)) = (symbols.first(), symbols.last()) {
+            let ranks = symbols
+                .windows(2)
+                .map(|pair| self.pairs.get(pair[0], pair[1]));
+            let next = ranks.zip(0..).min().filter(|&(rank, _)| rank != NONE);
+            stages.push(Stage {
+                first,
+                last,
+                next: next.map_or(NONE, |(rank, _)| rank),
+            });
+            let Some((rank, place)) = next else {
+                break;
+            };
+            symbols[place] = rank;
+            symbols.remove(place + 1);
+        }
+        stages
     }
 
     /// The ids that merging alone makes of a text without borders, whole pieces not looked up;
