@@ -37,5 +37,6 @@ def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
         os.chmod(name, mode)
         os.replace(name, path)
     except BaseException:
-        os.unlink(name)
+        # Ctrl-C right behind the move finds it done.
+        Path(name).unlink(missing_ok=True)
         raise
