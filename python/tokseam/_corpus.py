@@ -27,6 +27,7 @@ __all__ = ["Batch", "Files", "Texts", "files"]
 
 BATCH = 4 << 20
 BATCH_TEXTS = 1 << 16
+LONG_PART = 64 << 20
 LARGEST = 1 << 30
 LINE_SUFFIXES = (".jsonl", ".ndjson", ".json")
 PLAIN_SUFFIXES = (".txt", *LINE_SUFFIXES, ".parquet")
@@ -221,27 +222,37 @@ class Files:
         def texts() -> Iterator[Text]:
             number = 0
             for block in _blocks(file, path):
-                for line in _lines(block):
-                    number += 1
-                    if line.isspace():
-                        continue
-                    try:
-                        record = json.loads(line)
-                        found = record[self._text] if isinstance(record, dict) else record
-                        if not isinstance(found, str):
-                            raise TypeError(f"the text is {type(found).__name__}, not a string")
-                        found.encode()
-                    except (ValueError, KeyError, TypeError) as error:
-                        self._fail(
-                            "records",
-                            f"line {number} of {path} is no JSON record with a text in {self._text!r} "
-                            f"({type(error).__name__}: {error})",
-                            error,
-                        )
-                    else:
-                        yield found
+                found = _native.record_texts(block, self._text)
+                if None in found:
+                    found = [
+                        text if text is not None else self._record(path, number + index, line)
+                        for index, (line, text) in enumerate(zip(_lines(block), found, strict=True), 1)
+                    ]
+                number += len(found)
+                # A long line is not held beside its text while that is counted.
+                del block
+                yield from (text for text in found if text is not None)
 
         yield from _batched(texts())
+
+    def _record(self, path: str, number: int, line: bytes) -> bytes | None:
+        """Return the text of a line in which it was not plain to see, or say why there is none."""
+        if line.isspace():
+            return None
+        try:
+            record = json.loads(line)
+            found = record[self._text] if isinstance(record, dict) else record
+            if not isinstance(found, str):
+                raise TypeError(f"the text is {type(found).__name__}, not a string")
+            return found.encode()
+        except (ValueError, KeyError, TypeError) as error:
+            self._fail(
+                "records",
+                f"line {number} of {path} is no JSON record with a text in {self._text!r} "
+                f"({type(error).__name__}: {error})",
+                error,
+            )
+            return None
 
     def _tables(self, path: str, file: IO[bytes]) -> Iterator[Batch]:
         table = _extras.load("pyarrow.parquet", "train", "reading parquet").ParquetFile(file)
@@ -289,21 +300,27 @@ def _blocks(file: IO[bytes], path: str) -> Iterator[bytes]:
     """Yield a file in blocks that end at a line end."""
     parts: list[bytes] = []
     size = 0
-    while block := file.read(BATCH):
+    # A long line is read in parts so large that their memory is given back when they are joined.
+    while block := file.read(min(max(BATCH, size), LONG_PART)):
         end = block.rfind(b"\n") + 1
         if end:
-            whole = b"".join([*parts, memoryview(block)[:end]])
-            # A long line is not held twice while it is counted.
-            parts, size = [], 0
-            yield whole
+            # A long line is not held here too while it is counted.
+            parts.append(block[:end])
+            yield _joined(parts)
+            size = 0
         parts.append(block[end:])
         size += len(block) - end
         if size > LARGEST:
             raise TrainError(f"{path} has a line of more than 1 GiB; cut it into texts")
-    rest = b"".join(parts)
+    if size:
+        yield _joined(parts)
+
+
+def _joined(parts: list[bytes]) -> bytes:
+    """Return parts as one; the list is empty then."""
+    whole = b"".join(parts)
     parts.clear()
-    if rest:
-        yield rest
+    return whole
 
 
 def _lines(block: bytes) -> Iterator[bytes]:

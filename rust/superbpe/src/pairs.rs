@@ -77,7 +77,7 @@ impl Start {
     }
 }
 
-/// A buffer of one encoded text.
+/// The buffers of a text that is encoded.
 #[derive(Default)]
 pub(crate) struct Encoded {
     ids: Vec<u32>,
@@ -85,21 +85,24 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
-    /// Encodes a text; returns its number of tokens.
-    pub fn encode(&mut self, worker: &mut Worker, text: &[u8]) -> Result<u64, Error> {
-        self.ids.clear();
-        self.starts.clear();
-        worker.encode_pretokens(text, &mut self.ids, &mut self.starts, &mut || true)?;
-        Ok(self.ids.len() as u64)
-    }
-
-    /// The tokens of each segment.
-    pub fn segments(&self) -> impl Iterator<Item = &[u32]> {
-        let ends = self.starts.iter().skip(1).copied();
-        self.starts
-            .iter()
-            .zip(ends.chain([self.ids.len()]))
-            .map(|(&start, end)| &self.ids[start..end])
+    /// Calls `take` with the tokens of each segment of a text; returns its number of tokens.
+    pub fn segments(
+        &mut self,
+        worker: &mut Worker,
+        text: &[u8],
+        mut take: impl FnMut(&[u32]),
+    ) -> Result<u64, Error> {
+        let mut tokens = 0;
+        let mut part = |ids: &[u32], starts: &[usize]| {
+            tokens += ids.len() as u64;
+            let ends = starts.iter().skip(1).copied().chain([ids.len()]);
+            for (&start, end) in starts.iter().zip(ends) {
+                take(&ids[start..end]);
+            }
+        };
+        let buffers = (&mut self.ids, &mut self.starts);
+        worker.encode_parts(text, buffers, &mut part, &mut || true)?;
+        Ok(tokens)
     }
 }
 
@@ -284,16 +287,19 @@ impl Pairs {
     }
 
     fn count(&mut self, worker: &mut Worker, text: &[u8]) -> Result<u64, Error> {
-        let tokens = self.encoded.encode(worker, text)?;
-        for &id in &self.encoded.ids {
-            see(&mut self.seen, id as usize);
-        }
-        for segment in self.encoded.segments() {
-            for pair in segment.windows(2) {
-                *self.counts.entry(key(pair[0], pair[1])).or_default() += 1;
+        let Self {
+            counts,
+            seen,
+            encoded,
+        } = self;
+        encoded.segments(worker, text, |segment| {
+            for &id in segment {
+                see(seen, id as usize);
             }
-        }
-        Ok(tokens)
+            for pair in segment.windows(2) {
+                *counts.entry(key(pair[0], pair[1])).or_default() += 1;
+            }
+        })
     }
 }
 

@@ -170,21 +170,20 @@ impl Runs {
         joins: &impl Fn(u32, u32) -> bool,
         text: &[u8],
     ) -> Result<u64, Error> {
-        let tokens = self.encoded.encode(worker, text)?;
-        for segment in self.encoded.segments() {
+        let Self { tally, encoded } = self;
+        encoded.segments(worker, text, |segment| {
             let mut from = 0;
             for to in 1..segment.len() {
                 if !joins(segment[to - 1], segment[to]) {
                     if to - from > 1 {
-                        self.tally.add(&segment[from..to], 1);
+                        tally.add(&segment[from..to], 1);
                     }
                     from = to;
                 }
             }
             if segment.len() - from > 1 {
-                self.tally.add(&segment[from..], 1);
+                tally.add(&segment[from..], 1);
             }
-        }
-        Ok(tokens)
+        })
     }
 }
