@@ -192,6 +192,7 @@ def progress(name, done, total):
     stages.setdefault(name, time.perf_counter() - start)
 training = superbpe.train(superbpe.files(sys.argv[1]), vocab_size=128_000, transition=100_000, progress=progress)
 print({name: round(at, 1) for name, at in stages.items()}, "end", round(time.perf_counter() - start, 1), "s")
+print("processors", round(time.process_time(), 1), "s")
 print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, "GB")
 report = training.report
 print({name: report[name] for name in ("bytes", "texts", "barrier", "last_count", "passes", "certified", "size")})
