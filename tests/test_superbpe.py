@@ -470,6 +470,7 @@ def test_a_killed_run_goes_on_to_the_same_result(corpus: Any, tmp_path: Any, inh
         if not out.exists():
             subprocess.run(command, check=True, timeout=120)
         assert out.read_bytes() == expected
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["result.json", "text.txt"]
 
 
 def test_an_interruption_behind_the_move_is_the_interruption(tmp_path: Path, monkeypatch: Any) -> None:
@@ -609,6 +610,44 @@ def test_progress_names_the_stages() -> None:
     assert [name for name, *_ in seen] == ["count words", "count pairs", "count runs"]
 
 
+STREAMED = """
+import sys
+from tokseam import superbpe
+
+def peak():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM:")) * 1024
+
+def train(corpus):
+    return superbpe.train(corpus, vocab_size=2_000, transition=1_500)
+
+kind, once, often = sys.argv[1:]
+with open(once, encoding="utf-8", newline="") as file:
+    text = file.read()
+train([text] * 10)  # what does not grow with the text
+before = peak()
+training = train(superbpe.files(often) if kind == "files" else (text for _ in range(80)))
+print(training.report["bytes"], peak() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the system for the peak of memory")
+@pytest.mark.parametrize("kind", ["files", "iterator"])
+def test_a_corpus_is_streamed(kind: str, tmp_path: Path) -> None:
+    """Eighty megabytes are read three times in less memory than half of them."""
+    once, often = tmp_path / "once.txt", tmp_path / "often.txt"
+    data = next(iter(corpora().values())).encode()[:1_000_000].decode(errors="ignore").encode()
+    once.write_bytes(data)
+    with often.open("wb") as file:
+        for _ in range(80):
+            file.write(data)
+    command = [sys.executable, "-c", STREAMED, kind, str(once), str(often)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    size, grown = map(int, done.stdout.split())
+    assert size == 80 * len(data)
+    assert grown < size / 2
+
+
 # Files.
 
 
@@ -635,6 +674,16 @@ def test_every_kind_of_file_gives_the_same_texts(folder: Any, name: Any) -> None
     counts.update(superbpe.files(folder / name))
     assert counts.totals["texts"] == 3
     assert counts.totals["bytes"] == 19
+
+
+def test_files_of_another_system(folder: Any) -> None:
+    import fsspec
+
+    system = fsspec.filesystem("memory")
+    for name in ("a.txt", "b.jsonl.gz"):
+        system.pipe(f"/corpus/{name}", (folder / f"a{name[1:]}").read_bytes())
+    for paths in (["memory://corpus/a.txt", "memory://corpus/b.jsonl.gz"], ["memory://corpus/*"]):
+        assert list(superbpe.files(*paths)) == [b"one two\n", b"three\r\n", b"four"] * 2
 
 
 def test_globs_and_what_they_miss(folder: Any) -> None:
@@ -818,6 +867,27 @@ def test_command_line(tmp_path: Any) -> None:
     assert done.returncode == 1
     assert "matches no file" in done.stderr
     assert len(Path(out).read_bytes()) > 0
+
+
+def test_the_command_stops_and_goes_on(tmp_path: Path) -> None:
+    text, state, out = tmp_path / "text.txt", tmp_path / "state", tmp_path / "tokenizer.json"
+    letters = random.Random(0)
+    lines = ("".join(letters.choices("abcdefg ", k=300)) + "\n" for _ in range(20_000))
+    text.write_text("".join(lines), encoding="utf-8")
+    command: list[Any] = [sys.executable, "-m", "tokseam", "train", text, "-o", out, "-v", "6000", "-t", "300"]
+    command += ["--checkpoint", state]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not state.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert said == f"stopped; the same command goes on from {state}\n"
+    assert not out.exists()
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    assert Tokenizer.from_file(out).vocab_size == 6_000
+    assert not state.exists()
 
 
 def test_counts_that_spill_say_so() -> None:
