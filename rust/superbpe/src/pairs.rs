@@ -13,7 +13,7 @@ use tokseam_bpe::Tokenizer;
 use tokseam_bpe::tokenizer::Worker;
 
 use crate::pretokens::byte_level;
-use crate::workers::{Count, Spill, Spilled, Totals, Workers};
+use crate::workers::{Count, Spill, Spilled, Tick, Totals, Workers};
 use crate::{Error, file};
 
 /// What a text is encoded with before the second stage.
@@ -85,11 +85,13 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
-    /// Calls `take` with the tokens of each segment of a text; returns its number of tokens.
+    /// Calls `take` with the tokens of each segment of a text; returns its number of tokens. Where
+    /// `tick` stops it, they are those of a part.
     pub fn segments(
         &mut self,
         worker: &mut Worker,
         text: &[u8],
+        tick: Tick,
         mut take: impl FnMut(&[u32]),
     ) -> Result<u64, Error> {
         let mut tokens = 0;
@@ -101,7 +103,7 @@ impl Encoded {
             }
         };
         let buffers = (&mut self.ids, &mut self.starts);
-        worker.encode_parts(text, buffers, &mut part, &mut || true)?;
+        worker.encode_parts(text, buffers, &mut part, tick)?;
         Ok(tokens)
     }
 }
@@ -286,13 +288,13 @@ impl Pairs {
         *slot = slot.saturating_add(count);
     }
 
-    fn count(&mut self, worker: &mut Worker, text: &[u8]) -> Result<u64, Error> {
+    fn count(&mut self, worker: &mut Worker, text: &[u8], tick: Tick) -> Result<u64, Error> {
         let Self {
             counts,
             seen,
             encoded,
         } = self;
-        encoded.segments(worker, text, |segment| {
+        encoded.segments(worker, text, tick, |segment| {
             for &id in segment {
                 see(seen, id as usize);
             }
