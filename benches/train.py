@@ -25,12 +25,14 @@ TRANSITION, VOCAB_SIZE = 16_000, 32_000
 
 # Each prints seconds, peak growth in bytes, and a hash of the merges.
 PROLOGUE = """
-import hashlib, json, resource, sys, time
+import hashlib, json, sys, time
+def memory(name):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(name)) * 1024
 def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * 4096
+    return memory("VmRSS:")
 def done(seconds, before, merges):
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = memory("VmHWM:")  # That of getrusage is the parent's, where that had more.
     text = "\\n".join(" ".join(merge) if not isinstance(merge, str) else merge for merge in merges)
     print(json.dumps([seconds, peak - before, hashlib.sha256(text.encode()).hexdigest(), len(merges)]))
 path, size, base = sys.argv[1], int(sys.argv[2]), sys.stdin.read()
@@ -192,6 +194,7 @@ def progress(name, done, total):
     stages.setdefault(name, time.perf_counter() - start)
 training = superbpe.train(superbpe.files(sys.argv[1]), vocab_size=128_000, transition=100_000, progress=progress)
 print({name: round(at, 1) for name, at in stages.items()}, "end", round(time.perf_counter() - start, 1), "s")
+print("processors", round(time.process_time(), 1), "s")
 print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, "GB")
 report = training.report
 print({name: report[name] for name in ("bytes", "texts", "barrier", "last_count", "passes", "certified", "size")})

@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from tokseam import Tokenizer, TrainError, UnsupportedTokenizerError, _corpus, superbpe
+from tokseam import Tokenizer, TrainError, UnsupportedTokenizerError, _corpus, _native, superbpe
 from tokseam.superbpe import Constraints, PairCounts, PretokenCounts, RunCounts, Scheme
 
 ALPHABET = pre_tokenizers.ByteLevel.alphabet()
@@ -194,11 +194,11 @@ def test_threads_and_order_change_nothing(corpus: Any) -> None:
     assert (first.counts == again.counts).all()
 
 
-def test_a_saved_tokenizer_is_a_plain_one(corpus: Any, tmp_path: Any) -> None:
+def test_a_saved_tokenizer_is_a_plain_one(tmp_path: Any) -> None:
     import transformers
 
     training = superbpe.train(
-        (line for lines in corpus.values() for line in lines),
+        (line for text in corpora().values() for line in lines_of(text[:-100_000][: None if FULL else 400_000])),
         vocab_size=9_000,
         transition=7_000,
         special_tokens=["<|end|>", "<s>"],
@@ -214,6 +214,7 @@ def test_a_saved_tokenizer_is_a_plain_one(corpus: Any, tmp_path: Any) -> None:
         assert expected == theirs.encode(held_out).ids
         assert expected == fast(held_out, split_special_tokens=True)["input_ids"]
         assert training.tokenizer.decode(expected) == held_out
+        assert training.tokenizer.to_tiktoken("trained").encode_ordinary(held_out) == expected
     again = tmp_path / "again.json"
     Tokenizer.from_file(path).save(again)
     assert path.read_bytes() == again.read_bytes()
@@ -325,10 +326,41 @@ def test_extending_keeps_every_id_and_merge(name: Any, corpus: Any) -> None:
     runs.update(lines)
     slow = superbpe.extend_from_counts(base, runs, vocab_size=base.vocab_size + 500)
     assert slow.merges == training.merges
+    assert (slow.counts == training.counts).all()
     assert training.tokenizer.special_tokens == base.special_tokens
     if name == "llama3":
         assert not after["ignore_merges"]
         assert len(training.report["lost_tokens"]) == 588
+
+
+def test_a_barrier_too_high_is_lowered(tmp_path: Path) -> None:
+    """Most pairs of the start lie side by side, so that few of the frequent ones can be merged."""
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    rng = random.Random(1)
+    texts = [letters] * 400 + ["".join(rng.choices(letters, k=2)) for _ in range(4_000)]
+    options: Any = {"vocab_size": 256 + 45, "transition": 256, "max_token_length": 3}
+    training = superbpe.train(texts, **options)
+    assert training.report["passes"] > 1
+    assert training.report["certified"]
+    assert training.report["last_count"] >= training.report["barrier"]
+    base = training.at(256)
+    pairs = PairCounts(base)
+    pairs.update(texts)
+    runs = RunCounts(base, pairs, 1)
+    runs.update(texts)
+    slow = superbpe.extend_from_counts(base, runs, vocab_size=256 + 45, max_token_length=3)
+    assert slow.merges == training.merges
+    assert (slow.counts == training.counts).all()
+    passes = []
+
+    def stop(name: str, _done: int, _total: int | None) -> None:
+        passes.append(name)
+        if passes.count("count runs") == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        superbpe.train(texts, checkpoint=tmp_path / "state", progress=stop, **options)
+    assert superbpe.train(texts, checkpoint=tmp_path / "state", **options).report == training.report
 
 
 def test_drop_leaves_out_what_never_comes_again() -> None:
@@ -425,18 +457,36 @@ def test_a_killed_run_goes_on_to_the_same_result(corpus: Any, tmp_path: Any, inh
     assert not state.exists()
     rng = random.Random(time.time_ns())
     stopped = 0
-    for _ in range(kills):
+    while stopped < kills:
         out.unlink(missing_ok=True)
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-            time.sleep(rng.uniform(0.1, whole))
-            kind = rng.choice([signal.SIGKILL, signal.SIGINT])
-            process.send_signal(kind)
-            process.wait(60)
+            moment = rng.uniform(0.1, whole)
+            time.sleep(moment)
+            if process.poll() is not None:
+                # The machine has less to do than at the first run.
+                whole = moment
+            process.send_signal(rng.choice([signal.SIGKILL, signal.SIGINT]))
+            process.wait(120)
         stopped += process.returncode != 0
         if not out.exists():
             subprocess.run(command, check=True, timeout=120)
         assert out.read_bytes() == expected
-    assert stopped
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["result.json", "text.txt"]
+
+
+def test_an_interruption_behind_the_move_is_the_interruption(tmp_path: Path, monkeypatch: Any) -> None:
+    """Ctrl-C that comes when a file was just moved to its place is not hidden by a failed removal."""
+    move = os.replace
+
+    def moved(*names: Any) -> None:
+        move(*names)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", moved)
+    training = superbpe.train(["a b a b"], vocab_size=258, transition=257)
+    with pytest.raises(KeyboardInterrupt):
+        training.tokenizer.save(tmp_path / "tokenizer.json")
+    assert [file.name for file in tmp_path.iterdir()] == ["tokenizer.json"]
 
 
 def test_a_checkpoint_is_of_one_run(tmp_path: Any) -> None:
@@ -555,6 +605,48 @@ def test_progress_names_the_stages() -> None:
     superbpe.train(["ab ab ab"], vocab_size=258, transition=257, progress=lambda *call: seen.append(call))
     assert [name for name, *_ in seen] == ["count words", "count pairs", "count runs"]
     assert seen[-1] == ("count runs", 8, 8)
+    seen.clear()
+    # Several transitions are several counts, not several readings.
+    superbpe.train(["ab ab ab"], vocab_size=259, transition=[257, 258], progress=lambda *call: seen.append(call))
+    assert [name for name, *_ in seen] == ["count words", "count pairs", "count runs"]
+
+
+STREAMED = """
+import sys
+from tokseam import superbpe
+
+def peak():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM:")) * 1024
+
+def train(corpus):
+    return superbpe.train(corpus, vocab_size=2_000, transition=1_500)
+
+kind, once, often = sys.argv[1:]
+with open(once, encoding="utf-8", newline="") as file:
+    text = file.read()
+train([text] * 10)  # what does not grow with the text
+before = peak()
+training = train(superbpe.files(often) if kind == "files" else (text for _ in range(80)))
+print(training.report["bytes"], peak() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the system for the peak of memory")
+@pytest.mark.parametrize("kind", ["files", "iterator"])
+def test_a_corpus_is_streamed(kind: str, tmp_path: Path) -> None:
+    """Eighty megabytes are read three times in less memory than half of them."""
+    once, often = tmp_path / "once.txt", tmp_path / "often.txt"
+    data = next(iter(corpora().values())).encode()[:1_000_000].decode(errors="ignore").encode()
+    once.write_bytes(data)
+    with often.open("wb") as file:
+        for _ in range(80):
+            file.write(data)
+    command = [sys.executable, "-c", STREAMED, kind, str(once), str(often)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    size, grown = map(int, done.stdout.split())
+    assert size == 80 * len(data)
+    assert grown < size / 2
 
 
 # Files.
@@ -585,6 +677,16 @@ def test_every_kind_of_file_gives_the_same_texts(folder: Any, name: Any) -> None
     assert counts.totals["bytes"] == 19
 
 
+def test_files_of_another_system(folder: Any) -> None:
+    import fsspec
+
+    system = fsspec.filesystem("memory")
+    for name in ("a.txt", "b.jsonl.gz"):
+        system.pipe(f"/corpus/{name}", (folder / f"a{name[1:]}").read_bytes())
+    for paths in (["memory://corpus/a.txt", "memory://corpus/b.jsonl.gz"], ["memory://corpus/*"]):
+        assert list(superbpe.files(*paths)) == [b"one two\n", b"three\r\n", b"four"] * 2
+
+
 def test_globs_and_what_they_miss(folder: Any) -> None:
     assert len(list(superbpe.files(folder / "*.txt*"))) == 9
     with pytest.raises(TrainError, match="matches no file"):
@@ -604,6 +706,68 @@ def test_what_cannot_be_read_stops_or_is_counted(folder: Any) -> None:
     found = superbpe.files(*paths, on_error="skip")
     training = superbpe.train(found, vocab_size=258, transition=257)
     assert training.report["skipped"] == {"files": 2, "texts": 1, "records": 3}
+    # One that is cut off in the middle of a glob: what comes before and behind it is read.
+    (folder / "c.txt.gz").write_bytes(whole)
+    with pytest.raises(TrainError, match=r"b\.txt\.gz cannot be read to its end"):
+        list(superbpe.files(folder / "*.txt.gz"))
+    found = superbpe.files(folder / "*.txt.gz", on_error="skip")
+    texts = [text.decode() if isinstance(text, bytes) else text for text in found]
+    assert texts[:3] == texts[-3:] == ["one two\n", "three\r\n", "four"]
+    assert found.skipped == {"files": 1}
+
+
+@pytest.mark.parametrize("name", ["long.txt", "long.jsonl", "long.parquet", "long.txt.gz"])
+def test_what_is_too_long_stops_or_is_counted(name: str, tmp_path: Path, monkeypatch: Any) -> None:
+    """With small sizes for those of a gigabyte: lines that end inside a block, at its end and blocks later."""
+    monkeypatch.setattr(_corpus, "BATCH", 64)
+    monkeypatch.setattr(_corpus, "LARGEST", 500)
+    path = tmp_path / name
+    sizes = [3, 70, 900, 5, 501, 490, 10, 517, 639, 2]
+    texts = [chr(ord("a") + index) * size for index, size in enumerate(sizes)]
+    if name.endswith(".parquet"):
+        pa.parquet.write_table(pa.table({"text": texts}), path)
+    else:
+        lines = [json.dumps(text) if "jsonl" in name else text for text in texts]
+        data = "".join(line + "\n" for line in lines).encode()
+        path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    with pytest.raises(TrainError, match=r"1 GiB.*on_error"):
+        list(superbpe.files(path))
+    found = superbpe.files(path, on_error="skip")
+    kept = [text.decode() if isinstance(text, bytes) else text for text in found]
+    # A line has its end and its quotes too.
+    assert [text.rstrip("\n") for text in kept] == [text for text in texts if len(text) <= 490]
+    assert found.skipped == {"texts": 4}
+    with pytest.raises(TrainError, match="1 GiB"):
+        superbpe.train(texts, vocab_size=300, transition=300)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["t", "u", '"', "é"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=2000 if FULL else 300, deadline=None)
+@given(values, st.booleans(), st.lists(st.tuples(st.integers(0, 60), st.binary(max_size=2)), max_size=2))
+def test_records_are_those_of_json(value: Any, ascii: bool, changes: Any) -> None:
+    """What is found by a look at one field is what a whole reading finds; broken lines are never taken for whole."""
+    line = json.dumps(value, ensure_ascii=ascii).encode("utf-8", "surrogatepass")
+    for place, piece in changes:
+        line = line[:place] + piece.replace(b"\n", b"") + line[place + 1 :]
+    try:
+        record = json.loads(line)
+        found = record["t"] if isinstance(record, dict) else record
+        text = found.encode() if isinstance(found, str) else None
+    except (ValueError, KeyError, RecursionError):
+        text = None
+    (seen,) = _native.record_texts(line, "t") or [None]
+    assert seen in (text, None)
+    if not changes and text is not None:
+        # What only Python takes for JSON is read by Python.
+        assert seen == text or any(part in line for part in (b"NaN", b"Infinity", b"\\ud"))
 
 
 def test_mixtures_are_drawn_by_share(tmp_path: Any) -> None:
@@ -714,6 +878,27 @@ def test_command_line(tmp_path: Any) -> None:
     assert len(Path(out).read_bytes()) > 0
 
 
+def test_the_command_stops_and_goes_on(tmp_path: Path) -> None:
+    text, state, out = tmp_path / "text.txt", tmp_path / "state", tmp_path / "tokenizer.json"
+    letters = random.Random(0)
+    lines = ("".join(letters.choices("abcdefg ", k=300)) + "\n" for _ in range(20_000))
+    text.write_text("".join(lines), encoding="utf-8")
+    command: list[Any] = [sys.executable, "-m", "tokseam", "train", text, "-o", out, "-v", "6000", "-t", "300"]
+    command += ["--checkpoint", state]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not state.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert said == f"stopped; the same command goes on from {state}\n"
+    assert not out.exists()
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    assert Tokenizer.from_file(out).vocab_size == 6_000
+    assert not state.exists()
+
+
 def test_counts_that_spill_say_so() -> None:
     counts = PretokenCounts(min_count=2, max_entries=10)
     counts.update([f"{letter}{other} aa" for letter in "abcdef" for other in "ghijkl"], threads=1)
@@ -721,6 +906,15 @@ def test_counts_that_spill_say_so() -> None:
     training = superbpe.train_from_counts(counts, vocab_size=257)
     assert training.report["spilled"] > 0
     assert not training.report["certified"]
+    pairs = PairCounts(training.tokenizer, min_count=2, max_entries=10)
+    texts = [f"{letter}{other} aa" for letter in "abcdef" for other in "ghijkl"]
+    pairs.update(texts, threads=1)
+    assert pairs.totals["spilled_entries"] > 0
+    runs = RunCounts(training.tokenizer, pairs, 2)
+    runs.update(texts)
+    longer = superbpe.extend_from_counts(training.tokenizer, runs, vocab_size=258)
+    assert longer.report["spilled"] == pairs.totals["spilled_entries"]
+    assert not longer.report["certified"]
 
 
 BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}

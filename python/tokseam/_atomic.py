@@ -7,18 +7,24 @@ from pathlib import Path
 from typing import IO
 
 
-def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
+def write(path: Path, fill: Callable[[IO[bytes]], object], *, alone: bool = False) -> None:
     """Write a file beside its place and move it there, so a full disk or a crash leaves the old one.
 
     Args:
         path: The place.
         fill: What writes into the open file.
+        alone: Whether nobody else writes this file. Then the one beside it always has the same name, and what a killed
+            process left of it is written over.
 
     Raises:
         OSError: The folder is not there, or the file cannot be written into it.
     """
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        if alone:
+            name = str(path.with_name(f".{path.name}.part"))
+            handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
+        else:
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
         # The name that a user knows, not that of the file beside it.
         raise OSError(error.errno, error.strerror, str(path)) from None
@@ -37,5 +43,6 @@ def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
         os.chmod(name, mode)
         os.replace(name, path)
     except BaseException:
-        os.unlink(name)
+        # Ctrl-C right behind the move finds it done.
+        Path(name).unlink(missing_ok=True)
         raise

@@ -11,7 +11,7 @@ import json
 import os
 import pickle
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, final
 
@@ -27,6 +27,7 @@ __all__ = ["Batch", "Files", "Texts", "files"]
 
 BATCH = 4 << 20
 BATCH_TEXTS = 1 << 16
+LONG_PART = 64 << 20
 LARGEST = 1 << 30
 LINE_SUFFIXES = (".jsonl", ".ndjson", ".json")
 PLAIN_SUFFIXES = (".txt", *LINE_SUFFIXES, ".parquet")
@@ -75,7 +76,7 @@ def files(
             more pass, to measure the sources.
         seed: What decides which texts are drawn; the same seed draws the same ones.
         on_error: What happens to a file that cannot be read to its end, a record without a text, and a text that is
-            not UTF-8: `"raise"`, or `"skip"` and count it in `Files.skipped` and in the report.
+            not UTF-8 or of more than 1 GiB: `"raise"`, or `"skip"` and count it in `Files.skipped` and in the report.
 
     Raises:
         ImportError: fsspec, or pyarrow for a parquet file, is not installed.
@@ -182,6 +183,9 @@ class Files:
             raise TrainError(f'{message}; on_error="skip" leaves it out') from cause
         self.skipped[kind] = self.skipped.get(kind, 0) + 1
 
+    def _lines_of(self, path: str, file: IO[bytes]) -> Iterator[bytes]:
+        return _blocks(file, lambda: self._fail("texts", f"{path} has a line of more than 1 GiB; cut it into texts"))
+
     def _read(self, path: str) -> Iterator[Batch]:
         plain = path.removesuffix(".gz").removesuffix(".zst")
         try:
@@ -200,7 +204,7 @@ class Files:
 
     def _blocks(self, path: str, file: IO[bytes]) -> Iterator[Batch]:
         place = 0
-        for block in _blocks(file, path):
+        for block in self._lines_of(path, file):
             if not _native.is_utf8(block):
                 kept: list[Text] = []
                 for line in _lines(block):
@@ -220,28 +224,38 @@ class Files:
     def _records(self, path: str, file: IO[bytes]) -> Iterator[Batch]:
         def texts() -> Iterator[Text]:
             number = 0
-            for block in _blocks(file, path):
-                for line in _lines(block):
-                    number += 1
-                    if line.isspace():
-                        continue
-                    try:
-                        record = json.loads(line)
-                        found = record[self._text] if isinstance(record, dict) else record
-                        if not isinstance(found, str):
-                            raise TypeError(f"the text is {type(found).__name__}, not a string")
-                        found.encode()
-                    except (ValueError, KeyError, TypeError) as error:
-                        self._fail(
-                            "records",
-                            f"line {number} of {path} is no JSON record with a text in {self._text!r} "
-                            f"({type(error).__name__}: {error})",
-                            error,
-                        )
-                    else:
-                        yield found
+            for block in self._lines_of(path, file):
+                found = _native.record_texts(block, self._text)
+                if None in found:
+                    found = [
+                        text if text is not None else self._record(path, number + index, line)
+                        for index, (line, text) in enumerate(zip(_lines(block), found, strict=True), 1)
+                    ]
+                number += len(found)
+                # A long line is not held beside its text while that is counted.
+                del block
+                yield from (text for text in found if text is not None)
 
         yield from _batched(texts())
+
+    def _record(self, path: str, number: int, line: bytes) -> bytes | None:
+        """Return the text of a line in which it was not plain to see, or say why there is none."""
+        if line.isspace():
+            return None
+        try:
+            record = json.loads(line)
+            found = record[self._text] if isinstance(record, dict) else record
+            if not isinstance(found, str):
+                raise TypeError(f"the text is {type(found).__name__}, not a string")
+            return found.encode()
+        except (ValueError, KeyError, TypeError) as error:
+            self._fail(
+                "records",
+                f"line {number} of {path} is no JSON record with a text in {self._text!r} "
+                f"({type(error).__name__}: {error})",
+                error,
+            )
+            return None
 
     def _tables(self, path: str, file: IO[bytes]) -> Iterator[Batch]:
         table = _extras.load("pyarrow.parquet", "train", "reading parquet").ParquetFile(file)
@@ -251,7 +265,9 @@ class Files:
         for rows in table.iter_batches(batch_size=8192, columns=[self._text]):
             texts = []
             for number, found in enumerate(rows.column(0).to_pylist()):
-                if isinstance(found, (str, bytes)):
+                if isinstance(found, (str, bytes)) and len(found) > LARGEST:
+                    self._fail("texts", f"{path} has a text of more than 1 GiB; cut it")
+                elif isinstance(found, (str, bytes)):
                     texts.append(found)
                 else:
                     self._fail("records", f"row {number} of a batch of {path} has no text in {self._text!r}")
@@ -285,25 +301,38 @@ def _match(source: str) -> list[str]:
     return [path.removeprefix("file://") for path in found]
 
 
-def _blocks(file: IO[bytes], path: str) -> Iterator[bytes]:
-    """Yield a file in blocks that end at a line end."""
+def _blocks(file: IO[bytes], fail: Callable[[], None]) -> Iterator[bytes]:
+    """Yield a file in blocks that end at a line end. `fail` hears of a line of more than 1 GiB, which is left out."""
     parts: list[bytes] = []
     size = 0
-    while block := file.read(BATCH):
+    is_left_out = False
+    # A long line is read in parts so large that their memory is given back when they are joined.
+    while block := file.read(min(max(BATCH, size), LONG_PART)):
+        first = block.find(b"\n") + 1 or len(block)
+        if is_left_out or size + first > LARGEST:
+            if not is_left_out:
+                fail()
+            parts.clear()
+            size = 0
+            is_left_out = block[first - 1] != ord("\n")
+            block = block[first:]
         end = block.rfind(b"\n") + 1
         if end:
-            whole = b"".join([*parts, memoryview(block)[:end]])
-            # A long line is not held twice while it is counted.
-            parts, size = [], 0
-            yield whole
+            # A long line is not held here too while it is counted.
+            parts.append(block[:end])
+            yield _joined(parts)
+            size = 0
         parts.append(block[end:])
         size += len(block) - end
-        if size > LARGEST:
-            raise TrainError(f"{path} has a line of more than 1 GiB; cut it into texts")
-    rest = b"".join(parts)
+    if size:
+        yield _joined(parts)
+
+
+def _joined(parts: list[bytes]) -> bytes:
+    """Return parts as one; the list is empty then."""
+    whole = b"".join(parts)
     parts.clear()
-    if rest:
-        yield rest
+    return whole
 
 
 def _lines(block: bytes) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ from _typeshed import Incomplete
 from collections.abc import Sequence
 from typing import Any, Final, final
 
-__all__ = ["ByteKernel", "Detector", "Grammar", "Heads", "PairCounts", "Plan", "Prefix", "PretokenCounts", "RunCounts", "Stem", "StreamDecoder", "Tokenizer", "canonicalize", "compare", "extend", "extended_json", "find_rows", "is_utf8", "join", "judge_rows", "learn", "marked_triads", "plain_json", "project", "prompt_tail", "regroup_digits", "restore", "scheme", "split_component", "token_values"]
+__all__ = ["ByteKernel", "Detector", "Grammar", "Heads", "PairCounts", "Plan", "Prefix", "PretokenCounts", "RunCounts", "Stem", "StreamDecoder", "Tokenizer", "canonicalize", "compare", "extend", "extended_json", "find_rows", "is_utf8", "join", "judge_rows", "learn", "marked_triads", "plain_json", "project", "prompt_tail", "record_texts", "regroup_digits", "restore", "scheme", "split_component", "token_values"]
 
 @final
 class ByteKernel:
@@ -534,6 +534,11 @@ def project(values: Incomplete, changes: Incomplete, old_len: int, new_len: int,
 def prompt_tail(ids: Any, tokenizer: Tokenizer) -> int:
     """
     The number of ids at the end that could still grow or be cut otherwise.
+    """
+
+def record_texts(block: bytes, field: str) -> list[bytes | None]:
+    """
+    The text of each line of JSON records, where `records` finds one.
     """
 
 def regroup_digits(ids: Any, tokenizer: Tokenizer, from_right: bool) -> Incomplete:

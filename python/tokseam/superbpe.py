@@ -818,7 +818,7 @@ class _Checkpoint:
         for kind, parts in kinds.items():
             for name, (rows, _) in parts.items():
                 arrays |= {f"{kind}.{name}.{index}": array for index, array in enumerate(rows)}
-        _atomic.write(self._path, lambda file: np.savez(file, **arrays))
+        _atomic.write(self._path, lambda file: np.savez(file, **arrays), alone=True)
         self._saved = time.monotonic()
 
     @property

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,23 +100,24 @@ def train(
 
         tokseam train corpus.txt -o bpe.json -v 32000 -t 32000 --checkpoint run.ckpt
     """
-    training = superbpe.train(
-        corpus(paths, text, weight, seed, skip_errors),
-        vocab_size=vocab_size,
-        transition=vocab_size * 4 // 5 if transition is None else transition,
-        scheme=scheme,
-        constraints=constraints(
-            max_words, forbid, no_cross_newline, no_cross_sentence, no_trailing_punctuation, no_cross_script
-        ),
-        min_frequency=min_frequency,
-        special_tokens=special or (),
-        alphabet=choice("--alphabet", alphabet, "bytes", "seen"),
-        inherit=choice("--inherit", inherit, "keep", "drop"),
-        max_token_length=max_token_length,
-        threads=threads,
-        checkpoint=checkpoint,
-        checkpoint_seconds=checkpoint_seconds,
-    )
+    with stoppable(checkpoint):
+        training = superbpe.train(
+            corpus(paths, text, weight, seed, skip_errors),
+            vocab_size=vocab_size,
+            transition=vocab_size * 4 // 5 if transition is None else transition,
+            scheme=scheme,
+            constraints=constraints(
+                max_words, forbid, no_cross_newline, no_cross_sentence, no_trailing_punctuation, no_cross_script
+            ),
+            min_frequency=min_frequency,
+            special_tokens=special or (),
+            alphabet=choice("--alphabet", alphabet, "bytes", "seen"),
+            inherit=choice("--inherit", inherit, "keep", "drop"),
+            max_token_length=max_token_length,
+            threads=threads,
+            checkpoint=checkpoint,
+            checkpoint_seconds=checkpoint_seconds,
+        )
     finish(training, output, report, as_json)
 
 
@@ -148,21 +151,33 @@ def extend(
     Examples:
         tokseam extend 'corpus/*.txt' -t tokenizer.json -o superwords.json -v 160000
     """
-    training = superbpe.extend(
-        source.load(tokenizer, pattern),
-        corpus(paths, text, weight, seed, skip_errors),
-        vocab_size=vocab_size,
-        scheme=scheme,
-        constraints=constraints(
-            max_words, forbid, no_cross_newline, no_cross_sentence, no_trailing_punctuation, no_cross_script
-        ),
-        min_frequency=min_frequency,
-        max_token_length=max_token_length,
-        threads=threads,
-        checkpoint=checkpoint,
-        checkpoint_seconds=checkpoint_seconds,
-    )
+    with stoppable(checkpoint):
+        training = superbpe.extend(
+            source.load(tokenizer, pattern),
+            corpus(paths, text, weight, seed, skip_errors),
+            vocab_size=vocab_size,
+            scheme=scheme,
+            constraints=constraints(
+                max_words, forbid, no_cross_newline, no_cross_sentence, no_trailing_punctuation, no_cross_script
+            ),
+            min_frequency=min_frequency,
+            max_token_length=max_token_length,
+            threads=threads,
+            checkpoint=checkpoint,
+            checkpoint_seconds=checkpoint_seconds,
+        )
     finish(training, output, report, as_json)
+
+
+@contextmanager
+def stoppable(checkpoint: Path | None) -> Iterator[None]:
+    """Say behind Ctrl-C how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if checkpoint is not None and checkpoint.exists():
+            print(f"stopped; the same command goes on from {checkpoint}", file=sys.stderr)
+        raise
 
 
 def corpus(paths: list[str], text: str, weight: list[float] | None, seed: int, skip_errors: bool) -> superbpe.Files:

@@ -66,12 +66,17 @@ pub struct Worker<'t> {
     work: Option<Work>,
 }
 
+/// What gets ids, and the index of the first id of each pretoken.
+type Take<'t> = dyn FnMut(&[u32], &[usize]) + 't;
+
 /// Where ids and, if wanted, their byte ranges go.
 struct Output<'o> {
     ids: &'o mut Vec<u32>,
     offsets: Option<&'o mut Vec<(usize, usize)>>,
     /// The index of the first id of each pretoken.
     starts: Option<&'o mut Vec<usize>>,
+    /// Gets the ids and the starts after each part of a long text; then both start anew.
+    take: Option<&'o mut Take<'o>>,
 }
 
 /// What a tokenizer is made of, for people.
@@ -619,6 +624,7 @@ impl Tokenizer {
             ids,
             offsets: Some(offsets),
             starts: None,
+            take: None,
         };
         self.worker().encode_to(text, allowed, &mut output, tick)
     }
@@ -757,8 +763,39 @@ impl Tokenizer {
         Ok(())
     }
 
-    /// Encodes neighbouring pretokens.
+    /// Encodes neighbouring pretokens, part by part where somebody takes them so.
     fn encode_range(
+        &self,
+        text: &Aligned,
+        range: Range<usize>,
+        cuts: &[u64],
+        output: &mut Output,
+        scratch: &mut Scratch,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<(), Failure> {
+        if output.take.is_none() || range.len() <= PART {
+            self.encode_pieces(text, range, cuts, output, scratch, tick)?;
+            if output.ids.len() >= PART {
+                output.hand_over();
+            }
+            return Ok(());
+        }
+        let length = range.len();
+        let mut part = Vec::new();
+        let mut start = 0;
+        while start < length {
+            let end = part_end(cuts, start, length);
+            shifted(cuts, start..end, &mut part);
+            let pieces = range.start + start..range.start + end;
+            self.encode_pieces(text, pieces, &part, output, scratch, tick)?;
+            output.hand_over();
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// Encodes neighbouring pretokens.
+    fn encode_pieces(
         &self,
         text: &Aligned,
         range: Range<usize>,
@@ -891,6 +928,37 @@ const TRIES: usize = 100;
 /// Words of 64 bits, or tokens, that a pooled buffer may keep.
 const KEPT: usize = 1 << 16;
 
+/// Bytes of text whose ids are handed over at once.
+const PART: usize = 1 << 20;
+
+/// The end of the part from `start`: the last place near [`PART`] bytes where a pretoken starts, or
+/// else the next one.
+fn part_end(cuts: &[u64], start: usize, length: usize) -> usize {
+    let is_cut = |place: &usize| cuts[place / 64] >> (place % 64) & 1 != 0;
+    let near = start + PART;
+    if near >= length {
+        return length;
+    }
+    (start + 1..=near)
+        .rev()
+        .find(is_cut)
+        .or_else(|| (near + 1..length).find(is_cut))
+        .unwrap_or(length)
+}
+
+/// The bits of a range, from its start on.
+fn shifted(cuts: &[u64], range: Range<usize>, part: &mut Vec<u64>) {
+    let (word, bit) = (range.start / 64, range.start % 64);
+    let words = range.len() / 64 + 1;
+    part.clear();
+    part.extend((word..word + words).map(|word| {
+        let high = cuts.get(word + 1).copied().unwrap_or(0);
+        let low = cuts.get(word).copied().unwrap_or(0);
+        // Twice, since a shift by 64 is none.
+        low >> bit | high << (63 - bit) << 1
+    }));
+}
+
 enum Failure {
     Cancelled,
     Error(Error),
@@ -918,6 +986,7 @@ impl Worker<'_> {
             ids,
             offsets: None,
             starts: None,
+            take: None,
         };
         self.encode_to(text, allowed, &mut output, tick)
     }
@@ -938,8 +1007,35 @@ impl Worker<'_> {
             ids,
             offsets: None,
             starts: Some(starts),
+            take: None,
         };
         self.encode_to(text, &Allowed::None, &mut output, tick)
+    }
+
+    /// [`Worker::encode_pretokens`] without the ids of a long text at once: `take` gets those of some
+    /// pretokens, and the index of the first id of each, as often as there are more. `ids` and
+    /// `starts` are buffers.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_parts(
+        &mut self,
+        text: &[u8],
+        (ids, starts): (&mut Vec<u32>, &mut Vec<usize>),
+        take: &mut Take,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
+        ids.clear();
+        starts.clear();
+        let mut output = Output {
+            ids,
+            offsets: None,
+            starts: Some(starts),
+            take: Some(take),
+        };
+        let done = self.encode_to(text, &Allowed::None, &mut output, tick)?;
+        output.hand_over();
+        Ok(done)
     }
 
     fn encode_to(
@@ -978,6 +1074,15 @@ impl Drop for Worker<'_> {
 }
 
 impl Output<'_> {
+    /// Hands over what there is, if somebody takes it.
+    fn hand_over(&mut self) {
+        if let (Some(take), Some(starts)) = (&mut self.take, &mut self.starts) {
+            take(self.ids, starts);
+            self.ids.clear();
+            starts.clear();
+        }
+    }
+
     fn push(&mut self, id: u32, range: (usize, usize)) {
         if let Some(starts) = &mut self.starts {
             starts.push(self.ids.len());
@@ -1000,4 +1105,82 @@ fn added_json(token: &AddedToken) -> Value {
         "normalized": token.normalized,
         "special": token.special,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::byte_alphabet::char_of;
+
+    /// Letters, with a merge that would join two of them everywhere but at borders of words.
+    fn words() -> Tokenizer {
+        let mut vocab: serde_json::Map<String, Value> = (0..=255u8)
+            .map(|byte| (char_of(byte).to_string(), json!(byte)))
+            .collect();
+        vocab.insert("ab".into(), json!(256));
+        let split = json!({"type": "Split", "pattern": {"Regex": " ?[ab]+"}, "behavior": "Isolated", "invert": false});
+        let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
+        let file = json!({
+            "model": {"type": "BPE", "vocab": vocab, "merges": [["a", "b"]]},
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, bytes]},
+            "added_tokens": [{
+                "id": 257, "content": "<x>", "single_word": false, "lstrip": false, "rstrip": false,
+                "normalized": false, "special": false,
+            }],
+        });
+        Tokenizer::from_json(file.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn parts_are_the_whole() {
+        let tokenizer = words();
+        let mut worker = tokenizer.worker();
+        for text in [
+            String::new(),
+            "ab".into(),
+            "ab ba<x>".repeat(PART / 4),
+            "ab ba ".repeat(PART / 2),
+            // A pretoken that is longer than a part, between others.
+            ["ab".repeat(PART), "ab".repeat(7), "a".repeat(PART + 5)].join(" "),
+        ] {
+            let (mut ids, mut starts) = (Vec::new(), Vec::new());
+            let mut tick = || true;
+            worker
+                .encode_pretokens(text.as_bytes(), &mut ids, &mut starts, &mut tick)
+                .unwrap();
+            let (mut found, mut places, mut most) = (Vec::new(), Vec::new(), 0);
+            let mut take = |ids: &[u32], starts: &[usize]| {
+                places.extend(starts.iter().map(|start| start + found.len()));
+                found.extend_from_slice(ids);
+                most = most.max(ids.len());
+            };
+            let buffers = (&mut vec![1], &mut vec![1]);
+            worker
+                .encode_parts(text.as_bytes(), buffers, &mut take, &mut || true)
+                .unwrap();
+            assert!(found == ids && places == starts, "{} bytes", text.len());
+            assert!(most <= 2 * PART, "{} bytes", text.len());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bits_are_shifted(bits in prop::collection::vec(any::<bool>(), 1..400), range in any::<[prop::sample::Index; 2]>()) {
+            let mut cuts = vec![0; bits.len() / 64 + 1];
+            for (place, _) in bits.iter().enumerate().filter(|(_, bit)| **bit) {
+                cuts[place / 64] |= 1 << (place % 64);
+            }
+            let [one, other] = range.map(|place| place.index(bits.len()));
+            let range = one.min(other)..one.max(other);
+            let mut part = vec![7];
+            shifted(&cuts, range.clone(), &mut part);
+            for (place, &bit) in bits[range].iter().enumerate() {
+                prop_assert_eq!(part[place / 64] >> (place % 64) & 1 != 0, bit);
+            }
+        }
+    }
 }

@@ -28,7 +28,7 @@ mod _native {
     #[pymodule_export]
     use crate::superbpe::{
         PairCounts, PretokenCounts, RunCounts, extend, extended_json, is_utf8, learn, plain_json,
-        scheme, split_component,
+        record_texts, scheme, split_component,
     };
     #[pymodule_export]
     use crate::triadic::{Rules, join, marked_triads, regroup_digits, restore, token_values};

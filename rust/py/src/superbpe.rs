@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use tokseam_superbpe::constraints::Constraints;
 use tokseam_superbpe::file::{self, MergeIds};
 use tokseam_superbpe::pairs::{self, Start};
@@ -12,7 +13,7 @@ use tokseam_superbpe::pretokens;
 use tokseam_superbpe::scheme::{Scheme, isolated};
 use tokseam_superbpe::stage::{self, Learned, Merged, Settings, Step, Stop, Veto};
 use tokseam_superbpe::tally::Tally;
-use tokseam_superbpe::{Error, Spill, Spilled, Totals, runs};
+use tokseam_superbpe::{Error, Spill, Spilled, Totals, records, runs};
 
 use crate::array;
 use crate::bpe::Tokenizer;
@@ -634,6 +635,20 @@ pub fn scheme(name: &str) -> Option<(String, String)> {
 #[pyfunction]
 pub fn is_utf8(text: &[u8]) -> bool {
     std::str::from_utf8(text).is_ok()
+}
+
+/// The text of each line of JSON records, where `records` finds one.
+#[pyfunction]
+pub fn record_texts<'py>(
+    py: Python<'py>,
+    block: &[u8],
+    field: &str,
+) -> Vec<Option<Bound<'py, PyBytes>>> {
+    let found = py.detach(|| records::texts(block, field));
+    let texts = found.into_iter();
+    texts
+        .map(|text| text.map(|text| PyBytes::new(py, text.as_bytes())))
+        .collect()
 }
 
 /// A pre-tokenizer that isolates the matches of a regex, as JSON.

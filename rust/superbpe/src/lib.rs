@@ -21,6 +21,7 @@ pub mod file;
 mod merger;
 pub mod pairs;
 pub mod pretokens;
+pub mod records;
 #[cfg(test)]
 mod reference;
 pub mod runs;

@@ -13,7 +13,7 @@ use tokseam_bpe::Tokenizer;
 use tokseam_bpe::tokenizer::Worker;
 
 use crate::pretokens::byte_level;
-use crate::workers::{Count, Spill, Spilled, Totals, Workers};
+use crate::workers::{Count, Spill, Spilled, Tick, Totals, Workers};
 use crate::{Error, file};
 
 /// What a text is encoded with before the second stage.
@@ -77,7 +77,7 @@ impl Start {
     }
 }
 
-/// A buffer of one encoded text.
+/// The buffers of a text that is encoded.
 #[derive(Default)]
 pub(crate) struct Encoded {
     ids: Vec<u32>,
@@ -85,21 +85,26 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
-    /// Encodes a text; returns its number of tokens.
-    pub fn encode(&mut self, worker: &mut Worker, text: &[u8]) -> Result<u64, Error> {
-        self.ids.clear();
-        self.starts.clear();
-        worker.encode_pretokens(text, &mut self.ids, &mut self.starts, &mut || true)?;
-        Ok(self.ids.len() as u64)
-    }
-
-    /// The tokens of each segment.
-    pub fn segments(&self) -> impl Iterator<Item = &[u32]> {
-        let ends = self.starts.iter().skip(1).copied();
-        self.starts
-            .iter()
-            .zip(ends.chain([self.ids.len()]))
-            .map(|(&start, end)| &self.ids[start..end])
+    /// Calls `take` with the tokens of each segment of a text; returns its number of tokens. Where
+    /// `tick` stops it, they are those of a part.
+    pub fn segments(
+        &mut self,
+        worker: &mut Worker,
+        text: &[u8],
+        tick: Tick,
+        mut take: impl FnMut(&[u32]),
+    ) -> Result<u64, Error> {
+        let mut tokens = 0;
+        let mut part = |ids: &[u32], starts: &[usize]| {
+            tokens += ids.len() as u64;
+            let ends = starts.iter().skip(1).copied().chain([ids.len()]);
+            for (&start, end) in starts.iter().zip(ends) {
+                take(&ids[start..end]);
+            }
+        };
+        let buffers = (&mut self.ids, &mut self.starts);
+        worker.encode_parts(text, buffers, &mut part, tick)?;
+        Ok(tokens)
     }
 }
 
@@ -283,17 +288,20 @@ impl Pairs {
         *slot = slot.saturating_add(count);
     }
 
-    fn count(&mut self, worker: &mut Worker, text: &[u8]) -> Result<u64, Error> {
-        let tokens = self.encoded.encode(worker, text)?;
-        for &id in &self.encoded.ids {
-            see(&mut self.seen, id as usize);
-        }
-        for segment in self.encoded.segments() {
-            for pair in segment.windows(2) {
-                *self.counts.entry(key(pair[0], pair[1])).or_default() += 1;
+    fn count(&mut self, worker: &mut Worker, text: &[u8], tick: Tick) -> Result<u64, Error> {
+        let Self {
+            counts,
+            seen,
+            encoded,
+        } = self;
+        encoded.segments(worker, text, tick, |segment| {
+            for &id in segment {
+                see(seen, id as usize);
             }
-        }
-        Ok(tokens)
+            for pair in segment.windows(2) {
+                *counts.entry(key(pair[0], pair[1])).or_default() += 1;
+            }
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use tokseam_bpe::pretokenizer::Pretokenizer;
 
 use crate::Error;
 use crate::tally::Tally;
-use crate::workers::{Count, Spill, Spilled, Totals, Workers};
+use crate::workers::{Count, Spill, Spilled, Tick, Totals, Workers};
 
 /// Counted words. See the module.
 pub struct PretokenCounts {
@@ -110,7 +110,8 @@ impl PretokenCounts {
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Error> {
         let pretokenizer = &self.pretokenizer;
-        let count = |words: &mut Words, (): &mut (), text: &[u8]| words.count(pretokenizer, text);
+        let count =
+            |words: &mut Words, (): &mut (), text: &[u8], _: Tick| words.count(pretokenizer, text);
         self.workers
             .update(texts, lines, threads, || (), count, tick)
     }

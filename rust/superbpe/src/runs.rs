@@ -18,7 +18,7 @@ use tokseam_bpe::tokenizer::Worker;
 use crate::Error;
 use crate::pairs::{Encoded, PairCounts, Start, key};
 use crate::tally::Tally;
-use crate::workers::{Count, Spilled, Totals, Workers};
+use crate::workers::{Count, Spilled, Tick, Totals, Workers};
 
 /// Counted runs. See the module.
 pub struct RunCounts {
@@ -83,8 +83,9 @@ impl RunCounts {
         } = self;
         let joins = |left: u32, right: u32| *barrier <= 1 || frequent.contains(&key(left, right));
         let hold = || start.tokenizer().worker();
-        let count =
-            |runs: &mut Runs, worker: &mut Worker, text: &[u8]| runs.count(worker, &joins, text);
+        let count = |runs: &mut Runs, worker: &mut Worker, text: &[u8], tick: Tick| {
+            runs.count(worker, &joins, text, tick)
+        };
         workers.update(texts, lines, threads, hold, count, tick)
     }
 
@@ -169,22 +170,22 @@ impl Runs {
         worker: &mut Worker,
         joins: &impl Fn(u32, u32) -> bool,
         text: &[u8],
+        tick: Tick,
     ) -> Result<u64, Error> {
-        let tokens = self.encoded.encode(worker, text)?;
-        for segment in self.encoded.segments() {
+        let Self { tally, encoded } = self;
+        encoded.segments(worker, text, tick, |segment| {
             let mut from = 0;
             for to in 1..segment.len() {
                 if !joins(segment[to - 1], segment[to]) {
                     if to - from > 1 {
-                        self.tally.add(&segment[from..to], 1);
+                        tally.add(&segment[from..to], 1);
                     }
                     from = to;
                 }
             }
             if segment.len() - from > 1 {
-                self.tally.add(&segment[from..], 1);
+                tally.add(&segment[from..], 1);
             }
-        }
-        Ok(tokens)
+        })
     }
 }

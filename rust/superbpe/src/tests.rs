@@ -267,3 +267,33 @@ fn what_cannot_be_trained_says_why() {
             .is_err()
     );
 }
+
+#[test]
+fn a_long_text_can_be_stopped_inside() {
+    let scheme = Scheme {
+        stage1: isolated(r"\s?\w+|\s+"),
+        stage2: isolated(r"\d|\n+"),
+    };
+    let text = "ab ab\n".repeat(1 << 16);
+    let (_, base) = first_stage(&scheme, &[b"ab\n ba"], 4);
+    let start = Start::new(base, &scheme.stage2).unwrap();
+    for threads in [1, 2] {
+        // One text is counted by the calling thread, several by others while it waits.
+        for texts in [vec![text.as_bytes()], vec![text.as_bytes(); 2]] {
+            let mut pairs = PairCounts::new(start.clone(), None);
+            let mut ticks = 0;
+            let mut tick = || {
+                ticks += 1;
+                false
+            };
+            let done = pairs.update(&texts, false, threads, &mut tick).unwrap();
+            if texts.len() == 1 {
+                assert!(!done);
+                assert!(pairs.totals().tokens < text.len() as u64 / 2);
+            } else {
+                // Threads may be done before anybody asks.
+                assert_eq!(done, ticks == 0);
+            }
+        }
+    }
+}

@@ -15,6 +15,9 @@ const PART: usize = 256 << 10;
 /// How often the calling thread ticks while it waits.
 const TICK: Duration = Duration::from_millis(50);
 
+/// What long work asks now and then whether to go on.
+pub type Tick<'t> = &'t mut dyn FnMut() -> bool;
+
 /// A text, and its index among those of the call.
 type Text<'t> = (usize, &'t [u8]);
 
@@ -61,20 +64,26 @@ fn share<W: Send, H>(
     texts: &[&[u8]],
     lines: bool,
     hold: impl Fn() -> H + Sync,
-    count: impl Fn(&mut W, &mut H, Text) -> Result<(), Error> + Sync,
-    tick: &mut dyn FnMut() -> bool,
+    count: impl Fn(&mut W, &mut H, Text, Tick) -> Result<(), Error> + Sync,
+    tick: Tick,
 ) -> Result<bool, Error> {
     let parts = cut(texts, lines);
-    let all = |worker: &mut W, held: &mut H, part: &[Text]| {
-        part.iter().try_for_each(|&text| count(worker, held, text))
+    let all = |worker: &mut W, held: &mut H, part: &[Text], tick: Tick| {
+        part.iter()
+            .try_for_each(|&text| count(worker, held, text, tick))
     };
     if let [worker, ..] = &mut *workers
         && parts.len() <= 1
     {
+        let mut goes_on = true;
+        let mut watch = || {
+            goes_on = goes_on && tick();
+            goes_on
+        };
         for part in &parts {
-            all(worker, &mut hold(), part)?;
+            all(worker, &mut hold(), part, &mut watch)?;
         }
-        return Ok(tick());
+        return Ok(watch());
     }
     let next = AtomicUsize::new(0);
     let cancelled = AtomicBool::new(false);
@@ -91,7 +100,8 @@ fn share<W: Send, H>(
                     let Some(part) = parts.get(index) else {
                         return;
                     };
-                    if let Err(error) = all(worker, held, part) {
+                    let mut watch = || !cancelled.load(Ordering::Relaxed);
+                    if let Err(error) = all(worker, held, part, &mut watch) {
                         // Parts before this one may hold the first error yet; they are all taken.
                         let _ = sender.send((index, error));
                         return;
@@ -198,7 +208,8 @@ impl<C: Count> Workers<C> {
     }
 
     /// Counts some texts on `threads` threads, each of which holds a `hold` meanwhile; `count`
-    /// returns the tokens of its text. Returns false if `tick` stopped the work.
+    /// returns the tokens of its text, and stops inside a long one if its tick says so. Returns
+    /// false if `tick` stopped the work.
     ///
     /// # Errors
     /// [`Error::Train`] for a text that is not UTF-8, else the error of `count`.
@@ -208,16 +219,16 @@ impl<C: Count> Workers<C> {
         lines: bool,
         threads: usize,
         hold: impl Fn() -> H + Sync,
-        count: impl Fn(&mut C, &mut H, &[u8]) -> Result<u64, Error> + Sync,
-        tick: &mut dyn FnMut() -> bool,
+        count: impl Fn(&mut C, &mut H, &[u8], Tick) -> Result<u64, Error> + Sync,
+        tick: Tick,
     ) -> Result<bool, Error> {
         let threads = threads.max(1);
         while self.parts.len() < threads {
             self.parts.push(Default::default());
         }
-        let read = |(part, totals): &mut (C, Totals), held: &mut H, text: Text| {
+        let read = |(part, totals): &mut (C, Totals), held: &mut H, text: Text, tick: Tick| {
             check(text)?;
-            let tokens = count(part, held, text.1)?;
+            let tokens = count(part, held, text.1, tick)?;
             *totals += Totals {
                 texts: 1,
                 bytes: text.1.len() as u64,
