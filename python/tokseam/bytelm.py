@@ -20,6 +20,7 @@ Examples:
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -346,8 +347,8 @@ class _Plan:
 
     def __init__(self, native: _native.Plan) -> None:
         self.native = native
-        self.nodes = [_Node(*row) for row in native.nodes().tolist()]
-        self.heads = [_Head(*row) for row in native.heads().tolist()]
+        self.nodes = list(map(_Node._make, native.nodes().tolist()))
+        self.heads = list(map(_Head._make, native.heads().tolist()))
 
     def needs(self, edges: dict[int, float], *, ends: bool = True) -> dict[int, tuple[int, int]]:
         """Return for each node whose row is needed the range of places.
@@ -455,13 +456,14 @@ class _HostSums:
         for row, line in zip(rows, logs, strict=True):
             # All ids are there; to raise for one that is not takes a copy.
             row.take(self._order, out=line, mode="clip")
-        ends = np.array([_log_sum(row[self._ends]) for row in rows])
+        ends = np.array([functools.reduce(_log_add, row[self._ends].tolist(), -math.inf) for row in rows])
         if logs.min(initial=0.0) < LEAST and (allowed & (logs < LEAST) & (logs > -math.inf)).any():
             masked = np.where(allowed, logs, -math.inf)
             return list(masked), self.totals(masked), ends
         values = np.exp(logs, dtype=np.float64)
         values *= allowed
-        return [_Masses(line) for line in values], _log(values.sum(axis=1)), ends
+        parts = [_Masses(line) for line in values]
+        return parts, self.totals(parts), ends
 
     def whole(self, contexts: list[tuple[int, ...]]) -> Sequence[Floats]:
         """Return checked rows, one for each context, in the order of ids."""
@@ -619,7 +621,7 @@ class _Reader:
     def columns(self, parts: list[_Part]) -> tuple[Floats, float]:
         """Return the log-mass of each next byte and the end, of shape (257,), and the log-mass of the leak."""
         chosen, slices, weights = [], [], []
-        leaks, end = [-math.inf], -math.inf
+        leaked = end = -math.inf
         for weight, at, exact, high, scores in parts:
             if scores is None:
                 continue
@@ -628,14 +630,16 @@ class _Reader:
                 slices.append(scores.slice(exact, high))
                 weights.append(weight)
             if at == 0:
-                leaks.append(weight + math.log(scores.leak) if scores.leak > 0 else -math.inf)
+                if scores.leak > 0:
+                    leaked = _log_add(leaked, weight + math.log(scores.leak))
                 if scores.can_end:
                     end = _log_add(end, weight + scores.end)
-        columns = np.full(END + 1, -math.inf)
         if chosen:
             columns = self.sums.ranges(slices, np.array(weights), self.kernel.segments(chosen))
+        else:
+            columns = np.full(END + 1, -math.inf)
         columns[END] = end
-        return columns, _log_sum(np.array(leaks))
+        return columns, leaked
 
     def total(self, parts: list[_Part], sums: Sums | None = None) -> float:
         """Return the log-mass of the bytes, as far as rows are known: a stem that spells them all needs none."""

@@ -74,7 +74,7 @@ class _Layer(cache_utils.DynamicLayer):  # type: ignore[misc]
         if not self.buffers or self.buffers[0].shape[-2] < end:
             self._grow((key_states, value_states), max(2 * end, 64))
         for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
-            buffer[..., self.size : end, :] = states
+            buffer.narrow(-2, self.size, end - self.size).copy_(states)
         self.cut(end)
         return self.keys, self.values
 
@@ -93,7 +93,8 @@ class _Layer(cache_utils.DynamicLayer):  # type: ignore[misc]
         """Keep the first slots."""
         self.size = size
         if self.buffers:
-            self.keys, self.values = (buffer[..., :size, :] for buffer in self.buffers)
+            keys, values = self.buffers
+            self.keys, self.values = keys.narrow(-2, 0, size), values.narrow(-2, 0, size)
 
     def gather(self, slots: Any) -> None:
         """Keep some slots, in this order."""
@@ -147,10 +148,14 @@ class _Tree:
         above = self._paths[place]
         path[: len(above)] = above
         path[walked] = True
+        self.follow(slot, path)
+        return path
+
+    def follow(self, slot: int, path: NDArray[np.bool_]) -> None:
+        """Keep the path of a slot, which is known."""
         if len(self._paths) > STAY:
             self._paths = {-1: self._paths[-1]}
         self._paths[slot] = path
-        return path
 
     def add(self, parents: list[int], tokens: list[int], hidden: set[int]) -> None:
         """Put new slots behind the others; hidden ones are found by no context."""
@@ -296,14 +301,19 @@ class TransformersLM:
         with self._lock:
             whole = [self._whole(context) for context in contexts]
             self._check_place()
-            missing = [context for context in dict.fromkeys(whole) if context not in self._rows]
-            found: dict[Ids, Any] = {}
+            # Each time a context is looked up all its ids are hashed.
+            rows = [self._rows.get(context) for context in whole]
+            missing = dict.fromkeys(context for context, row in zip(whole, rows, strict=True) if row is None)
+            asked, computed = list(missing), list[Any]()
             size = max(LOGITS_SIZE // self.vocab_size, 1)
-            for start in range(0, len(missing), size):
-                part = missing[start : start + size]
-                found.update(zip(part, self._compute(part), strict=True))
-            rows = [found[context] if context in found else self._rows[context] for context in whole]
-            self._remember(found)
+            for start in range(0, len(asked), size):
+                computed += self._compute(asked[start : start + size])
+            if len(asked) == len(rows):
+                rows = computed
+            elif asked:
+                missing.update(zip(asked, computed, strict=True))
+                rows = [missing[context] if row is None else row for context, row in zip(whole, rows, strict=True)]
+            self._remember(asked, computed)
         return rows
 
     def _whole(self, context: Sequence[int]) -> Ids:
@@ -329,8 +339,9 @@ class TransformersLM:
             self._model.eval()
             self._place = place
 
-    def _remember(self, found: dict[Ids, Any]) -> None:
-        self._rows.update(found)
+    def _remember(self, contexts: list[Ids], rows: list[Any]) -> None:
+        for context, row in zip(contexts, rows, strict=True):
+            self._rows[context] = row
         most = max(ROWS_BYTES // (4 * self.vocab_size), 2)
         while len(self._rows) > most:
             self._rows.popitem(last=False)
@@ -472,6 +483,8 @@ class TransformersLM:
         tree.add(parents, tokens, hidden)
         self._calls += 1
         for context, end in zip(contexts, ends, strict=True):
+            if mask is not None:
+                tree.follow(end, mask[end - old, : end + 1].copy())
             tree.touch(context, end, self._calls)
         self._trim()
         return list(rows.unbind())
@@ -503,14 +516,14 @@ class TransformersLM:
             seen = torch.ones((1, old + len(tokens)), dtype=torch.int64, device=device)
         else:
             wide = np.float64 if dtype == torch.float64 else np.float32
-            hidden = np.where(mask, wide(0), wide(torch.finfo(dtype).min))
-            seen = torch.from_numpy(hidden)[None, None].to(device, dtype)
-        numbers = torch.tensor([tokens, depths], device=device)
+            hidden = np.where(mask[None, None], wide(0), wide(torch.finfo(dtype).min))
+            seen = torch.from_numpy(hidden).to(device, dtype)
+        ids, places = torch.from_numpy(np.array([tokens, depths])).to(device).chunk(2)
         try:
             return self._forward(
-                numbers[:1],
+                ids,
                 ends,
-                position_ids=numbers[1:],
+                position_ids=places,
                 attention_mask=seen,
                 use_cache=True,
                 **{"cache" if "cache" in self._accepts else "past_key_values": self._cache},
