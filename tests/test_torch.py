@@ -15,7 +15,7 @@ from sources import FULL, ROOT, STRICT, missing, ours
 from toys import TOYS
 
 from tokseam import ModelError, Tokenizer
-from tokseam.bytelm import ByteLM, FunctionLM
+from tokseam.bytelm import ByteLM, FunctionLM, _Sampling
 
 try:
     import torch
@@ -237,6 +237,99 @@ def test_no_row_of_the_model_goes_to_the_host(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("hosts", [(), ("cpu",)], ids=["by torch", "in place"])
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_tokens_are_drawn_where_the_rows_are(kind: str, hosts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same seeds draw the same texts from the model and from a function with its rows."""
+    monkeypatch.setattr(tokseam.torch, "HOSTS", hosts)
+    tokenizer = ours("bundled")
+    end = tokenizer.special_tokens["<|endoftext|>"]
+    model = build(kind, tokenizer.vocab_size + 3, attention="sdpa", initializer_range=0.15)
+    lm = TransformersLM(model, bos_id=end, end_ids=[end])
+    pair = [ByteLM(each, tokenizer) for each in (lm, slow(model, end, [end]))]
+    texts = set()
+    for seed in range(12):
+        for options in ({}, {"temperature": 0.7, "top_p": 0.8}, {"temperature": 0, "mask": False}):
+            found = [each.generate(TEXT[: 7 + seed], max_bytes=12, seed=seed, **options) for each in pair]
+            assert found[0].data == found[1].data
+            assert (found[0].finish_reason, found[0].healed) == (found[1].finish_reason, found[1].healed)
+            texts.add(found[0].data)
+        plans = [each.heal_plan(TEXT[: 7 + seed]) for each in pair]
+        drawn = [plan.choose(lm.logprobs(plan.contexts), seed) for plan in plans]
+        assert drawn[0].ids == drawn[1].ids
+        assert drawn[0].logprob == pytest.approx(drawn[1].logprob, abs=1e-9)
+    assert len(texts) > 15
+
+
+def test_draws_on_the_device_are_those_of_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of very different mass, with ties, barred ids and nothing at all, under the same numbers."""
+    monkeypatch.setattr(tokseam.torch, "HOSTS", ())
+    lm = TransformersLM(build("gpt2", 23), bos_id=0)
+    device = lm.sums_over(np.arange(3), np.arange(0))
+    host = ByteLM(FunctionLM(lm.logprobs, vocab_size=23), TOYS["ab"].tokenizer())._reader.host
+    rng, drawn = np.random.default_rng(1), set()
+    for case in range(400):
+        size = int(rng.integers(1, 60))
+        logs = np.round(rng.normal(scale=rng.choice([0.1, 3, 200]), size=size), 1)
+        logs[rng.random(size) < 0.3] = -np.inf
+        allowed = None if case % 3 == 0 else rng.random(size) < 0.7
+        if np.isneginf(logs if allowed is None else logs[allowed]).all():
+            for sums, row in ((host, logs), (device, torch.from_numpy(logs))):
+                with pytest.raises(ModelError, match="no probability to any token"):
+                    sums.draw(row, allowed, _Sampling(1.0, 1.0, case))
+            continue
+        options = float(rng.choice([0, 0.5, 1, 1.7])), float(rng.choice([0.3, 0.9, 1]))
+        places = [
+            sums.draw(row, allowed, _Sampling(*options, case))
+            for sums, row in ((host, logs), (device, torch.from_numpy(logs)))
+        ]
+        assert places[0] == places[1]
+        assert logs[places[0]] > -np.inf
+        assert allowed is None or allowed[places[0]]
+        drawn.add(places[0])
+    assert len(drawn) > 30
+
+
+class Reads:
+    """Counts the numbers of tensors that Python or numpy read."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sizes: list[int] = []
+        for name in ("numpy", "tolist", "item", "__array__", "__int__", "__float__", "__bool__", "__index__"):
+            monkeypatch.setattr(torch.Tensor, name, self._counting(getattr(torch.Tensor, name)))
+
+    def _counting(self, read: Any) -> Any:
+        def counted(tensor: Any, *args: Any, **options: Any) -> Any:
+            self.sizes.append(tensor.numel())
+            return read(tensor, *args, **options)
+
+        return counted
+
+
+def test_a_token_takes_two_numbers_to_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokseam.torch, "HOSTS", ())
+    model, tokenizer, end = bundled_pair()
+    lm = TransformersLM(model, end_ids=[])
+    byte_model = ByteLM(lm, tokenizer)
+    ids = torch.tensor([tokenizer.encode(TEXT[:99]).tolist()])
+    counter = Counter(model)
+    reads = Reads(monkeypatch)
+    for options in ({"temperature": 0}, {"seed": 3, "top_p": 0.9}, {"seed": 4, "mask": False}):
+        lm.clear()
+        counter.calls = 0
+        reads.sizes.clear()
+        byte_model.generate(TEXT[:99], max_bytes=90, **options)
+        assert counter.calls > 5
+        # For the start, three numbers for each context and each head; the model itself looks whether masks are full.
+        assert sum(reads.sizes) <= 60 + 4 * counter.calls
+        assert max(reads.sizes) <= 24
+    reads.sizes.clear()
+    exact = tokseam.torch.generate(byte_model)
+    made = model.generate(ids, custom_generate=exact, max_new_tokens=6, do_sample=True, top_k=0, pad_token_id=end)
+    assert max(size for size in reads.sizes if size != ids.numel()) <= 24
+    assert made.shape[1] > 20
+
+
+@pytest.mark.parametrize("hosts", [(), ("cpu",)], ids=["by torch", "in place"])
 def test_logits_that_are_none(hosts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokseam.torch, "HOSTS", hosts)
     model, tokenizer, _ = bundled_pair()
@@ -252,6 +345,9 @@ def test_logits_that_are_none(hosts: Any, monkeypatch: pytest.MonkeyPatch) -> No
     try:
         with pytest.raises(ModelError, match="nan or infinity"):
             state.next_byte()
+        for temperature in (0, 1):
+            with pytest.raises(ModelError, match="nan or infinity"):
+                state._model.generate(TEXT[:29], max_bytes=3, temperature=temperature)
     finally:
         handle.remove()
     assert np.array_equal(state.pop(1).next_byte().logp, row.logp)

@@ -20,6 +20,7 @@ Examples:
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -69,6 +70,11 @@ SLACK = 0.05
 # Taken from -inf it leaves -inf, in float32 too: so the top of what has no mass is no case of its own.
 LOWEST = float(np.finfo(np.float32).min)
 
+# Probabilities whose logarithm is above this, times a factor of which that holds too, are exact in float64.
+LEAST = -350.0
+
+NOTHING = "the model gives no probability to any token that may follow"
+
 # Mass below this is rounding, not a row that lacks something.
 ROUNDING = 1e-6
 
@@ -77,7 +83,7 @@ class LM(Protocol):
     """What `ByteLM` asks of a model.
 
     One whose rows are computed elsewhere than in numpy may also have `sums_over(order, ends)`, which returns `Sums`:
-    then rows of bytes are summed there, and no row of the model comes to the host for them.
+    then rows of bytes are summed there, tokens are drawn there, and no row of the model comes to the host.
     """
 
     vocab_size: int
@@ -88,21 +94,40 @@ class LM(Protocol):
 
 
 class Sums(Protocol):
-    """Where the rows of a model are and are summed: for an order of its ids and the ids that end a text."""
+    """Where the rows of a model are, are summed and drawn from: for an order of its ids and the ids that end a text."""
 
-    def rows(self, contexts: list[tuple[int, ...]], allowed: NDArray[np.bool_]) -> tuple[Sequence[Any], Floats, Floats]:
-        """Return the rows behind contexts, in the order, with -inf where they are not allowed.
-
-        Args:
-            contexts: The contexts.
-            allowed: Bool of shape (contexts, n) for an order of n ids.
-
-        Returns:
-            The rows, of length n, wherever they are; the logarithms of the sum of each and of the sum over the ids
-            that end a text: float64 of shape (contexts,).
+    def whole(self, contexts: list[tuple[int, ...]]) -> Sequence[Any]:
+        """Return the rows behind contexts, in the order of ids, wherever they are.
 
         Raises:
             ModelError: The rows are no log-probabilities.
+        """
+
+    def of(self, rows: Sequence[Any], allowed: NDArray[np.bool_]) -> tuple[Sequence[Any], Floats, Floats]:
+        """Return rows in the order, with nothing where they are not allowed.
+
+        Args:
+            rows: Those of `whole`.
+            allowed: Bool of shape (rows, n) for an order of n ids.
+
+        Returns:
+            The rows, of length n, wherever they are; the logarithms of the sum of each and of the sum over the ids
+            that end a text: float64 of shape (rows,).
+
+        Raises:
+            ModelError: The rows are no log-probabilities.
+        """
+
+    def draw(self, row: Any, allowed: NDArray[np.bool_] | None, sampling: _Sampling) -> int:
+        """Draw an index of a row or of a part of one: what `_draw` does with it.
+
+        Args:
+            row: One of `whole`, or a part of one of `of`.
+            allowed: Bool of the shape of the row, or None if all is.
+            sampling: How to draw.
+
+        Raises:
+            ModelError: The row is none of log-probabilities, or nothing that is allowed has one.
         """
 
     def ranges(self, parts: list[Any], weights: Floats, cuts: NDArray[np.int64]) -> Floats:
@@ -243,6 +268,7 @@ class _Scores:
     __slots__ = ("base", "can_end", "end", "leak", "logs")
 
     def __init__(self, logs: Any, end: float, leak: float, can_end: bool, base: int = 0) -> None:
+        # An array of logarithms, `_Masses`, or what a device has.
         self.logs, self.end, self.leak, self.can_end, self.base = logs, end, leak, can_end, base
 
     def has(self, low: int, high: int) -> bool:
@@ -258,6 +284,32 @@ class _Scores:
         if high - low == len(self.logs):
             return self
         return _Scores(sums.copy(self.slice(low, high)), self.end, self.leak, self.can_end, low)
+
+
+class _Masses:
+    """A part of a row as probabilities without a common factor, so that sums of ranges need no exponentials."""
+
+    __slots__ = ("factor", "values")
+
+    def __init__(self, values: Floats, factor: float = 0.0) -> None:
+        self.values, self.factor = values, factor
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return _Masses(self.values[place], self.factor)
+        value = float(self.values[place])
+        return self.factor + math.log(value) if value else -math.inf
+
+    def __sub__(self, log: float) -> _Masses:
+        return _Masses(self.values, self.factor - log)
+
+    def total(self) -> float:
+        """Return the logarithm of the sum."""
+        mass = float(self.values.sum())
+        return self.factor + math.log(mass) if mass else -math.inf
 
 
 class _Head(NamedTuple):
@@ -295,8 +347,8 @@ class _Plan:
 
     def __init__(self, native: _native.Plan) -> None:
         self.native = native
-        self.nodes = [_Node(*row) for row in native.nodes().tolist()]
-        self.heads = [_Head(*row) for row in native.heads().tolist()]
+        self.nodes = list(map(_Node._make, native.nodes().tolist()))
+        self.heads = list(map(_Head._make, native.heads().tolist()))
 
     def needs(self, edges: dict[int, float], *, ends: bool = True) -> dict[int, tuple[int, int]]:
         """Return for each node whose row is needed the range of places.
@@ -331,6 +383,13 @@ def _rows_at_once(width: int) -> int:
     return max(ROWS_BYTES // (8 * width), 1)
 
 
+def _log(values: Floats) -> Floats:
+    """Return logarithms, -inf for 0."""
+    with np.errstate(divide="ignore"):
+        logs: Floats = np.log(values)
+    return logs
+
+
 def _log_sum(logs: Floats) -> float:
     top = float(logs.max(initial=-math.inf))
     if top == -math.inf:
@@ -348,9 +407,7 @@ def _segment_log_sums(logs: Floats, starts: NDArray[np.int64]) -> Floats:
     """Return the logarithms of the sums of segments, each with the full precision of its own size."""
     tops = np.maximum(np.maximum.reduceat(logs, starts), LOWEST, dtype=logs.dtype)
     sizes = np.append(starts[1:], len(logs)) - starts
-    sums = np.add.reduceat(np.exp(logs - np.repeat(tops, sizes)), starts, dtype=np.float64)
-    with np.errstate(divide="ignore"):
-        return tops + np.log(sums)
+    return tops + _log(np.add.reduceat(np.exp(logs - np.repeat(tops, sizes)), starts, dtype=np.float64))
 
 
 def _draw(logs: Floats, temperature: float, top_p: float, rng: np.random.Generator) -> int:
@@ -394,20 +451,25 @@ class _HostSums:
     def __init__(self, lm: LM, order: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         self._lm, self._order, self._ends = lm, order, ends
 
-    def rows(self, contexts: list[tuple[int, ...]], allowed: NDArray[np.bool_]) -> tuple[Sequence[Any], Floats, Floats]:
-        logs, masses, ends = self.of(self.whole(contexts), allowed)
-        return list(logs), masses, ends
+    def of(self, rows: Sequence[Floats], allowed: NDArray[np.bool_]) -> tuple[Sequence[Any], Floats, Floats]:
+        logs = np.empty(allowed.shape, dtype=rows[0].dtype if len(rows) else np.float64)
+        for row, line in zip(rows, logs, strict=True):
+            # All ids are there; to raise for one that is not takes a copy.
+            row.take(self._order, out=line, mode="clip")
+        ends = np.array([functools.reduce(_log_add, row[self._ends].tolist(), -math.inf) for row in rows])
+        if logs.min(initial=0.0) < LEAST and (allowed & (logs < LEAST) & (logs > -math.inf)).any():
+            masked = np.where(allowed, logs, -math.inf)
+            return list(masked), self.totals(masked), ends
+        values = np.exp(logs, dtype=np.float64)
+        values *= allowed
+        parts = [_Masses(line) for line in values]
+        return parts, self.totals(parts), ends
 
-    def of(self, rows: Floats, allowed: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
-        """Return what `rows` does, of rows that are there."""
-        logs = np.where(allowed, rows[:, self._order], -math.inf)
-        return logs, self.totals(logs), self.totals(rows[:, self._ends])
-
-    def whole(self, contexts: list[tuple[int, ...]]) -> Floats:
+    def whole(self, contexts: list[tuple[int, ...]]) -> Sequence[Floats]:
         """Return checked rows, one for each context, in the order of ids."""
         width = self._lm.vocab_size
         size = _rows_at_once(width)
-        parts = []
+        made: list[Floats] = []
         for start in range(0, len(contexts), size):
             part = contexts[start : start + size]
             rows = np.asarray(self._lm.logprobs(part))
@@ -420,8 +482,8 @@ class _HostSums:
                 raise ModelError(f"the model returned {rows.dtype}; expected float32 or float64 log-probabilities")
             rows = rows.astype(np.float64)
             self.check(rows, part)
-            parts.append(rows)
-        return np.concatenate(parts) if parts else np.zeros((0, width))
+            made.extend(rows)
+        return made
 
     @staticmethod
     def check(rows: Floats, contexts: list[tuple[int, ...]], *, complete: bool = True) -> None:
@@ -444,22 +506,40 @@ class _HostSums:
             if complete or total > 0:
                 row -= total
 
-    def ranges(self, parts: list[Floats], weights: Floats, cuts: NDArray[np.int64]) -> Floats:
+    def ranges(self, parts: list[Any], weights: Floats, cuts: NDArray[np.int64]) -> Floats:
         starts, lines, bytes = cuts
+        if all(isinstance(part, _Masses) for part in parts):
+            factors = weights + [part.factor for part in parts]
+            top = factors.max()
+            if factors.min() - top > LEAST:
+                masses = np.add.reduceat(np.concatenate([part.values for part in parts]), starts)
+                masses *= np.exp(factors - top)[lines]
+                sums = np.bincount(bytes, masses, minlength=END + 1).astype(np.float64)
+                return _log(sums) + float(top)
         matrix = np.full((len(parts), END + 1), -math.inf)
-        if len(starts):
-            matrix[lines, bytes] = weights[lines] + _segment_log_sums(np.concatenate(parts), starts)
+        logs = np.concatenate([self.host(part) for part in parts])
+        matrix[lines, bytes] = weights[lines] + _segment_log_sums(logs, starts)
         columns: Floats = np.logaddexp.reduce(matrix, axis=0)
         return columns
 
-    def totals(self, parts: Iterable[Floats]) -> Floats:
-        return np.array([_log_sum(part) for part in parts])
+    def totals(self, parts: Iterable[Any]) -> Floats:
+        return np.array([part.total() if isinstance(part, _Masses) else _log_sum(part) for part in parts])
 
-    def copy(self, part: Floats) -> Floats:
-        return part.copy()
+    def draw(self, row: Any, allowed: NDArray[np.bool_] | None, sampling: _Sampling) -> int:
+        logs = self.host(row)
+        logs = logs if allowed is None else np.where(allowed, logs, -math.inf)
+        if np.isneginf(logs).all():
+            raise ModelError(NOTHING)
+        return sampling.draw(logs)
 
-    def host(self, part: Floats) -> Floats:
-        return part.astype(np.float64, copy=False)
+    def copy(self, part: Any) -> Any:
+        return _Masses(part.values.copy(), part.factor) if isinstance(part, _Masses) else part.copy()
+
+    def host(self, part: Any) -> Floats:
+        if isinstance(part, _Masses):
+            return _log(part.values) + part.factor
+        array: Floats = part.astype(np.float64, copy=False)
+        return array
 
 
 class _Reader:
@@ -478,29 +558,16 @@ class _Reader:
                 f"the model has {lm.vocab_size} ids, but the tokenizer has a token with id {int(self.order.max())}: "
                 f"they do not belong together"
             )
-        self.host = _HostSums(lm, self.order, self.ends)
+        self.host: Sums = _HostSums(lm, self.order, self.ends)
         sums_over = getattr(lm, "sums_over", None)
-        self.sums: Sums = self.host
-        if sums_over is not None:
-            self.sums = sums_over(self.order, self.ends)
-
-    def rows(self, contexts: list[tuple[int, ...]]) -> Floats:
-        """Return checked rows of float64 on the host, one behind the other."""
-        return self.host.whole(contexts)
+        self.sums: Sums = self.host if sums_over is None else sums_over(self.order, self.ends)
 
     def ask(self, wanted: Iterable[tuple[tuple[int, ...], _native.Stem]]) -> list[_Scores]:
         """Return the scores of contexts, each with its stem, from one call of the model."""
         pairs = list(wanted)
         if not pairs:
             return []
-        stems = [stem for _, stem in pairs]
-        rows, masses, ends = self.sums.rows([context for context, _ in pairs], self._allowed(stems))
-        return self._scores(rows, masses, ends, stems)
-
-    def scores(self, rows: Floats, stems: list[_native.Stem]) -> list[_Scores]:
-        """Return the scores of stems from their rows on the host."""
-        logs, masses, ends = self.host.of(rows, self._allowed(stems))
-        return self._scores(list(logs), masses, ends, stems)
+        return self.scores(self.sums, self.sums.whole([context for context, _ in pairs]), [stem for _, stem in pairs])
 
     def _allowed(self, stems: list[_native.Stem]) -> NDArray[np.bool_]:
         allowed: NDArray[np.bool_] = self.kernel.allowed(stems)
@@ -508,8 +575,10 @@ class _Reader:
             allowed[:, self.ending] = False
         return allowed
 
-    def _scores(self, rows: Sequence[Any], masses: Floats, ends: Floats, stems: list[_native.Stem]) -> list[_Scores]:
+    def scores(self, sums: Sums, rows: Sequence[Any], stems: list[_native.Stem]) -> list[_Scores]:
+        """Return the scores of stems from their rows."""
         scores = []
+        rows, masses, ends = sums.of(rows, self._allowed(stems))
         for logs, mass, end, stem in zip(rows, masses.tolist(), ends.tolist(), stems, strict=True):
             can_end = stem.can_end(self.kernel)
             reached = _log_add(mass, end) if can_end else mass
@@ -552,7 +621,7 @@ class _Reader:
     def columns(self, parts: list[_Part]) -> tuple[Floats, float]:
         """Return the log-mass of each next byte and the end, of shape (257,), and the log-mass of the leak."""
         chosen, slices, weights = [], [], []
-        leaks, end = [-math.inf], -math.inf
+        leaked = end = -math.inf
         for weight, at, exact, high, scores in parts:
             if scores is None:
                 continue
@@ -561,16 +630,18 @@ class _Reader:
                 slices.append(scores.slice(exact, high))
                 weights.append(weight)
             if at == 0:
-                leaks.append(weight + math.log(scores.leak) if scores.leak > 0 else -math.inf)
+                if scores.leak > 0:
+                    leaked = _log_add(leaked, weight + math.log(scores.leak))
                 if scores.can_end:
                     end = _log_add(end, weight + scores.end)
-        columns = np.full(END + 1, -math.inf)
         if chosen:
             columns = self.sums.ranges(slices, np.array(weights), self.kernel.segments(chosen))
+        else:
+            columns = np.full(END + 1, -math.inf)
         columns[END] = end
-        return columns, _log_sum(np.array(leaks))
+        return columns, leaked
 
-    def total(self, parts: list[_Part]) -> float:
+    def total(self, parts: list[_Part], sums: Sums | None = None) -> float:
         """Return the log-mass of the bytes, as far as rows are known: a stem that spells them all needs none."""
         logs, slices, weights = [-math.inf], [], []
         for weight, at, exact, high, scores in parts:
@@ -580,7 +651,7 @@ class _Reader:
                 slices.append(scores.slice(exact, high))
                 weights.append(weight)
         if slices:
-            logs += (np.array(weights) + self.sums.totals(slices)).tolist()
+            logs += (np.array(weights) + (sums or self.sums).totals(slices)).tolist()
         return _log_sum(np.array(logs))
 
 
@@ -1470,27 +1541,24 @@ class ByteLM(_Model):
     def _token_chunks(
         self, prompt: Text, sampling: _Sampling, context_ids: Sequence[int], mask: bool
     ) -> Iterator[bytes | int | None]:
-        reader = self._reader
+        reader, sums = self._reader, self._reader.sums
         stem: _native.Stem | None
-        known: Floats | None = None
+        known = None
         if self._is_lazy():
             state = self.state(prompt, context_ids=context_ids)
-            healed, stem, _ = _heal(self, *state._known_heads(self._tolerance), state._context_ids, sampling)
+            healed, stem, _ = _heal(self, *state._known_heads(self._tolerance), state._context_ids, sampling, sums)
         else:
             plan = self.heal_plan(prompt, context_ids=context_ids)
-            healed, stem, known = plan._draw(reader.rows(plan.contexts), sampling)
+            healed, stem, known = plan._draw(sums.whole(plan.contexts), sampling, sums)
         yield healed.cut
         ids = healed.ids
         stem = stem if mask else None
         if healed.cut:
             yield self.tokenizer.token_bytes(ids[-1])[healed.cut :]
         while True:
-            row = reader.rows([ids])[0] if known is None else known
+            row = sums.whole([ids])[0] if known is None else known
             known = None
-            row = np.where(reader.followers(stem), row, -math.inf)
-            if np.isneginf(row).all():
-                raise ModelError("the model gives no probability to any token that may follow")
-            id = sampling.draw(row)
+            id = sums.draw(row, reader.followers(stem), sampling)
             if id in reader.lm.end_ids:
                 yield None
                 return
@@ -1557,17 +1625,27 @@ class HealPlan:
         expected = (len(self.contexts), self._model.lm.vocab_size)
         if rows.shape != expected:
             raise ModelError(f"the rows have the shape {rows.shape}; expected {expected}")
-        self._model._reader.host.check(rows, self.contexts, complete=False)
-        return self._draw(rows, _Sampling(temperature, 1.0, seed))[0]
+        _HostSums.check(rows, self.contexts, complete=False)
+        lacks = [max(-math.expm1(min(_log_sum(row), 0.0)), 0.0) for row in rows]
+        return self._draw(list(rows), _Sampling(temperature, 1.0, seed), self._model._reader.host, lacks)[0]
 
-    def _draw(self, rows: Floats, sampling: _Sampling) -> tuple[Healed, _native.Stem, Floats | None]:
-        """Return a drawn cover, its stem, and the row behind it if it is there."""
+    def _draw(
+        self, rows: Sequence[Any], sampling: _Sampling, sums: Sums, lacks: Sequence[float] | None = None
+    ) -> tuple[Healed, _native.Stem, Any]:
+        """Return a drawn cover, its stem, and the row behind it if it is there.
+
+        Args:
+            rows: Those of `contexts`.
+            sampling: How to draw.
+            sums: Where the rows are.
+            lacks: The mass that each row lacks; none by default.
+        """
         plan, reader = self._plan, self._model._reader
         scores = dict(
-            zip((plan.nodes[node].serial for node in self._asked), reader.scores(rows, self._stems), strict=True)
+            zip((plan.nodes[node].serial for node in self._asked), reader.scores(sums, rows, self._stems), strict=True)
         )
         weights = reader.weights(plan, scores, {})
-        lacking = dict(zip(self._asked, (max(-math.expm1(min(_log_sum(row), 0.0)), 0.0) for row in rows), strict=True))
+        lacking = dict(zip(self._asked, lacks or [0.0] * len(rows), strict=True))
         missing = 0.0
         for head in plan.heads:
             weight = weights[head.node]
@@ -1584,14 +1662,19 @@ class HealPlan:
             for head, part in zip(plan.heads, plan.parts(known, scores), strict=True)
         ]
         left = math.log(missing) if missing > ROUNDING else -math.inf
-        healed, stem, choice = _heal(self._model, heads, left, self._fixed, sampling)
+        healed, stem, choice = _heal(self._model, heads, left, self._fixed, sampling, sums)
         node = plan.heads[choice].node
         row = rows[self._asked.index(node)] if not healed.cut and node in self._asked else None
         return healed, stem, row
 
 
 def _heal(
-    model: ByteLM, heads: list[tuple[_native.Stem, _Part]], left: float, fixed: tuple[int, ...], sampling: _Sampling
+    model: ByteLM,
+    heads: list[tuple[_native.Stem, _Part]],
+    left: float,
+    fixed: tuple[int, ...],
+    sampling: _Sampling,
+    sums: Sums,
 ) -> tuple[Healed, _native.Stem, int]:
     """Draw a cover from heads; return it, its stem and the number of the head.
 
@@ -1601,9 +1684,10 @@ def _heal(
         left: The log-mass that is not in them.
         fixed: Ids before the prompt.
         sampling: How to draw.
+        sums: Where the rows of the heads are.
     """
     reader = model._reader
-    logs = np.array([reader.total([part]) for _, part in heads])
+    logs = np.array([reader.total([part], sums) for _, part in heads])
     total = _log_sum(logs)
     if total == -math.inf:
         raise ModelError("the model gives no probability to any text that starts with the prompt")
@@ -1612,9 +1696,8 @@ def _heal(
     logprob, cut = float(logs[choice]) - total, 0
     ids = (*fixed, *stem.ids().tolist())
     if part.at and part.scores is not None:
-        tokens = reader.sums.host(part.scores.slice(part.exact, part.high))
-        place = _draw(tokens, sampling.temperature, sampling.top_p, sampling.rng)
-        logprob += float(tokens[place]) - _log_sum(tokens)
+        place = sums.draw(part.scores.slice(part.exact, part.high), None, sampling)
+        logprob = part.weight + part.scores.token(part.exact + place) - total
         id = int(reader.order[part.exact + place])
         extended = stem.push(reader.kernel, id)
         stem = stem if extended is None else extended

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -31,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokseam import _extras, _native
-from tokseam.bytelm import END, ByteLM, Sums, _HostSums, _log_sum, _Sampling
+from tokseam.bytelm import END, NOTHING, ByteLM, Sums, _HostSums, _Sampling
 from tokseam.errors import ModelError
 from tokseam.tokenizer import Tokenizer
 
@@ -73,7 +74,7 @@ class _Layer(cache_utils.DynamicLayer):  # type: ignore[misc]
         if not self.buffers or self.buffers[0].shape[-2] < end:
             self._grow((key_states, value_states), max(2 * end, 64))
         for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
-            buffer[..., self.size : end, :] = states
+            buffer.narrow(-2, self.size, end - self.size).copy_(states)
         self.cut(end)
         return self.keys, self.values
 
@@ -92,7 +93,8 @@ class _Layer(cache_utils.DynamicLayer):  # type: ignore[misc]
         """Keep the first slots."""
         self.size = size
         if self.buffers:
-            self.keys, self.values = (buffer[..., :size, :] for buffer in self.buffers)
+            keys, values = self.buffers
+            self.keys, self.values = keys.narrow(-2, 0, size), values.narrow(-2, 0, size)
 
     def gather(self, slots: Any) -> None:
         """Keep some slots, in this order."""
@@ -146,10 +148,14 @@ class _Tree:
         above = self._paths[place]
         path[: len(above)] = above
         path[walked] = True
+        self.follow(slot, path)
+        return path
+
+    def follow(self, slot: int, path: NDArray[np.bool_]) -> None:
+        """Keep the path of a slot, which is known."""
         if len(self._paths) > STAY:
             self._paths = {-1: self._paths[-1]}
         self._paths[slot] = path
-        return path
 
     def add(self, parents: list[int], tokens: list[int], hidden: set[int]) -> None:
         """Put new slots behind the others; hidden ones are found by no context."""
@@ -280,8 +286,8 @@ class TransformersLM:
     def sums_over(self, order: NDArray[np.int64], ends: NDArray[np.int64]) -> Sums:
         """Return what sums rows where they are; `ByteLM` asks for it.
 
-        Rows on the CPU are read by numpy in place. On another device they are summed there, and to the host come three
-        numbers for each new row, and 257 for each row of bytes.
+        Rows on the CPU are read by numpy in place. On another device they are summed there, and tokens are drawn there.
+        To the host come three numbers for each new row, 257 for each row of bytes, and two for a token.
 
         Args:
             order: An order of ids in which rows are wanted: int64 of shape (n,).
@@ -295,14 +301,19 @@ class TransformersLM:
         with self._lock:
             whole = [self._whole(context) for context in contexts]
             self._check_place()
-            missing = [context for context in dict.fromkeys(whole) if context not in self._rows]
-            found: dict[Ids, Any] = {}
+            # Each time a context is looked up all its ids are hashed.
+            rows = [self._rows.get(context) for context in whole]
+            missing = dict.fromkeys(context for context, row in zip(whole, rows, strict=True) if row is None)
+            asked, computed = list(missing), list[Any]()
             size = max(LOGITS_SIZE // self.vocab_size, 1)
-            for start in range(0, len(missing), size):
-                part = missing[start : start + size]
-                found.update(zip(part, self._compute(part), strict=True))
-            rows = [found[context] if context in found else self._rows[context] for context in whole]
-            self._remember(found)
+            for start in range(0, len(asked), size):
+                computed += self._compute(asked[start : start + size])
+            if len(asked) == len(rows):
+                rows = computed
+            elif asked:
+                missing.update(zip(asked, computed, strict=True))
+                rows = [missing[context] if row is None else row for context, row in zip(whole, rows, strict=True)]
+            self._remember(asked, computed)
         return rows
 
     def _whole(self, context: Sequence[int]) -> Ids:
@@ -328,8 +339,9 @@ class TransformersLM:
             self._model.eval()
             self._place = place
 
-    def _remember(self, found: dict[Ids, Any]) -> None:
-        self._rows.update(found)
+    def _remember(self, contexts: list[Ids], rows: list[Any]) -> None:
+        for context, row in zip(contexts, rows, strict=True):
+            self._rows[context] = row
         most = max(ROWS_BYTES // (4 * self.vocab_size), 2)
         while len(self._rows) > most:
             self._rows.popitem(last=False)
@@ -471,6 +483,8 @@ class TransformersLM:
         tree.add(parents, tokens, hidden)
         self._calls += 1
         for context, end in zip(contexts, ends, strict=True):
+            if mask is not None:
+                tree.follow(end, mask[end - old, : end + 1].copy())
             tree.touch(context, end, self._calls)
         self._trim()
         return list(rows.unbind())
@@ -502,14 +516,14 @@ class TransformersLM:
             seen = torch.ones((1, old + len(tokens)), dtype=torch.int64, device=device)
         else:
             wide = np.float64 if dtype == torch.float64 else np.float32
-            hidden = np.where(mask, wide(0), wide(torch.finfo(dtype).min))
-            seen = torch.from_numpy(hidden)[None, None].to(device, dtype)
-        numbers = torch.tensor([tokens, depths], device=device)
+            hidden = np.where(mask[None, None], wide(0), wide(torch.finfo(dtype).min))
+            seen = torch.from_numpy(hidden).to(device, dtype)
+        ids, places = torch.from_numpy(np.array([tokens, depths])).to(device).chunk(2)
         try:
             return self._forward(
-                numbers[:1],
+                ids,
                 ends,
-                position_ids=numbers[1:],
+                position_ids=places,
                 attention_mask=seen,
                 use_cache=True,
                 **{"cache" if "cache" in self._accepts else "past_key_values": self._cache},
@@ -549,22 +563,12 @@ class _HostRows(_HostSums):
         super().__init__(lm, order, ends)
         self._rows = lm._logprobs
 
-    def rows(
-        self, contexts: list[Ids], allowed: NDArray[np.bool_]
-    ) -> tuple[list[Any], NDArray[np.float64], NDArray[np.float64]]:
-        """Return rows in order, masked, and the logarithms of their sums and of those of the ends."""
-        logs, sums = [], []
-        for context, row, may in zip(contexts, self._rows(contexts), allowed, strict=True):
-            whole = row.cpu().numpy()
-            masked = whole[self._order]
-            masked[~may] = -np.inf
-            mass = _log_sum(masked)
-            if not mass > -np.inf:
-                _check(float(whole.sum()), context)
-            logs.append(masked)
-            sums.append((mass, _log_sum(whole[self._ends])))
-        masses, ends = np.array(sums).T
-        return logs, masses, ends
+    def whole(self, contexts: list[Ids]) -> list[NDArray[Any]]:
+        """Return rows in the order of ids."""
+        rows = [row.numpy() for row in self._rows(contexts)]
+        for row in rows:
+            _check(float(row[0]))
+        return rows
 
 
 class _DeviceSums:
@@ -575,21 +579,52 @@ class _DeviceSums:
         self._host = torch.from_numpy(order), torch.from_numpy(ends)
         self._placed = self._host
 
-    def rows(
-        self, contexts: list[Ids], allowed: NDArray[np.bool_]
+    def whole(self, contexts: list[Ids]) -> list[Any]:
+        """Return rows in the order of ids; what uses them checks them."""
+        return self._lm._logprobs(contexts)
+
+    def of(
+        self, rows: Sequence[Any], allowed: NDArray[np.bool_]
     ) -> tuple[list[Any], NDArray[np.float64], NDArray[np.float64]]:
         """Return rows in order, masked, and the logarithms of their sums and of those of the ends."""
-        rows = torch.stack(self._lm._logprobs(contexts))
-        if self._placed[0].device != rows.device:
-            self._placed = self._host[0].to(rows.device), self._host[1].to(rows.device)
+        if not rows:
+            return [], np.zeros(0), np.zeros(0)
+        whole = torch.stack(list(rows))
+        if self._placed[0].device != whole.device:
+            self._placed = self._host[0].to(whole.device), self._host[1].to(whole.device)
         order, ends = self._placed
-        barred = torch.from_numpy(~allowed).to(rows.device)
-        logs = rows.index_select(1, order).masked_fill_(barred, -torch.inf)
-        found = torch.stack((logs.logsumexp(1), rows.index_select(1, ends).logsumexp(1), rows.sum(1)))
-        masses, ends_masses, checks = _to_host(found)
-        for context, check in zip(contexts, checks.tolist(), strict=True):
-            _check(check, context)
+        logs = whole.index_select(1, order).masked_fill_(_barred(allowed, whole), -torch.inf)
+        found = torch.stack((logs.logsumexp(1), whole.index_select(1, ends).logsumexp(1), whole[:, 0]))
+        masses, ends_masses, firsts = _to_host(found)
+        for first in firsts.tolist():
+            _check(first)
         return list(logs.unbind()), masses, ends_masses
+
+    def draw(self, row: Any, allowed: NDArray[np.bool_] | None, sampling: _Sampling) -> int:
+        """Draw an index where the row is, by one number of the host's generator: what `_draw` does in numpy."""
+        # There is no float64 on some devices.
+        logs = row if row.device.type == "mps" else row.double()
+        if allowed is not None:
+            logs = logs.masked_fill(_barred(allowed, row), -torch.inf)
+        top = logs.max()
+        if sampling.temperature == 0:
+            index = logs.argmax()
+        else:
+            weights = logs.sub(top).div_(sampling.temperature).exp_()
+            if sampling.top_p < 1:
+                order = weights.argsort(descending=True, stable=True)
+                ordered = weights[order]
+                reached = ordered.cumsum(0).sub_(ordered)
+                weights[order] = ordered.masked_fill_(reached >= sampling.top_p * weights.sum(), 0.0)
+            total = weights.cumsum(0)
+            index = torch.searchsorted(total, total[-1] * sampling.rng.random(), right=True)
+            # Rounding may lead behind the last that has a weight.
+            index = torch.minimum(index, torch.searchsorted(total, total[-1]))
+        place, reached = _to_host(torch.stack((index.to(logs.dtype), top))).tolist()
+        _check(reached)
+        if reached == -np.inf:
+            raise ModelError(NOTHING)
+        return int(place)
 
     def ranges(self, parts: list[Any], weights: NDArray[np.float64], cuts: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the log-mass of each next byte, each range summed with the full precision of its own size."""
@@ -625,13 +660,18 @@ class _DeviceSums:
         return _to_host(part)
 
 
-def _check(total: float, context: Ids) -> None:
-    """Raise if the sum of a row is nan: of what a softmax gives, nothing else makes it that."""
-    if np.isnan(total):
+def _check(value: float) -> None:
+    """Raise if a number of a row is nan: what a softmax gives is that nowhere or everywhere."""
+    if math.isnan(value):
         raise ModelError(
-            f"the model returned logits with nan or infinity behind a context of {len(context)} ids: "
-            f"expected finite numbers, or -infinity for ids that cannot come"
+            "the model returned logits with nan or infinity: expected finite numbers, or -infinity for ids that "
+            "cannot come"
         )
+
+
+def _barred(allowed: NDArray[np.bool_], rows: Any) -> Any:
+    """Return what is not allowed, where the rows are."""
+    return torch.from_numpy(~allowed).to(rows.device)
 
 
 def _to_host(tensor: Any) -> NDArray[np.float64]:
@@ -642,7 +682,7 @@ def _to_host(tensor: Any) -> NDArray[np.float64]:
 class _Sequence:
     """A text of a batch: its ids behind `bos_id`, and what is known at its end."""
 
-    def __init__(self, ids: Ids, stem: _native.Stem | None, row: NDArray[np.float64] | None) -> None:
+    def __init__(self, ids: Ids, stem: _native.Stem | None, row: Any) -> None:
         self.ids, self.stem, self.row = ids, stem, row
         self.is_done = False
 
@@ -729,11 +769,11 @@ def generate(
         fresh = [sequence for sequence in texts if not sequence.is_done]
         if not fresh:
             break
-        rows = iter(reader.rows([sequence.ids for sequence in fresh if sequence.row is None]))
+        rows = iter(reader.sums.whole([sequence.ids for sequence in fresh if sequence.row is None]))
         for sequence in fresh:
-            row = next(rows) if sequence.row is None else sequence.row
-            logs = np.where(reader.followers(sequence.stem), row, -np.inf)
-            scores = torch.from_numpy(logs.astype(np.float32))[None].to(device)
+            row = torch.as_tensor(next(rows) if sequence.row is None else sequence.row)
+            barred = _barred(reader.followers(sequence.stem), row)
+            scores = row.float().masked_fill(barred, -torch.inf)[None].to(device)
             if logits_processor is not None:
                 scores = logits_processor(torch.tensor([sequence.ids], device=device), scores)
             if bool(torch.isneginf(scores).all()):
@@ -785,10 +825,10 @@ def _start(model: ByteLM, prompts: list[list[int]], sampling: _Sampling, mask: b
                 f"the text of a prompt does not start with {before!r}, as every text of the tokenizer does"
             )
         plans.append(model.heal_plan(data[len(before) :], context_ids=ids[:first]))
-    rows = reader.rows([context for plan in plans for context in plan.contexts])
+    rows = reader.sums.whole([context for plan in plans for context in plan.contexts])
     sequences, place = [], 0
     for plan in plans:
-        healed, stem, row = plan._draw(rows[place : place + len(plan.contexts)], sampling)
+        healed, stem, row = plan._draw(rows[place : place + len(plan.contexts)], sampling, reader.sums)
         place += len(plan.contexts)
         sequences.append((_Sequence(healed.ids, stem if mask else None, row), healed.cut))
     return sequences
