@@ -95,12 +95,12 @@ fuzz_target!(|input: Input| {
     }
     for &cut in input.cuts.iter().take(4) {
         let back = cut as usize % (text.len() + 1);
-        let popped = heads.pop(back).expect("there are so many bytes");
+        let popped = heads.pop(kernel, back).expect("there are so many bytes");
         let again = popped.push(kernel, &text[text.len() - back..], &mut || true);
         let again = again
             .expect("it was pushed before")
             .expect("nothing stops it");
         assert_eq!(found, listed(kernel, &again));
     }
-    assert!(heads.pop(text.len() + 1).is_none());
+    assert!(heads.pop(kernel, text.len() + 1).is_none());
 });
