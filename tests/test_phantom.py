@@ -9,8 +9,10 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
+from unicodedata import category, combining, normalize
 
 import numpy as np
 import pytest
@@ -364,6 +366,28 @@ def test_levels(left: str, right: str) -> None:
     for other in (right, f" {left}", left.upper(), left.replace(" ", "  "), left.replace("é", "e\u0301"), left):
         compared = phantom.compare(tokenizer.encode(left), tokenizer.encode(other), tokenizer, level=5)
         assert compared.level == slow.lowest_level(left.encode(), other.encode())
+
+
+def test_levels_of_every_character() -> None:
+    """Each assigned character, and marks behind letters, against what normal forms and case make of them."""
+    tokenizer = ours("bundled")
+    assigned = [character for character in map(chr, range(sys.maxunicode + 1)) if category(character) not in "Cn Cs"]
+    marks = [character for character in assigned if combining(character)]
+    texts = assigned + [
+        letter + pair
+        for mark in marks
+        for letter in "aα"
+        for other in "\u0345\u0301"
+        for pair in (mark + other, other + mark)
+    ]
+    forms: list[Callable[[str], str]] = [partial(normalize, form) for form in ("NFC", "NFD", "NFKC", "NFKD")]
+    changes = [*forms, str.casefold, str.lower, str.upper, lambda text: normalize("NFKD", text).casefold()]
+    pairs = [(text, other) for text in texts for other in {change(text) for change in changes} - {text}]
+    assert len(pairs) > 30_000
+    ids = tokenizer.encode_batch([text for pair in pairs for text in pair]).tolists()
+    for (left, right), before, after in zip(pairs, ids[::2], ids[1::2], strict=True):
+        level = phantom.compare(before, after, tokenizer, level=5).level
+        assert level == slow.lowest_level(left.encode(), right.encode()), (left, right)
 
 
 def test_pretoken_trap() -> None:

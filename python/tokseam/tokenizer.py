@@ -6,6 +6,7 @@ everywhere; bytes need not be UTF-8. Special tokens spelled out in a text are pl
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import sys
@@ -607,8 +608,13 @@ def file_bytes(path: Path) -> bytes:
 
     Raises:
         VocabError: It is a broken gzip file.
+        FileNotFoundError: There is no such file, or none in the folder.
     """
-    path = path / "tokenizer.json" if path.is_dir() else path
+    if path.is_dir():
+        folder, path = path, path / "tokenizer.json"
+        if not path.exists():
+            reason = f"the folder {folder.resolve()} holds no tokenizer.json; name the tokenizer's file itself"
+            raise FileNotFoundError(errno.ENOENT, reason, str(path))
     data = path.read_bytes()
     if data.startswith(b"\x1f\x8b"):
         try:

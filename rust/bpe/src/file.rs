@@ -477,10 +477,15 @@ fn spelling(model: &Model, id: u32) -> Cow<'_, str> {
 
 /// The message for a token that cannot be looked up.
 #[must_use]
-pub fn unknown(id: impl fmt::Display, size: usize) -> Error {
+pub fn unknown(id: u32, size: usize) -> Error {
+    let last = size.saturating_sub(1);
+    let holes = if (id as usize) < size {
+        ", and this is a hole in them"
+    } else {
+        ""
+    };
     Error::UnknownToken(format!(
-        "id {id} has no token: the vocabulary has ids 0 to {}, with holes",
-        size.saturating_sub(1)
+        "id {id} has no token: the vocabulary has ids 0 to {last}{holes}"
     ))
 }
 

@@ -10,8 +10,11 @@
 //!
 //! Cost: linear in the source, plus the size of its character sets.
 
-use super::Dialect;
+use std::sync::LazyLock;
+
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
+
+use super::Dialect;
 
 /// How a repetition gives characters back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -838,8 +841,7 @@ fn long_folding(c: char) -> Option<String> {
 
 /// Whether a run of literals holds the folding of one character, as `ss` that of `ß`.
 fn folds_to_several(folded: &str) -> bool {
-    folded.chars().count() > 1
-        && ('\u{80}'..'\u{fb20}')
-            .filter_map(long_folding)
-            .any(|folding| folded.contains(&folding))
+    static FOLDINGS: LazyLock<Vec<String>> =
+        LazyLock::new(|| ('\u{80}'..'\u{fb20}').filter_map(long_folding).collect());
+    folded.chars().count() > 1 && FOLDINGS.iter().any(|folding| folded.contains(folding))
 }
