@@ -1016,3 +1016,32 @@ def test_a_vocabulary_without_known_borders() -> None:
         all_covers(rows, {0: b"a", 1: b"b", 2: b"ab"}, "sum", utf8=True).row(b"a"),
         "sum",
     )
+
+
+@pytest.mark.parametrize("normalize", ["sum", "ratio", "local"])
+def test_rows_as_probabilities_and_as_logarithms(normalize: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two ways of the host agree, and what is far below the rest keeps its logarithm."""
+    case = TOYS["ab"].tokenizer()
+    end = case.special_tokens["<end>"]
+    for depth in (0.0, 340.0, 360.0, 900.0):
+
+        def fn(contexts: list[tuple[int, ...]], depth: float = depth) -> np.ndarray:
+            rng = np.random.default_rng(len(contexts[0]))
+            logs = rng.normal(size=(len(contexts), case.vocab_size))
+            logs[:, case.token_id("b")] -= depth
+            return logs - np.logaddexp.reduce(logs, axis=1, keepdims=True)
+
+        model = ByteLM(FunctionLM(fn, vocab_size=case.vocab_size, end_ids=[end]), case, normalize=normalize)
+        found = []
+        for least in (-350.0, 1.0):
+            monkeypatch.setattr("tokseam.bytelm.LEAST", least)
+            state = model.state()
+            rows = [state.push(b"aabab"[place : place + 1]).next_byte() for place in range(5)]
+            found.append((np.stack([row.logp for row in rows]), [row.leak for row in rows], state.logprob("abba")))
+        (left, leaks, joint), (right, other_leaks, other_joint) = found
+        assert np.array_equal(np.isneginf(left), np.isneginf(right))
+        finite = np.isfinite(left)
+        np.testing.assert_allclose(left[finite], right[finite], atol=1e-10)
+        np.testing.assert_allclose(leaks, other_leaks, atol=1e-10)
+        assert joint == pytest.approx(other_joint, abs=1e-9)
+        assert joint < -depth

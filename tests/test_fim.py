@@ -173,6 +173,34 @@ def test_templates_keep_bytes(name: str) -> None:
         assert id in specials
 
 
+def test_a_template_of_ones_own_ends_at_its_stops() -> None:
+    """Each id that stops a template ends the middle; without the template none of them does."""
+    lm, tokenizer = bundled()
+    template = FimTemplate(
+        ("<|fim_suffix|>", "{suffix}", "<|fim_prefix|>", "{prefix}", "<|fim_middle|>"),
+        ("<|fim_prefix|>", "<|fim_suffix|>", "<|endoftext|>"),
+    )
+    stops = template.stop_ids(tokenizer)
+    # A middle ends at what marks the parts too.
+    marks = {part for part in template.parts if not part.startswith("{")}
+    assert sorted(stops) == sorted(tokenizer.special_tokens[literal] for literal in marks | set(template.stops))
+    x = int(tokenizer.encode("x")[0])
+    for stop in stops:
+
+        def rows(contexts: list[tuple[int, ...]], stop: int = stop) -> np.ndarray:
+            logs = np.full((len(contexts), lm.vocab_size), -np.inf)
+            for line, context in zip(logs, contexts, strict=True):
+                line[stop if context[-1] == x else x] = 0.0
+            return logs
+
+        model = ByteLM(FunctionLM(rows, vocab_size=lm.vocab_size), tokenizer)
+        for unit in ("tokens", "bytes"):
+            done = model.fill("", "b", template=template, max_bytes=9, unit=unit)
+            assert (done.data, done.finish_reason) == (b"x", "end")
+        with pytest.raises(ModelError):
+            model.generate("", max_bytes=9, context_ids=[0])
+
+
 def test_filling_with_the_bundled_model() -> None:
     lm, tokenizer = bundled()
     model = ByteLM(lm, tokenizer)
@@ -200,6 +228,15 @@ def test_the_commands(tmp_path: Path) -> None:
     file.write_bytes(b"def add(a, b):\r\n    ret\r\n\r\nprint(add(1, 2))\r\n")
     for at in ("2:8", "23"):
         assert run("complete", "--file", str(file), "--at", at, "--max-bytes", "3").stdout == b"urn\n"
+    (tmp_path / "before").write_bytes(file.read_bytes()[:23])
+    (tmp_path / "after").write_bytes(file.read_bytes()[23:])
+    sides = ["--prefix-file", str(tmp_path / "before"), "--suffix-file", str(tmp_path / "after")]
+    filled = json.loads(run("complete", *sides, "--max-bytes", "3", "--json").stdout)
+    assert filled["text"] == "urn"
+    assert filled["healed"] > 0
+    assert run("complete", *sides[:2], "--max-bytes", "3").stdout == b"urn\n"
+    piped = run("complete", *sides[2:], "--max-bytes", "3", stdin=file.read_bytes()[:23])
+    assert piped.stdout == b"urn\n"
     for wrong in (["--at", "2:99"], ["--at", "x"], ["--at", "999"], []):
         done = run("complete", "--file", str(file), *wrong)
         assert done.returncode == 2
