@@ -86,7 +86,7 @@ def table(file: Path, tokenizer: Tokenizer) -> None:
             for ids in row["answers"]:
                 outcomes += probe.score(ids)
                 states[phantom.judge(ids, tokenizer).state] += 1
-        found = phantom.summary(outcomes)
+        found = phantom.Probe.summary(outcomes)
         kinds = ", ".join(
             f"{found.counts.get(kind, 0)} {kind}" for kind in ("unchanged", "replaced", "phantom", "lost")
         )

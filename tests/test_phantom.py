@@ -459,7 +459,7 @@ def test_summary() -> None:
     """B4."""
     moves = [(1, 1)] * 722 + [(2, 2)] * 58 + [(1, 3)] * 197 + [(3, 1)] * 23
     outcomes = [phantom.Outcome("phantom", tokens_before=old, tokens_after=new) for old, new in moves]
-    found = phantom.summary([*outcomes, phantom.Outcome("lost")])
+    found = phantom.Probe.summary([*outcomes, phantom.Outcome("lost")])
     assert (found.one_to_one, found.same_count, found.split, found.merged) == (72.2, 78.0, 19.7, 2.3)
     assert found.counts == {"unchanged": 0, "replaced": 0, "phantom": 1000, "lost": 1}
     assert found.transitions[1, 3] == 197

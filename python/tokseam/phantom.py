@@ -65,7 +65,6 @@ __all__ = [
     "next_token_mask",
     "project",
     "prompt_tail",
-    "summary",
 ]
 
 
@@ -627,6 +626,34 @@ class Probe:
             outcomes.append(_outcome(lost, self.tokenizer, old, (after, first, last)))
         return outcomes
 
+    @staticmethod
+    def summary(outcomes: Iterable[Outcome]) -> Summary:
+        """Count outcomes, of one probe or of many.
+
+        Args:
+            outcomes: What `Probe.score` returned.
+        """
+        all = list(outcomes)
+        counts = Counter(outcome.kind for outcome in all)
+        phantoms = [outcome for outcome in all if outcome.kind == "phantom"]
+        moves = Counter((outcome.tokens_before, outcome.tokens_after) for outcome in phantoms)
+        kept = len(all) - counts["lost"]
+
+        def percent(number: int) -> float:
+            return round(100 * number / len(phantoms), 1) if phantoms else 0.0
+
+        return Summary(
+            counts={kind: counts[kind] for kind in ("unchanged", "replaced", "phantom", "lost")},
+            phantom_rate=len(phantoms) / kept if kept else 0.0,
+            transitions=dict(sorted(moves.items())),
+            one_to_one=percent(moves[1, 1]),
+            same_count=percent(sum(number for (old, new), number in moves.items() if old == new)),
+            split=percent(sum(number for (old, new), number in moves.items() if old < new)),
+            merged=percent(sum(number for (old, new), number in moves.items() if old > new)),
+            labels=dict(sorted(Counter(label for outcome in phantoms for label in outcome.labels).items())),
+            levels=dict(sorted(Counter(outcome.level for outcome in phantoms).items(), key=str)),
+        )
+
 
 def _byte_places(text: str) -> list[int]:
     """Return the place of each character in the UTF-8, and its end."""
@@ -740,31 +767,3 @@ class Summary(NamedTuple):
     merged: float
     labels: dict[int, int]
     levels: dict[int | None, int]
-
-
-def summary(outcomes: Iterable[Outcome]) -> Summary:
-    """Count outcomes, of one probe or of many.
-
-    Args:
-        outcomes: What `Probe.score` returned.
-    """
-    all = list(outcomes)
-    counts = Counter(outcome.kind for outcome in all)
-    phantoms = [outcome for outcome in all if outcome.kind == "phantom"]
-    moves = Counter((outcome.tokens_before, outcome.tokens_after) for outcome in phantoms)
-    kept = len(all) - counts["lost"]
-
-    def percent(number: int) -> float:
-        return round(100 * number / len(phantoms), 1) if phantoms else 0.0
-
-    return Summary(
-        counts={kind: counts[kind] for kind in ("unchanged", "replaced", "phantom", "lost")},
-        phantom_rate=len(phantoms) / kept if kept else 0.0,
-        transitions=dict(sorted(moves.items())),
-        one_to_one=percent(moves[1, 1]),
-        same_count=percent(sum(number for (old, new), number in moves.items() if old == new)),
-        split=percent(sum(number for (old, new), number in moves.items() if old < new)),
-        merged=percent(sum(number for (old, new), number in moves.items() if old > new)),
-        labels=dict(sorted(Counter(label for outcome in phantoms for label in outcome.labels).items())),
-        levels=dict(sorted(Counter(outcome.level for outcome in phantoms).items(), key=str)),
-    )
