@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -364,6 +365,43 @@ def test_levels(left: str, right: str) -> None:
     for other in (right, f" {left}", left.upper(), left.replace(" ", "  "), left.replace("é", "e\u0301"), left):
         compared = phantom.compare(tokenizer.encode(left), tokenizer.encode(other), tokenizer, level=5)
         assert compared.level == slow.lowest_level(left.encode(), other.encode())
+
+
+def neighbours_of(text: str) -> set[str]:
+    """Return other texts that may be the same at some level, or nearly so."""
+    folded, compatible = text.casefold(), unicodedata.normalize("NFKD", text)
+    forms = {unicodedata.normalize(form, text) for form in ("NFC", "NFD", "NFKC")}
+    forms |= {folded, text.upper(), text.lower(), compatible, compatible.casefold()}
+    return (forms | {unicodedata.normalize("NFKD", folded), slow.surface(text.encode(), 5)}) - {text}
+
+
+def test_levels_of_all_characters() -> None:
+    """Every character, and letters with two marks, as the twin has them. Python may know fewer characters than we do;
+    what it knows it knows as all later versions of the standard do."""
+    tokenizer, rng = ours("bundled"), random.Random(SEED)
+    left_out = {"Cn", "Cs"} if FULL else {"Cn", "Cs", "Co"}
+    known = [char for char in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(char) not in left_out]
+    marks = [char for char in known if unicodedata.combining(char)]
+    letters, others = ("a", "e\u0301", "\u03b1", "\u1f51", "\u1fb3"), ("\u0301", "\u0323", "\u0345")
+    clusters = [
+        letter + pair
+        for letter in letters
+        for mark in marks
+        for other in others
+        for pair in (mark + other, other + mark)
+    ]
+    if not FULL:
+        clusters = rng.sample(clusters, 2000)
+    pairs = [(text, other) for text in known + clusters for other in sorted(neighbours_of(text))]
+    rows = tokenizer.encode_batch([text for pair in pairs for text in pair]).tolists()
+    different = []
+    for at, (left, right) in enumerate(pairs):
+        found = phantom.compare(rows[2 * at], rows[2 * at + 1], tokenizer).level
+        if found != slow.lowest_level(left.encode(), right.encode()):
+            different.append((left, right, found))
+    print(f"{len(known)} characters, {len(clusters)} of them with marks, {len(pairs)} pairs")
+    assert different == []
+    assert len(pairs) > 25_000
 
 
 def test_pretoken_trap() -> None:

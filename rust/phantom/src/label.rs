@@ -176,7 +176,7 @@ fn is_line_end(character: char) -> bool {
 fn is_word(character: char) -> bool {
     character.is_alphabetic()
         || matches!(character, '\'' | '\u{2019}')
-        || unicode_normalization_alignments::char::is_combining_mark(character)
+        || unicode_normalization::char::is_combining_mark(character)
 }
 
 /// What only one of two rising lists has.
