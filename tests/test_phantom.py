@@ -12,7 +12,6 @@ import time
 import unicodedata
 from collections.abc import Iterator
 from typing import Any
-from unicodedata import category, combining, normalize
 
 import numpy as np
 import pytest
@@ -400,7 +399,7 @@ def test_levels_of_all_characters() -> None:
         found = phantom.compare(rows[2 * at], rows[2 * at + 1], tokenizer).level
         if found != slow.lowest_level(left.encode(), right.encode()):
             different.append((left, right, found))
-    print(f"{len(known)} characters, {len(clusters)} of them with marks, {len(pairs)} pairs")
+    print(f"{len(known)} characters, {len(clusters)} letters with marks, {len(pairs)} pairs")
     assert different == []
     assert len(pairs) > 25_000
 
