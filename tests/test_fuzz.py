@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 from tokseam import Tokenizer, VocabError, _bundled, fuzz
 from tokseam.cli.app import app
-from tokseam.fuzz.plan import load
+from tokseam.fuzz.plan import ENGINES, load
 from tokseam.fuzz.subject import Subject
 
 EXAMPLES = 500
@@ -239,6 +239,21 @@ def test_sound(name: str) -> None:
         fuzz.check_same(tokenizer, again, text)
 
     run()
+
+
+def test_other_ids_name_both_libraries() -> None:
+    """Both classes may be called Tokenizer."""
+    tokenizer = _bundled.tokenizer()
+    with pytest.raises(fuzz.Failure, match=r"^tokenizers\.Tokenizer gives other ids than tokseam\.Tokenizer"):
+        fuzz.check_same(tokenizer, tokenizers.Tokenizer(tokenizers.models.BPE({"a": 7}, [])), "a")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_absent_file(engine: str) -> None:
+    """Each engine says which file is absent."""
+    with pytest.raises(FileNotFoundError) as raised:
+        load("absent.json", engine)
+    assert raised.value.filename == "absent.json"
 
 
 @pytest.mark.parametrize("text", ["", " ", "a\n", "e\u0301 \ufb01\t\r\n"])

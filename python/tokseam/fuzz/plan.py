@@ -49,10 +49,14 @@ def load(path: str | Path, engine: str = "tokseam") -> Any:
             `tokie:Tokenizer.from_json`.
 
     Raises:
+        FileNotFoundError: There is no such file.
         ImportError: The library is not installed.
         ValueError: There is no such engine.
     """
     file = str(path)
+    if engine in ENGINES:
+        # Not every library says which file is absent.
+        Path(file).stat()
     if engine == "tokseam":
         return Tokenizer.from_file(file)
     if engine == "tokenizers":

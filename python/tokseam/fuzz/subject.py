@@ -60,7 +60,10 @@ class Subject:
         return Subject(tokenizer)
 
     def __repr__(self) -> str:
-        return type(self.tokenizer).__name__
+        kind = type(self.tokenizer)
+        library = kind.__module__.partition(".")[0]
+        # A class of an extension module may name no module of its own.
+        return kind.__name__ if library == "builtins" else f"{library}.{kind.__name__}"
 
     # Text and ids.
 
