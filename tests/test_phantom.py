@@ -541,6 +541,50 @@ def test_generate_canonical_sequences(bundled: Tokenizer) -> None:
     assert bad[False] > rows // 4
 
 
+# Beams would take an end that is much favoured at once.
+@pytest.mark.parametrize(("beams", "favour"), [(1, 18), (3, 12)])
+def test_generate_to_the_end(bundled: Tokenizer, beams: int, favour: int) -> None:
+    """What is ended by the model is canonical as it stands, behind prompts padded on the left and where beams change
+    places."""
+    model = random_model(bundled.vocab_size)
+    import torch
+
+    from tokseam.hf import CanonicalLogitsProcessor
+
+    end = bundled.special_tokens["<|endoftext|>"]
+    prompts = [bundled.encode(text).tolist() for text in ("The report of the committee", "The", "def f(x):")] * 8
+    length = max(map(len, prompts))
+    padded = torch.tensor([[end] * (length - len(prompt)) + prompt for prompt in prompts])
+    mask = torch.tensor([[0] * (length - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+
+    def favour_the_end(_: Any, scores: Any) -> Any:
+        scores[:, end] += favour
+        return scores
+
+    processor = CanonicalLogitsProcessor(bundled)
+    out = model.generate(
+        padded,
+        attention_mask=mask,
+        do_sample=True,
+        temperature=2.0,
+        top_k=0,
+        num_beams=beams,
+        max_new_tokens=12,
+        eos_token_id=end,
+        pad_token_id=end,
+        logits_processor=[favour_the_end, processor],
+    ).tolist()
+    ended = 0
+    for row, prompt in zip(out, prompts, strict=True):
+        row = row[length - len(prompt) :]
+        assert bundled.is_admissible(row)
+        if end in row:
+            ended += 1
+            assert bundled.is_canonical(row[: row.index(end)]), row
+    assert ended > 3
+    assert processor.restarted == 0
+
+
 def test_processor_rows(bundled: Tokenizer) -> None:
     random_model(8)
     import torch

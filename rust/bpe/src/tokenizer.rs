@@ -40,7 +40,7 @@ pub struct Tokenizer {
     pretokenizer: Pretokenizer,
     decoder: Decoder,
     specials: FxHashSet<u32>,
-    /// What the decoder gets for an added token.
+    /// What the decoder gets for an added token, where that is not the token of the model.
     added_bytes: FxHashMap<u32, Vec<u8>>,
     warnings: Vec<String>,
     /// Why the tokenizer cannot be written, if it cannot.
@@ -297,7 +297,9 @@ impl Tokenizer {
                 }
                 _ => token.content.as_bytes().to_vec(),
             };
-            added_bytes.insert(token.id, bytes);
+            if model.vocab.get(token.id) != Some(&bytes[..]) {
+                added_bytes.insert(token.id, bytes);
+            }
         }
         let encoder = Encoder::new(&model, specials.clone());
         let mut tokenizer = Self {
@@ -858,7 +860,11 @@ impl Tokenizer {
         if self.decoder.is_concat() {
             let mut bytes = Vec::with_capacity(4 * ids.len());
             for &id in ids {
-                bytes.extend_from_slice(self.token(id)?);
+                match self.added_bytes.get(&id) {
+                    Some(added) => bytes.extend_from_slice(added),
+                    None if self.model.vocab.append(id, &mut bytes) => {}
+                    None => return Err(file::unknown(id, self.vocab_size())),
+                }
             }
             return Ok(bytes);
         }

@@ -31,6 +31,9 @@ pub struct Vocab {
 
 const HOLE: u32 = u32::MAX;
 
+/// Bytes that are copied at once; few tokens are longer.
+const COPIED: usize = 16;
+
 fn hash(token: &[u8]) -> u64 {
     Hasher::default().hash_one(token)
 }
@@ -127,6 +130,24 @@ impl Vocab {
         self.arena.get(start..start + len as usize)
     }
 
+    /// Appends the token of an id; false for a hole or an id beyond the vocabulary.
+    #[inline]
+    pub(crate) fn append(&self, id: u32, out: &mut Vec<u8>) -> bool {
+        let Some(token) = self.get(id) else {
+            return false;
+        };
+        // A copy of known length is a few instructions, one of any length a call: more is copied than
+        // the token where more lies behind it.
+        let end = out.len() + token.len();
+        let start = self.starts[id as usize] as usize;
+        match self.arena[start..].first_chunk::<COPIED>() {
+            Some(chunk) if token.len() <= COPIED => out.extend_from_slice(chunk),
+            _ => out.extend_from_slice(token),
+        }
+        out.truncate(end);
+        true
+    }
+
     /// The id of a token.
     #[must_use]
     pub fn id(&self, token: &[u8]) -> Option<u32> {
@@ -192,6 +213,19 @@ mod tests {
             vocab.iter().map(|(id, _)| id).collect::<Vec<_>>(),
             [0, 2, 3, 4]
         );
+    }
+
+    #[test]
+    fn tokens_of_all_lengths_are_appended() {
+        let text: Vec<u8> = (0..40).collect();
+        let tokens = (0..40_u32).map(|id| (&text[..id as usize], 2 * id, true));
+        let vocab = Vocab::new(tokens).unwrap();
+        let (mut found, mut expected) = (Vec::new(), Vec::new());
+        for id in (0..100).chain((0..100).rev()) {
+            assert_eq!(vocab.append(id, &mut found), vocab.get(id).is_some());
+            expected.extend_from_slice(vocab.get(id).unwrap_or_default());
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]
