@@ -566,6 +566,8 @@ class Tokenizer:
 
 
 def _allowed(allowed_special: Allowed) -> Literal["all"] | list[str] | None:
+    if allowed_special == ():
+        return None
     if allowed_special == "all":
         return "all"
     if isinstance(allowed_special, (str, bytes)):

@@ -48,10 +48,10 @@ pub struct Tokenizer {
     by_bytes: OnceLock<FxHashMap<Vec<u8>, u32>>,
     by_spelling: OnceLock<Vec<u32>>,
     admissible: OnceLock<Result<Tables, Error>>,
-    pool: Mutex<Vec<Work>>,
+    pool: Mutex<Vec<Box<Work>>>,
 }
 
-/// The buffers of one call.
+/// The buffers of one call, some kilobytes: they are handed on in a box.
 struct Work {
     scratch: Scratch,
     cuts: Vec<u64>,
@@ -63,7 +63,7 @@ struct Work {
 pub struct Worker<'t> {
     tokenizer: &'t Tokenizer,
     /// There until the hold ends.
-    work: Option<Work>,
+    work: Option<Box<Work>>,
 }
 
 /// What gets ids, and the index of the first id of each pretoken.
@@ -635,10 +635,12 @@ impl Tokenizer {
     #[must_use]
     pub fn worker(&self) -> Worker<'_> {
         let pooled = self.with_pool(Vec::pop).flatten();
-        let work = pooled.unwrap_or_else(|| Work {
-            scratch: Encoder::scratch(),
-            cuts: Vec::new(),
-            sections: Vec::new(),
+        let work = pooled.unwrap_or_else(|| {
+            Box::new(Work {
+                scratch: Encoder::scratch(),
+                cuts: Vec::new(),
+                sections: Vec::new(),
+            })
         });
         Worker {
             tokenizer: self,
@@ -647,7 +649,7 @@ impl Tokenizer {
     }
 
     /// Works on the pool, if that is not held by another thread for long.
-    fn with_pool<T>(&self, mut change: impl FnMut(&mut Vec<Work>) -> T) -> Option<T> {
+    fn with_pool<T>(&self, mut change: impl FnMut(&mut Vec<Box<Work>>) -> T) -> Option<T> {
         for _ in 0..TRIES {
             match self.pool.try_lock() {
                 Ok(mut pool) => return Some(change(&mut pool)),

@@ -9,27 +9,22 @@ use pyo3::prelude::*;
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Looks for signals now and then; keeps the exception that one raised.
+#[derive(Default)]
 struct Signals {
-    last: Instant,
+    /// When the last time was, or the first tick: short work asks no clock.
+    last: Option<Instant>,
     raised: Option<PyErr>,
 }
 
 impl Signals {
-    /// Starts the clock.
-    fn new() -> Self {
-        Self {
-            last: Instant::now(),
-            raised: None,
-        }
-    }
-
     /// False once a signal handler, or `call`, has raised; `call` is made each time that signals
     /// are looked for. May be called without the interpreter.
     fn tick(&mut self, call: impl FnOnce(Python<'_>) -> PyResult<()>) -> bool {
-        if self.raised.is_none() && self.last.elapsed() >= INTERVAL {
+        let last = *self.last.get_or_insert_with(Instant::now);
+        if self.raised.is_none() && last.elapsed() >= INTERVAL {
             let checked = Python::attach(|py| py.check_signals().and_then(|()| call(py)));
             self.raised = checked.err();
-            self.last = Instant::now();
+            self.last = Some(Instant::now());
         }
         self.raised.is_none()
     }
@@ -56,7 +51,7 @@ pub fn interruptible_with<V, T: Send, E: Send>(
     show: impl Fn(Python<'_>, &V) -> PyResult<()> + Sync,
     work: impl FnOnce(&mut dyn FnMut(&V) -> bool) -> Result<Option<T>, E> + Send,
 ) -> PyResult<Result<T, E>> {
-    let mut signals = Signals::new();
+    let mut signals = Signals::default();
     match py.detach(|| work(&mut |value| signals.tick(|py| show(py, value)))) {
         Ok(Some(value)) => Ok(Ok(value)),
         Ok(None) => Err(signals.into_error()),
