@@ -5,6 +5,16 @@
 //! of the unit waits for them. So some units go in step: first each makes a merge and asks for its
 //! pairs, without a branch on what comes; then each takes what came. The look-ups of all units
 //! overlap, and a round waits about as long as one merge would alone.
+//!
+//! Some merges of two bytes need not wait for their turn, which is a third of all merges or more.
+//! Call the *bar* of two bytes the lowest rank of a merge whose left part ends with the first and
+//! whose right part begins with the second: what joins two neighbouring bytes has at least that rank.
+//! Lemma: two bytes whose merge has a lower rank than the bars on both sides of them may be merged
+//! first. For as long as they are not merged they could be, so the merge of lowest rank has no
+//! higher one than theirs, and joins neither of them to the outside. And once they are merged, what
+//! could join them to the outside waits until no merge of their rank or below is left. So all else
+//! happens as before, only theirs earlier. No order of parts and wholes is asked for, and no two such
+//! merges overlap, since a merge has at least the rank of its bar.
 
 use super::pairs::{NOBODY, NONE, PairTable};
 use super::plain::NEVER;
@@ -32,44 +42,67 @@ struct Lane {
     alive: u64,
     /// How many symbols there were.
     len: usize,
-    asked: Asked,
-}
-
-/// A merge was made at `place`; its pairs with the symbols at `previous` and `next` are looked up.
-#[derive(Clone, Copy, Default)]
-struct Asked {
-    place: usize,
-    previous: usize,
-    next: usize,
-    slots: [u64; 2],
+    /// The places whose pairs with the next symbol were asked for, and where these pairs lie.
+    asked: u64,
+    found_at: [u32; PLACES],
 }
 
 /// What every unit asks for first: the symbols of its bytes, and the merges of two bytes.
 pub struct Alphabet {
     symbols: [u32; 256],
-    /// For each two bytes the rank of their merge, in its place in a key.
-    keys: Vec<u32>,
+    pairs: Vec<Pair>,
 }
 
+/// What two bytes side by side may become.
+#[derive(Clone, Copy)]
+struct Pair {
+    /// The rank of their merge, in its place in a key.
+    key: u32,
+    /// Their bar, likewise.
+    bar: u32,
+}
+
+const APART: Pair = Pair {
+    key: NEVER,
+    bar: NEVER,
+};
+
 impl Alphabet {
-    /// The bytes with these symbols, [`NONE`] where one has none, and their merges below `limit`.
+    /// The bytes with these symbols, [`NONE`] where one has none. `merges` are those below a limit,
+    /// which all others are at or above: the last byte of the left part, the first one of the right
+    /// part, and the symbol that is made.
     #[must_use]
-    pub fn new(symbols: &[u32; 256], pairs: &PairTable, limit: u32) -> Self {
-        let key = |left, right| match pairs.get(left, right) {
+    pub fn new(
+        symbols: &[u32; 256],
+        table: &PairTable,
+        limit: u32,
+        merges: impl Iterator<Item = (u8, u8, u32)>,
+    ) -> Self {
+        let key = |left, right| match table.get(left, right) {
             found if found < limit => found << 6,
             _ => NEVER,
         };
-        let keys = |left| symbols.iter().map(move |&right| key(left, right));
-        Self {
+        let pairs = |left| {
+            symbols.iter().map(move |&right| Pair {
+                key: key(left, right),
+                bar: NEVER,
+            })
+        };
+        let mut alphabet = Self {
             symbols: *symbols,
-            keys: symbols.iter().flat_map(|&left| keys(left)).collect(),
+            pairs: symbols.iter().flat_map(|&left| pairs(left)).collect(),
+        };
+        for (left, right, result) in merges {
+            let pair = &mut alphabet.pairs[usize::from(left) << 8 | usize::from(right)];
+            pair.bar = pair.bar.min(result << 6);
         }
+        alphabet
     }
 
     #[inline(always)]
-    fn key(&self, left: u8, right: u8) -> u32 {
+    fn pair(&self, left: u8, right: u8) -> Pair {
         let place = usize::from(left) << 8 | usize::from(right);
-        self.keys.get(place).copied().unwrap_or(NEVER)
+        self.pairs.get(place).copied().unwrap_or(APART)
     }
 }
 
@@ -83,21 +116,37 @@ impl Default for Lanes {
             keys: [NEVER; PLACES],
             alive: 0,
             len: 0,
-            asked: Asked::default(),
+            asked: 0,
+            found_at: [0; PLACES],
         }))
     }
 }
 
 impl Lanes {
-    /// Sets a unit of at most [`LONGEST`] bytes, or says at which place is a byte without a symbol.
+    /// Sets a unit of at most [`LONGEST`] bytes and makes the merges of two bytes that need not
+    /// wait, or says at which place is a byte without a symbol. `pairs` are those of
+    /// the alphabet.
     #[inline(always)]
-    pub fn set(&mut self, lane: usize, alphabet: &Alphabet, unit: &[u8]) -> Result<(), usize> {
+    pub fn set(
+        &mut self,
+        lane: usize,
+        alphabet: &Alphabet,
+        pairs: &PairTable,
+        unit: &[u8],
+    ) -> Result<(), usize> {
         let lane = &mut self.0[lane];
         let unit = &unit[..unit.len().min(LONGEST)];
         lane.keys.fill(NEVER);
-        for (slot, (pair, place)) in lane.keys[1..].iter_mut().zip(unit.windows(2).zip(1..)) {
-            *slot = alphabet.key(pair[0], pair[1]) | place;
+        // The places of pairs that are merged at once.
+        let mut early = 0_u64;
+        let (mut before, mut here) = (APART, APART);
+        for (place, bytes) in (1..).zip(unit.windows(2)) {
+            let next = alphabet.pair(bytes[0], bytes[1]);
+            lane.keys[place] = next.key | place as u32;
+            early |= u64::from(here.key < before.bar.min(next.bar)) << (place - 1);
+            (before, here) = (here, next);
         }
+        early |= u64::from(here.key < before.bar) << (unit.len().max(1) - 1);
         let mut all = 0;
         for (slot, &byte) in lane.symbols[1..].iter_mut().zip(unit) {
             *slot = alphabet.symbols[byte as usize];
@@ -106,6 +155,7 @@ impl Lanes {
         lane.symbols[unit.len() + 1] = NOBODY;
         lane.alive = u64::MAX >> (LONGEST - unit.len());
         lane.len = unit.len();
+        lane.merge_early(early, pairs);
         // All bits are set where a symbol is missing, and seldom else.
         let missing = |&byte: &u8| alphabet.symbols[byte as usize] == NONE;
         match (all == NONE)
@@ -120,13 +170,6 @@ impl Lanes {
     /// Merges the first `count` units with the merges below `limit`.
     #[inline(always)]
     pub fn merge(&mut self, count: usize, pairs: &PairTable, limit: u32) {
-        let key = |found: u32, place: usize| {
-            if found < limit {
-                found << 6 | place as u32
-            } else {
-                NEVER
-            }
-        };
         let lanes = &mut self.0[..count.min(LANES)];
         let mut going = (1_u64 << lanes.len()) - 1;
         while going != 0 {
@@ -134,36 +177,15 @@ impl Lanes {
             while rest != 0 {
                 let number = rest.trailing_zeros() as usize & (LANES - 1);
                 rest &= rest - 1;
-                if !lanes[number].ask(pairs) {
-                    going &= !(1 << number);
-                }
+                lanes[number].take(pairs, limit);
             }
             let mut rest = going;
             while rest != 0 {
                 let number = rest.trailing_zeros() as usize & (LANES - 1);
                 rest &= rest - 1;
-                let Lane {
-                    symbols,
-                    keys,
-                    asked:
-                        Asked {
-                            place,
-                            previous,
-                            next,
-                            slots,
-                        },
-                    ..
-                } = &mut lanes[number];
-                let (place, previous, next) = (*place, *previous, *next);
-                let found = slots.map(|slot| slot);
-                keys[previous] = key(
-                    PairTable::read(found[0], symbols[previous], symbols[place]),
-                    previous,
-                );
-                keys[place] = key(
-                    PairTable::read(found[1], symbols[place], symbols[next]),
-                    place,
-                );
+                if !lanes[number].ask(pairs) {
+                    going &= !(1 << number);
+                }
             }
         }
     }
@@ -187,6 +209,21 @@ impl Lanes {
 }
 
 impl Lane {
+    /// Makes the merges at the places of `early` and asks for the pairs beside them.
+    #[inline(always)]
+    fn merge_early(&mut self, early: u64, pairs: &PairTable) {
+        self.alive &= !(early << 1);
+        let mut rest = early;
+        while rest != 0 {
+            let place = rest.trailing_zeros() as usize & (PLACES - 1);
+            rest &= rest - 1;
+            self.symbols[place] = self.keys[place] >> 6;
+            self.keys[(place + 1) & (PLACES - 1)] = NEVER;
+        }
+        // Pairs that begin with what was made, and those that end with it; nobody is at place 0.
+        self.ask_for((early | early >> 1 & self.alive) & !1, pairs);
+    }
+
     /// Makes the merge of lowest rank at its leftmost place and asks for the new pairs; false if
     /// there is none.
     #[inline(always)]
@@ -202,27 +239,51 @@ impl Lane {
         if lowest >= NEVER {
             return false;
         }
-        let merged = lowest >> 6;
         let place = lowest as usize & (PLACES - 1);
-        let after = self.alive & (u64::MAX << 1 << place);
-        let right = after.trailing_zeros() as usize & (PLACES - 1);
-        let beyond = after & after.wrapping_sub(1);
-        let next = beyond.trailing_zeros() as usize & (PLACES - 1);
+        let right = self.next(place);
         let before = self.alive & !(u64::MAX << place);
-        let previous = before.checked_ilog2().unwrap_or(0) as usize & (PLACES - 1);
-        self.symbols[place] = merged;
+        let previous = before.checked_ilog2().unwrap_or(0);
+        self.symbols[place] = lowest >> 6;
         self.alive &= !(1 << right);
         self.keys[right] = NEVER;
-        self.asked = Asked {
-            place,
-            previous,
-            next,
-            slots: [
-                pairs.slot(self.symbols[previous], merged),
-                pairs.slot(merged, self.symbols[next]),
-            ],
-        };
+        self.ask_for(1 << place | 1 << previous, pairs);
         true
+    }
+
+    /// The place of the next symbol.
+    #[inline(always)]
+    fn next(&self, place: usize) -> usize {
+        (self.alive & (u64::MAX << 1 << place)).trailing_zeros() as usize & (PLACES - 1)
+    }
+
+    /// Asks for the pairs of the symbols at some places with the next ones.
+    #[inline(always)]
+    fn ask_for(&mut self, places: u64, pairs: &PairTable) {
+        self.asked = places;
+        let mut rest = places;
+        while rest != 0 {
+            let place = rest.trailing_zeros() as usize & (PLACES - 1);
+            rest &= rest - 1;
+            let next = self.next(place);
+            self.found_at[place] = pairs.announced(self.symbols[place], self.symbols[next]);
+        }
+    }
+
+    /// Takes what was asked for, as far as it is below `limit`.
+    #[inline(always)]
+    fn take(&mut self, pairs: &PairTable, limit: u32) {
+        let mut rest = self.asked;
+        while rest != 0 {
+            let place = rest.trailing_zeros() as usize & (PLACES - 1);
+            rest &= rest - 1;
+            let (left, right) = (self.symbols[place], self.symbols[self.next(place)]);
+            let found = pairs.read(self.found_at[place], left, right);
+            self.keys[place] = if found < limit {
+                found << 6 | place as u32
+            } else {
+                NEVER
+            };
+        }
     }
 }
 
@@ -255,9 +316,25 @@ mod tests {
             let base = 2 + next(3);
             let count = base + next(40);
             let limit = [NONE, base + next(count)][next(2) as usize];
-            let merges: Vec<_> = (base..count)
-                .map(|result| (next(result), next(result), result))
-                .collect();
+            // A symbol may be made before its parts are.
+            let mut names: Vec<u32> = (0..count).collect();
+            if next(2) == 0 {
+                for at in base..count {
+                    names.swap(at as usize, (at + next(count - at)) as usize);
+                }
+            }
+            let mut ends: Vec<(u8, u8)> = vec![(0, 0); count as usize];
+            for symbol in 0..base {
+                ends[symbol as usize] = (b'a' + symbol as u8, b'a' + symbol as u8);
+            }
+            let mut merges = Vec::new();
+            for result in base..count {
+                let [left, right] = [next(result), next(result)].map(|part| names[part as usize]);
+                let result = names[result as usize];
+                merges.push((left, right, result));
+                ends[result as usize] = (ends[left as usize].0, ends[right as usize].1);
+            }
+            merges.sort_by_key(|merge| merge.2);
             // Of the same pair the last merge counts, wherever the limit is.
             let below: Vec<_> = merges
                 .iter()
@@ -265,13 +342,16 @@ mod tests {
                 .filter(|merge| merge.2 < limit)
                 .collect();
             let definition = PairTable::new(below.iter().copied());
-            let all = if limit == NONE { merges } else { below };
+            let all = if limit == NONE { merges } else { below.clone() };
             let table = PairTable::new(all.into_iter());
             let mut bytes = [NONE; 256];
             for (byte, symbol) in (b'a'..).zip(0..base) {
                 bytes[byte as usize] = symbol;
             }
-            let alphabet = Alphabet::new(&bytes, &table, limit);
+            let ends = below
+                .iter()
+                .map(|&(left, right, made)| (ends[left as usize].1, ends[right as usize].0, made));
+            let alphabet = Alphabet::new(&bytes, &table, limit, ends);
             let mut lanes = Lanes::default();
             // Twice, since the buffers are used again.
             for _ in 0..2 {
@@ -282,7 +362,7 @@ mod tests {
                     })
                     .collect();
                 for (lane, unit) in units.iter().enumerate() {
-                    assert_eq!(lanes.set(lane, &alphabet, unit), Ok(()));
+                    assert_eq!(lanes.set(lane, &alphabet, &table, unit), Ok(()));
                 }
                 lanes.merge(units.len(), &table, limit);
                 for (lane, unit) in units.iter().enumerate() {
@@ -303,9 +383,11 @@ mod tests {
     fn names_the_byte_without_a_symbol() {
         let mut bytes = [NONE; 256];
         bytes[b'a' as usize] = 0;
-        let alphabet = Alphabet::new(&bytes, &PairTable::new(std::iter::empty()), NONE);
+        let table = PairTable::new(std::iter::empty());
+        let alphabet = Alphabet::new(&bytes, &table, NONE, std::iter::empty());
         let mut lanes = Lanes::default();
-        assert_eq!(lanes.set(0, &alphabet, b"aaba"), Err(2));
-        assert_eq!(lanes.set(0, &alphabet, b"aa"), Ok(()));
+        let mut set = |unit: &[u8]| lanes.set(0, &alphabet, &table, unit);
+        assert_eq!(set(b"aaba"), Err(2));
+        assert_eq!(set(b"aa"), Ok(()));
     }
 }

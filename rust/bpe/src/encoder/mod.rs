@@ -42,7 +42,7 @@ use rustc_hash::FxHashSet;
 use crate::model::{Kind, Model};
 use backtrack::{Backtracker, Search};
 use borders::Borders;
-use cache::{Cache, ELSEWHERE, NARROW};
+use cache::{Cache, ELSEWHERE, NARROW, WIDE};
 use clusters::Clusters;
 use known::Known;
 use lanes::{Alphabet, LANES, LONGEST, Lanes};
@@ -207,7 +207,14 @@ impl Encoder {
             .max()
             .unwrap_or(0);
         let alphabet = match symbols.base() {
-            Base::Bytes(bytes) => Some(Alphabet::new(bytes, &pairs, split)),
+            Base::Bytes(bytes) => {
+                let token = |symbol| model.token(symbols.id(symbol));
+                let merges = symbols.iter_merges().filter(|merge| merge.2 < split);
+                let ends = merges.filter_map(|(left, right, result)| {
+                    Some((*token(left).last()?, *token(right).first()?, result))
+                });
+                Some(Alphabet::new(bytes, &pairs, split, ends))
+            }
             Base::Characters { .. } => None,
         };
         let mut encoder = Self {
@@ -394,7 +401,7 @@ impl Encoder {
             let result = if scratch.is_wide {
                 wide::encode(&block, scratch, out)
             } else {
-                block.encode(scratch, out)
+                block.encode(scratch, out, Block::solve)
             };
             result.map_err(Stop::Unspelled)?;
             start = end;
@@ -500,9 +507,15 @@ struct Block<'b> {
 // Everything from here to the tables is compiled twice, for any processor and in [`wide`], and so
 // it must be inlined into both.
 impl Block<'_> {
-    /// Appends the ids of the block to `out`.
+    /// Appends the ids of the block to `out`. `solve` is [`Block::solve`], a call of its own: so the
+    /// loop over what the cache has keeps its registers.
     #[inline(always)]
-    fn encode(&self, scratch: &mut Scratch, out: &mut Vec<u32>) -> Result<(), Unspelled> {
+    fn encode(
+        &self,
+        scratch: &mut Scratch,
+        out: &mut Vec<u32>,
+        solve: impl Fn(&Self, &mut Scratch, usize) -> Result<(), Unspelled>,
+    ) -> Result<(), Unspelled> {
         let Self {
             encoder,
             start,
@@ -559,12 +572,12 @@ impl Block<'_> {
                     end: 0,
                 });
                 if scratch.misses.len() - solved == LANES {
-                    self.solve(scratch, solved)?;
+                    solve(self, scratch, solved)?;
                     solved += LANES;
                 }
             }
         }
-        self.solve(scratch, solved)?;
+        solve(self, scratch, solved)?;
         let tokens = if scratch.misses.is_empty() {
             &scratch.tokens[..filled]
         } else {
@@ -665,7 +678,7 @@ impl Block<'_> {
             return Some(filled + few[3] as usize);
         }
         let len = unit.to - from;
-        if few.is_none() && len <= NARROW || len > cache::WIDE {
+        if few.is_none() && len <= NARROW || len > WIDE {
             return None;
         }
         let known = cache.get_wide(self.text, from, len)?;
@@ -702,11 +715,15 @@ impl Block<'_> {
         for (number, (way, miss)) in ways.iter_mut().zip(&*misses).enumerate() {
             let unit = &text[miss.from..miss.to];
             let is_short = unit.len() <= NARROW;
+            // What is longer is seldom a token, so that merging it costs less than looking it up,
+            // as far as the cache has it the next time.
             let known = || {
                 if is_short {
                     encoder.known.read(lines[number], miss.key)
-                } else {
+                } else if unit.len() > WIDE || model.ignore_merges {
                     encoder.whole(model, unit)
+                } else {
+                    None
                 }
             };
             if let Some(token) = known() {
@@ -715,7 +732,7 @@ impl Block<'_> {
                 && unit.len() <= LONGEST
             {
                 lanes
-                    .set(count, alphabet, unit)
+                    .set(count, alphabet, &encoder.pairs, unit)
                     .map_err(|place| Unspelled {
                         place: miss.from + place,
                     })?;

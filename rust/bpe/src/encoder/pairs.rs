@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
 
-use super::memory::Table;
+use super::memory::{self, Table};
 
 /// A table from pairs `(left, right)` to values, all below `2^21 - 1`.
 pub struct PairTable {
@@ -134,40 +134,44 @@ impl PairTable {
     #[inline(always)]
     #[must_use]
     pub fn get(&self, left: u32, right: u32) -> u32 {
-        Self::read(self.slot(left, right), left, right)
+        self.read(self.announced(left, right), left, right)
     }
 
-    /// The slot of a pair, for [`PairTable::read`].
+    /// Where a pair lies, for [`PairTable::read`]; its slot is announced.
     #[inline(always)]
     #[must_use]
-    pub fn slot(&self, left: u32, right: u32) -> u64 {
-        let key = Self::key(left, right);
-        let hash = Self::hash(key);
+    pub fn announced(&self, left: u32, right: u32) -> u32 {
+        let hash = Self::hash(Self::key(left, right));
         let turn = self.turns.get((hash >> self.group_shift) as usize);
-        let slot = match turn {
-            Some(&turn) if turn != CROWDED => self.slots.get(self.place(hash, turn)),
-            _ => None,
-        };
-        match slot {
+        match turn {
+            Some(&turn) if turn != CROWDED => {
+                let place = self.place(hash, turn);
+                memory::prefetch(&self.slots[place]);
+                place as u32
+            }
+            _ => u32::MAX,
+        }
+    }
+
+    /// The value of a pair by where it lies, [`NONE`] if it is not there.
+    #[inline(always)]
+    #[must_use]
+    pub fn read(&self, place: u32, left: u32, right: u32) -> u32 {
+        let key = Self::key(left, right);
+        let slot = match self.slots.get(place as usize) {
             Some(&slot) => slot,
             None => self.crowded_slot(key),
+        };
+        if slot >> BITS == key {
+            (slot & VALUE) as u32
+        } else {
+            NONE
         }
     }
 
     #[cold]
     fn crowded_slot(&self, key: u64) -> u64 {
         self.crowded.get(&key).copied().unwrap_or(EMPTY)
-    }
-
-    /// The value of a pair by its slot.
-    #[inline(always)]
-    #[must_use]
-    pub fn read(slot: u64, left: u32, right: u32) -> u32 {
-        if slot >> BITS == Self::key(left, right) {
-            (slot & VALUE) as u32
-        } else {
-            NONE
-        }
     }
 }
 

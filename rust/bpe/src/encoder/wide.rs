@@ -31,12 +31,19 @@ pub fn encode(block: &Block, scratch: &mut Scratch, out: &mut Vec<u32>) -> Resul
             scratch: &mut Scratch,
             out: &mut Vec<u32>,
         ) -> Result<(), Unspelled> {
-            block.encode(scratch, out)
+            block.encode(scratch, out, |block, scratch, first| {
+                solve(block, scratch, first)
+            })
+        }
+        #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+        #[inline(never)]
+        fn solve(block: &Block, scratch: &mut Scratch, first: usize) -> Result<(), Unspelled> {
+            block.solve(scratch, first)
         }
         if is_available() {
             // SAFETY: the processor has the features that the function is compiled for.
             return unsafe { encode(block, scratch, out) };
         }
     }
-    block.encode(scratch, out)
+    block.encode(scratch, out, Block::solve)
 }
