@@ -1,13 +1,15 @@
-//! Blocks of ASCII: the cuts of known families, 64 bytes at a time.
+//! Blocks of text: the cuts of known families, 64 bytes at a time.
 //!
 //! From a position where a match starts, the classes of the next 64 bytes become bit masks, and
-//! a few shifts and additions give every later piece start in the block. Where a decision would
-//! need what is not ASCII, not in the block, or too rare to have a formula, the block ends
-//! early; if it then holds no certain piece start, the [`Scanner`] finds the next match.
+//! a few shifts and additions give every later piece start in the block. A letter or a mark of
+//! several bytes is as many letters or marks side by side ([`Kinds`]). Where a decision would need
+//! what is not in the block, or too rare to have a formula, such as digits beyond ASCII, the block
+//! ends early; if it then holds no certain piece start, the [`Scanner`] finds the next match.
 //!
 //! The formulas, with `x[i-1]` the class before and the block's first byte a start:
 //! - a letter starts a piece unless it follows a letter or its lead; where case counts, also
-//!   as a capital behind a small letter;
+//!   as a capital behind a small letter. A capital behind a letter without case stops the block,
+//!   since what comes later decides;
 //! - a digit does behind anything else, then every third digit (or each, or right-aligned);
 //! - a mark (anything else) does unless it follows a mark or a blank;
 //! - a run of white space does at its first character, behind its last line break, and at its
@@ -16,11 +18,14 @@
 //!
 //! Invariant: the cuts are those of the scanner on the same rules.
 //!
-//! Cost: some twenty operations on vectors for 16 bytes, and a hundred on words for a block.
+//! Cost: some twenty operations on vectors for 16 bytes, a hundred on words for a block, and some
+//! twenty more for each character beyond ASCII.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::class::Mask;
+use super::kinds::{Beyond, Kinds};
 use super::parts::{Native, Part};
 use super::scan::{Memory, Scanner};
 
@@ -114,40 +119,58 @@ words!(Tekken, None, Single, BreaksAndSlashes, true, true);
 words!(SuperA1, None, Right, None, false, false);
 words!(SuperB1, None, Threes, BreaksAndSlashes, true, true);
 
-/// Cuts `whole[range]`, taken as a text of its own.
-pub(crate) fn cut(
+/// The formulas of one pattern.
+#[derive(Clone, Debug)]
+pub(crate) struct Formulas {
     shape: Shape,
-    scanner: &Scanner,
-    whole: &[u8],
-    range: Range<usize>,
-    cuts: &mut [u64],
-) {
-    let base = range.start;
-    let Some(text) = whole.get(range) else { return };
-    let mut cutter = Cutter {
-        scanner,
-        whole,
-        text,
-        base,
-        cuts,
-    };
-    match shape {
-        Shape::Gpt2 => cutter.run(&word_starts::<Gpt2>, true),
-        Shape::Gpt2Plain => cutter.run(&word_starts::<Gpt2Plain>, true),
-        Shape::Cl100k => cutter.run(&word_starts::<Cl100k>, true),
-        Shape::Qwen => cutter.run(&word_starts::<Qwen>, true),
-        Shape::O200k => cutter.run(&word_starts::<O200k>, true),
-        Shape::Tekken => cutter.run(&word_starts::<Tekken>, true),
-        Shape::SuperA1 => cutter.run(&word_starts::<SuperA1>, true),
-        Shape::SuperB1 => cutter.run(&word_starts::<SuperB1>, true),
-        Shape::SuperB2 => cutter.run(&superword_cuts, false),
+    kinds: Arc<Kinds>,
+}
+
+impl Formulas {
+    /// The formulas of a family, for a scanner of its rules.
+    pub(crate) fn new(shape: Shape, scanner: &Scanner) -> Self {
+        Self {
+            shape,
+            kinds: Arc::new(Kinds::new(scanner.classes(), scanner.rules())),
+        }
+    }
+
+    /// Cuts `whole[range]`, taken as a text of its own.
+    pub(crate) fn cut(
+        &self,
+        scanner: &Scanner,
+        whole: &[u8],
+        range: Range<usize>,
+        cuts: &mut [u64],
+    ) {
+        let base = range.start;
+        let Some(text) = whole.get(range) else { return };
+        let mut cutter = Cutter {
+            scanner,
+            kinds: &self.kinds,
+            whole,
+            text,
+            base,
+            cuts,
+        };
+        match self.shape {
+            Shape::Gpt2 => cutter.run_words::<Gpt2>(),
+            Shape::Gpt2Plain => cutter.run_words::<Gpt2Plain>(),
+            Shape::Cl100k => cutter.run_words::<Cl100k>(),
+            Shape::Qwen => cutter.run_words::<Qwen>(),
+            Shape::O200k => cutter.run_words::<O200k>(),
+            Shape::Tekken => cutter.run_words::<Tekken>(),
+            Shape::SuperA1 => cutter.run_words::<SuperA1>(),
+            Shape::SuperB1 => cutter.run_words::<SuperB1>(),
+            Shape::SuperB2 => cutter.run(&superword_cuts, false),
+        }
     }
 }
 
 /// Bytes of a block.
 const BLOCK: usize = 64;
 
-/// So many bytes of ASCII are worth a block.
+/// So many bytes of ASCII are worth a block of superwords.
 const NEAR: usize = 16;
 
 /// Bytes at the end of a text that are worth a block.
@@ -178,6 +201,7 @@ struct Progress {
 
 struct Cutter<'a> {
     scanner: &'a Scanner,
+    kinds: &'a Kinds,
     whole: &'a [u8],
     text: &'a [u8],
     /// Where the text starts in the whole.
@@ -186,6 +210,14 @@ struct Cutter<'a> {
 }
 
 impl Cutter<'_> {
+    fn run_words<W: Words>(&mut self) {
+        let (kinds, classes) = (self.kinds, self.scanner.classes());
+        let starts = |block: &[u8; BLOCK]| {
+            word_starts::<W>(block, |wide, letter| kinds.of(classes, block, wide, letter))
+        };
+        self.run(&starts, true);
+    }
+
     #[inline]
     fn run(&mut self, starts: &impl Fn(&[u8; BLOCK]) -> Progress, words: bool) {
         let mut memory = Memory::new();
@@ -203,7 +235,7 @@ impl Cutter<'_> {
                     64 => at + 1,
                     limit => at - progress.to as usize + limit as usize + 1,
                 };
-                while at < over || self.is_wide(at) {
+                while at < over || !words && self.is_wide(at) {
                     at = self.step(at, &mut memory);
                 }
             }
@@ -311,7 +343,7 @@ impl Cutter<'_> {
 }
 
 /// Classes of a block, one bit a byte. Marks are what is none of these; bytes that are not
-/// ASCII are `wide` and have no other meaning.
+/// ASCII are `wide` and in no other class.
 #[derive(Default)]
 struct Classes {
     letter: u64,
@@ -374,13 +406,14 @@ fn threes(digit: u64) -> u64 {
     all
 }
 
-/// Piece starts in the word families.
+/// Piece starts in the word families; `beyond` gives what is beyond ASCII from its bytes and the
+/// ASCII letters.
 #[inline]
-fn word_starts<W: Words>(block: &[u8; BLOCK]) -> Progress {
+fn word_starts<W: Words>(block: &[u8; BLOCK], beyond: impl FnOnce(u64, u64) -> Beyond) -> Progress {
     let slashes = W::TAIL == Tail::BreaksAndSlashes;
     let Classes {
-        letter,
-        upper,
+        mut letter,
+        mut upper,
         digit,
         white,
         blank,
@@ -389,16 +422,28 @@ fn word_starts<W: Words>(block: &[u8; BLOCK]) -> Progress {
         slash,
         wide,
     } = Classes::new(block, W::CASED, slashes);
-    let mark = !(letter | digit | white | wide);
+    let mut mark = !(letter | digit | white | wide);
+    let mut limit = u64::BITS;
+    let mut tail = 0;
+    if wide != 0 {
+        let beyond = beyond(wide, letter);
+        limit = beyond.limit;
+        letter |= beyond.letter;
+        upper |= beyond.capital;
+        mark |= beyond.mark;
+        tail = beyond.tail;
+        if W::CASED {
+            limit = limit.min((upper & beyond.caseless << 1).trailing_zeros());
+        }
+    }
     let bound = (mark | blank) << 1;
-    let mut limit = wide.trailing_zeros();
 
     // Marks; a run with a blank before it starts there.
     let mut starts = mark & !bound;
 
     // Letters.
     if W::FREE_LEAD {
-        let lead = starts & letter >> 1 | white & !breaks;
+        let lead = last_bytes(starts, tail) & letter >> 1 | white & !breaks;
         starts |= letter & !((letter | lead) << 1);
     } else {
         starts |= letter & !((letter | blank) << 1);
@@ -461,6 +506,19 @@ fn word_starts<W: Words>(block: &[u8; BLOCK]) -> Progress {
         to: last(certain),
         limit,
     }
+}
+
+/// The last bytes of the characters that begin at the bits of `first`; `tail` are the bytes of
+/// characters but the first.
+#[inline]
+const fn last_bytes(first: u64, tail: u64) -> u64 {
+    if tail == 0 {
+        return first;
+    }
+    let second = first << 1 & tail;
+    let third = second << 1 & tail;
+    let fourth = third << 1 & tail;
+    (first | second | third | fourth) & !(tail >> 1)
 }
 
 /// Position of the last bit, 0 if there is none.

@@ -28,6 +28,7 @@ mod blocks;
 mod class;
 mod family;
 mod general;
+mod kinds;
 mod parts;
 mod rules;
 mod scan;
@@ -36,7 +37,7 @@ pub(crate) mod syntax;
 mod tests;
 
 use crate::Error;
-use blocks::Shape;
+use blocks::Formulas;
 use general::General;
 use memchr::memmem::Finder;
 use regex_syntax::hir::ClassUnicode;
@@ -70,7 +71,7 @@ enum Engine {
     /// Matches nowhere.
     Nothing,
     Literal(Arc<Finder<'static>>),
-    Rules(Arc<Scanner>, Option<Shape>),
+    Rules(Arc<Scanner>, Option<Formulas>),
     General(Arc<General>),
 }
 
@@ -87,7 +88,8 @@ impl Pattern {
             && let Some(scanner) = Scanner::new(&rules)
         {
             let (name, shape) = family::recognise_family(&rules);
-            (Engine::Rules(Arc::new(scanner), shape), Some(name))
+            let formulas = shape.map(|shape| Formulas::new(shape, &scanner));
+            (Engine::Rules(Arc::new(scanner), formulas), Some(name))
         } else {
             let general = General::new(source, dialect, ast.as_ref())?;
             (Engine::General(Arc::new(general)), None)
@@ -270,11 +272,11 @@ impl Pattern {
     /// [`Error::Pretokenize`] where the general engine reaches its limit, or the range is not
     /// in the text.
     pub fn cut(&self, text: &[u8], from: usize, to: usize, cuts: &mut [u64]) -> Result<(), Error> {
-        if let Engine::Rules(scanner, Some(shape)) = &self.engine
+        if let Engine::Rules(scanner, Some(formulas)) = &self.engine
             && to.saturating_sub(from) >= SHORT
             && to <= text.len()
         {
-            blocks::cut(*shape, scanner, text, from..to, cuts);
+            formulas.cut(scanner, text, from..to, cuts);
             return Ok(());
         }
         let mut last = 0;

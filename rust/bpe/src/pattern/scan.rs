@@ -114,6 +114,11 @@ impl Scanner {
         &self.classes
     }
 
+    /// The rules.
+    pub(crate) fn rules(&self) -> &[Rule<Mask>] {
+        &self.rules
+    }
+
     /// Every match in order, empty ones included, save an empty one right behind a match.
     pub(crate) fn for_each_match(&self, text: &[u8], emit: &mut impl FnMut(usize, usize)) {
         let mut memory = Memory::new();

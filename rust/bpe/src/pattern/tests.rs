@@ -357,6 +357,71 @@ fn text(most: usize) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece(), 0..most).prop_map(|pieces| pieces.concat())
 }
 
+/// Text that is mostly letters and marks beyond ASCII, long enough for several blocks.
+fn beyond() -> impl Strategy<Value = Vec<u8>> {
+    let words = [
+        "привет ",
+        "Мир",
+        " МИР",
+        "ПРИвет, ",
+        "«да» — ",
+        "naïve ",
+        "ÉTÉ",
+        "日本語。",
+        "カー、",
+        "한국어 ",
+        "e\u{301}",
+        "İ",
+        "ǅ",
+        "ʰ",
+        "a日",
+        "日A",
+        "日a",
+        "ж",
+        "Ж",
+        "ſ",
+        "'ſ",
+        "'é",
+        "’s ",
+        "…",
+        "—",
+        "😀",
+        "\u{94d}",
+        "\u{301}",
+        "\u{a0}",
+        "\u{3000}",
+        "٣",
+        "½",
+        "K",
+        " ",
+        "\n",
+        ".",
+        "1",
+        "a",
+        "A",
+        "'s",
+        "!\u{301}",
+        "。。\n",
+        "—/",
+        " —",
+        "\u{10000}",
+        "\u{1d400}",
+        "\u{2f800}",
+    ];
+    let bytes: [&[u8]; 5] = [
+        b"\x80",
+        b"\xd0",
+        b"\xe3\x81",
+        b"\xe0\x80\x80",
+        b"\xf0\x9f\x98",
+    ];
+    let word = prop::sample::select(words.to_vec()).prop_map(|word| word.as_bytes().to_vec());
+    let broken = prop::sample::select(bytes.to_vec()).prop_map(<[u8]>::to_vec);
+    let any = any::<char>().prop_map(|c| c.to_string().into_bytes());
+    let pieces = prop_oneof![40 => word, 1 => broken, 2 => any];
+    prop::collection::vec(pieces, 10..120).prop_map(|pieces| pieces.concat())
+}
+
 /// Text that is mostly ASCII, long enough for several blocks of 64: words and numbers, or all
 /// that the formulas for blocks have cases for.
 fn ascii() -> impl Strategy<Value = Vec<u8>> {
@@ -622,8 +687,10 @@ fn scanned_cuts(pattern: &Pattern, text: &[u8]) -> Vec<usize> {
 
 #[test]
 fn all_ends_are_cut_alike() {
-    const LAST: [&str; 12] = ["a", "B", "s", "l", "'", "1", " ", "\n", "\t", ".", "/", "é"];
-    const FIRST: [&str; 4] = ["abcd", "1 2 (a ", "don't\n ", "11.''  "];
+    const LAST: [&str; 15] = [
+        "a", "B", "s", "l", "'", "1", " ", "\n", "\t", ".", "/", "é", "Ж", "日", "—",
+    ];
+    const FIRST: [&str; 5] = ["abcd", "1 2 (a ", "don't\n ", "11.''  ", "да «日本» É"];
     let in_blocks = |pattern: &&Pattern| matches!(pattern.engine, Engine::Rules(_, Some(_)));
     let sources = SPELLINGS.iter().map(|(_, spellings)| spellings[0]);
     let patterns: Vec<Pattern> = sources
@@ -631,7 +698,7 @@ fn all_ends_are_cut_alike() {
         .collect();
     assert!(patterns.iter().filter(in_blocks).count() >= 9);
     for number in 0..LAST.len().pow(4) {
-        let last = [1, 12, 144, 1728].map(|size| LAST[number / size % LAST.len()]);
+        let last = [0, 1, 2, 3].map(|place| LAST[number / LAST.len().pow(place) % LAST.len()]);
         let text = FIRST[number % FIRST.len()].to_owned() + &last.concat();
         for pattern in patterns.iter().filter(in_blocks) {
             assert_eq!(
@@ -655,6 +722,18 @@ proptest! {
     #[test]
     fn long_ascii_is_cut_alike(text in ascii(), start in text(3), from in 0..9_usize) {
         let text = [start, text].concat();
+        for (pattern, oracle) in PATTERNS.iter() {
+            let from = from.min(text.len());
+            prop_assert_eq!(
+                fast_cuts(pattern, &text, from, text.len()),
+                oracle.cuts(&text[from..]),
+                "{}", pattern.source()
+            );
+        }
+    }
+
+    #[test]
+    fn long_text_is_cut_alike(text in beyond(), from in 0..9_usize) {
         for (pattern, oracle) in PATTERNS.iter() {
             let from = from.min(text.len());
             prop_assert_eq!(
