@@ -4,8 +4,8 @@
 //! 32 bytes, a bucket of two entries one cache line. The second holds units of up to 31 bytes and
 //! seven tokens, an entry a line; a short unit that is there has a mark in the first, so that a new
 //! short unit is known by one read. A key is the bytes of the unit, zeros behind them, and the
-//! length in the top byte: equal keys are equal units, so a wrong answer is impossible, and the
-//! zero key is no unit. A new entry pushes out the older one of its bucket: the cache never stops
+//! length in the top byte, with [`PART`] for what is only a part of a pretoken and must not be taken
+//! for one: equal keys are equal units, so a wrong answer is impossible, and the zero key is no unit. A new entry pushes out the older one of its bucket: the cache never stops
 //! learning.
 //!
 //! Tables double as they fill, up to a limit: what a text uses stays near the processor.
@@ -16,6 +16,9 @@ use super::memory::{self, Table};
 pub const NARROW: usize = 15;
 /// The longest unit of the second table, in bytes.
 pub const WIDE: usize = 31;
+
+/// What a key of a part of a pretoken has more.
+pub const PART: u128 = 1 << 127;
 
 /// Up to three tokens and their number, as they are copied out whole.
 type Few = [u32; 4];
@@ -94,13 +97,13 @@ pub fn narrow_key(text: &[u8], start: usize, len: usize) -> u128 {
 
 /// The key of the `len` bytes at `start`; `len` is at most [`WIDE`].
 #[inline(always)]
-fn wide_key(text: &[u8], start: usize, len: usize) -> [u128; 2] {
+fn wide_key(text: &[u8], start: usize, len: usize, part: u128) -> [u128; 2] {
     let high = if len <= 16 {
         0
     } else {
         load(text, start + 16, len - 16)
     };
-    [load(text, start, len), high | (len as u128) << 120]
+    [load(text, start, len), high | (len as u128) << 120 | part]
 }
 
 /// A hash of two words.
@@ -196,11 +199,11 @@ impl Cache {
         }
     }
 
-    /// The tokens of a unit of at most [`WIDE`] bytes, from the second table.
+    /// The tokens of a unit of at most [`WIDE`] bytes, from the second table; `part` is [`PART`] or 0.
     #[inline(always)]
     #[must_use]
-    pub fn get_wide(&self, text: &[u8], start: usize, len: usize) -> Option<&[u32]> {
-        let key = wide_key(text, start, len);
+    pub fn get_wide(&self, text: &[u8], start: usize, len: usize, part: u128) -> Option<&[u32]> {
+        let key = wide_key(text, start, len, part);
         let entry = &self.wide[self.place_wide(key)];
         (entry.key == key).then(|| &entry.tokens[..(entry.len & 7) as usize])
     }
@@ -212,16 +215,16 @@ impl Cache {
         mix(first, second) as usize & (self.wide.len() - 1)
     }
 
-    /// Remembers the tokens of a unit, if they fit.
+    /// Remembers the tokens of a unit, if they fit; `part` is [`PART`] or 0.
     #[inline(always)]
-    pub fn put(&mut self, text: &[u8], start: usize, len: usize, tokens: &[u32]) {
+    pub fn put(&mut self, text: &[u8], start: usize, len: usize, part: u128, tokens: &[u32]) {
         if len > WIDE || tokens.len() > 7 {
             return;
         }
         let is_few = tokens.len() <= 3;
         if len <= NARROW {
             let mut entry = Entry {
-                key: narrow_key(text, start, len),
+                key: narrow_key(text, start, len) | part,
                 tokens: [0, 0, 0, ELSEWHERE],
             };
             if is_few {
@@ -241,7 +244,7 @@ impl Cache {
             if self.wide_count > self.wide.len() / 2 && self.wide.len() < 1 << self.bits >> 2 {
                 self.grow_wide();
             }
-            let key = wide_key(text, start, len);
+            let key = wide_key(text, start, len, part);
             let place = self.place_wide(key);
             let entry = &mut self.wide[place];
             entry.key = key;
@@ -267,7 +270,7 @@ mod tests {
         };
         for number in 0..count {
             for len in [10, 20] {
-                cache.put(&unit(number, len), 0, len, &[number, number + 1]);
+                cache.put(&unit(number, len), 0, len, 0, &[number, number + 1]);
             }
         }
         assert_eq!(
@@ -282,7 +285,7 @@ mod tests {
                 assert_eq!(few, &[number, number + 1, 0, 2]);
                 short += 1;
             }
-            if let Some(found) = cache.get_wide(&unit(number, 20), 0, 20) {
+            if let Some(found) = cache.get_wide(&unit(number, 20), 0, 20, 0) {
                 assert_eq!(found, [number, number + 1]);
                 long += 1;
             }

@@ -4,13 +4,15 @@
 //! place until none applies. What is fast about it:
 //!
 //! 1. A pretoken is cut into *units* at byte borders that no token of the first phase spans
-//!    ([`borders`], Lemma 1). Units are short and repeat, so they come from a [`cache`]; one that
-//!    is not there is merged by a scan, a long one by [`backtrack`].
+//!    ([`borders`], Lemma 1), and long ones of these at [`seams`]. Units are short and repeat, so
+//!    they come from a [`cache`]; one that is not there is merged by a scan, a long one by
+//!    [`backtrack`].
 //! 2. Ranks are cut in two where superwords begin: a second phase joins the tokens of the first
 //!    across unit borders, inside small [`clusters`] (Lemma 2).
 //!
 //! With word vocabularies the second phase is empty. With `ignore_merges` a pretoken that is a
-//! token is that token, so there units are whole pretokens.
+//! token is that token, so there units are whole pretokens; but a long one that is no token is cut
+//! at seams too, and its parts are merged, whatever tokens they may be.
 //!
 //! Text is taken in blocks of some ten kilobytes that end where no merge can cross, so that the
 //! tokens of a block stay in the processor's cache between the phases. What limits all this is
@@ -28,6 +30,7 @@ pub mod pairs;
 pub mod plain;
 #[cfg(any(test, fuzzing))]
 pub mod reference;
+mod seams;
 pub mod symbols;
 mod wide;
 
@@ -42,16 +45,21 @@ use rustc_hash::FxHashSet;
 use crate::model::{Kind, Model};
 use backtrack::{Backtracker, Search};
 use borders::Borders;
-use cache::{Cache, ELSEWHERE, NARROW, WIDE};
+use cache::{Cache, ELSEWHERE, NARROW, PART, WIDE};
 use clusters::Clusters;
 use known::Known;
 use lanes::{Alphabet, LANES, LONGEST, Lanes};
 use pairs::{NONE, PairTable};
 use plain::{Merges, SHORT};
+use seams::Seams;
 use symbols::{Base, Symbols};
 
 /// Bytes of text in a block.
 const BLOCK: usize = 16 << 10;
+
+/// Units that are longer are cut at seams, as far as these lie in the word of 64 places in which
+/// that is seen.
+const LONG: usize = 16;
 
 /// The most units in the cache of a thread, as a power of two.
 const CACHE_BITS: u32 = 18;
@@ -87,6 +95,8 @@ pub struct Encoder {
     alphabet: Option<Alphabet>,
     /// Borders between units: those of the first phase, or none where units are pretokens.
     units: Option<Borders>,
+    /// Places inside long units that no symbol of the first phase spans.
+    seams: Seams,
     /// Short units that are one token, as [`Encoder::stored`] has it.
     known: Known,
     /// Borders that no symbol spans.
@@ -200,6 +210,7 @@ impl Encoder {
         let clusters = (split < symbols.count()).then(|| Clusters::new(&symbols, split));
         let certain = Borders::new(model, &symbols, symbols.count());
         let units = (!model.ignore_merges).then(|| Borders::new(model, &symbols, split));
+        let seams = Seams::new(model, &symbols, split);
         let longest = model
             .vocab
             .iter()
@@ -222,6 +233,7 @@ impl Encoder {
             pairs,
             alphabet,
             units,
+            seams,
             known: Known::new(0, std::iter::empty()),
             certain,
             split,
@@ -534,7 +546,11 @@ impl Block<'_> {
         let mut unit_start = start;
         // Units are found one word ahead, so that the cache's lines are near when they are read.
         let (first, last) = (start / 64, (end - 1) / 64);
-        let mut ahead = start;
+        let mut ahead = Ahead {
+            is_ascii: self.text[start..end].is_ascii(),
+            from: start,
+            is_part: false,
+        };
         let mut units = [[Unit::default(); 65]; 2];
         let mut counts = [0; 2];
         counts[first % 2] =
@@ -600,24 +616,28 @@ impl Block<'_> {
     }
 
     /// Finds the units that end among the 64 places of a word, the last one at the end of the block,
-    /// and returns how many; `from` is where the next one starts.
+    /// and returns how many.
     #[inline(always)]
     fn find_units(
         &self,
         word: usize,
-        from: &mut usize,
+        ahead: &mut Ahead,
         cache: &Cache,
         units: &mut [Unit; 65],
     ) -> usize {
         let base = word * 64;
-        let mut rest = self.unit_ends(base);
+        let ends = self.unit_ends(base);
+        if !ahead.is_ascii && (ahead.is_part || !self.are_short(base, ends, ahead.from)) {
+            return self.find_parts(base, ends, ahead, cache, units);
+        }
+        let mut rest = ends;
         let mut count = 0;
         let mut add = |to: usize| {
-            let unit = Unit::new(self.text, *from, to, cache);
+            let unit = Unit::new(self.text, ahead.from, to, 0, cache);
             cache.announce(unit.place);
             units[count] = unit;
             count += 1;
-            *from = to;
+            ahead.from = to;
         };
         while rest != 0 {
             add(base + rest.trailing_zeros() as usize);
@@ -627,6 +647,106 @@ impl Block<'_> {
             add(self.end);
         }
         count
+    }
+
+    /// [`Block::find_units`] where long ones may be taken in parts; `ends` are the ends of units.
+    #[cold]
+    #[inline(never)]
+    fn find_parts(
+        &self,
+        base: usize,
+        ends: u64,
+        ahead: &mut Ahead,
+        cache: &Cache,
+        units: &mut [Unit; 65],
+    ) -> usize {
+        let seams = self.seams(base, ends, ahead.from);
+        // Where units are not pretokens, a part is a unit like others.
+        let is_apart = self.encoder.units.is_none();
+        let mut rest = ends | seams;
+        let mut count = 0;
+        while rest != 0 || self.end - base <= 64 {
+            let (to, is_seam) = match rest {
+                0 => (self.end, false),
+                _ => {
+                    let place = rest.trailing_zeros() as usize;
+                    (base + place, is_apart && seams >> place & 1 != 0)
+                }
+            };
+            let part = if is_seam | ahead.is_part { PART } else { 0 };
+            units[count] = Unit::new(self.text, ahead.from, to, part, cache);
+            cache.announce(units[count].place);
+            count += 1;
+            (ahead.from, ahead.is_part) = (to, is_seam);
+            if rest == 0 {
+                break;
+            }
+            rest &= rest - 1;
+        }
+        count
+    }
+
+    /// Whether no place of the block among the 64 from `base` lies [`LONG`] bytes or more behind the
+    /// start of its unit; `ends` are the ends of units, and `from` is the start of the first.
+    #[inline(always)]
+    fn are_short(&self, base: usize, ends: u64, from: usize) -> bool {
+        const { assert!(LONG == 16) };
+        let mut near = ends;
+        for step in [1, 2, 4, 8] {
+            near |= near << step;
+        }
+        near |= match from.checked_sub(base) {
+            Some(first) if first + LONG >= 64 => u64::MAX,
+            Some(first) => (1 << (first + LONG)) - 1,
+            None => (1_u64 << LONG) - 1 >> (base - from).min(LONG),
+        };
+        if self.end - base < 64 {
+            near |= u64::MAX << (self.end - base);
+        }
+        near == u64::MAX
+    }
+
+    /// The seams inside long units among the 64 places from `base`; see [`Block::are_short`].
+    fn seams(&self, base: usize, ends: u64, from: usize) -> u64 {
+        let Self { encoder, text, .. } = *self;
+        let last = self.end.min(base + 64);
+        let mut seams = 0;
+        let mut from = from;
+        let mut rest = ends;
+        while from < last {
+            let to = match rest {
+                0 => last,
+                _ => base + rest.trailing_zeros() as usize,
+            };
+            if to - from > LONG && self.has_parts(from, to) {
+                for place in base.max(from + 1)..to {
+                    seams |= u64::from(encoder.seams.is_at(text, place)) << (place - base);
+                }
+            }
+            from = to;
+            rest &= rest.wrapping_sub(1);
+        }
+        seams
+    }
+
+    /// Whether a long unit is taken in parts, of which `from..to` is one or more: always, unless
+    /// it is a pretoken that may be one token as a whole.
+    fn has_parts(&self, from: usize, to: usize) -> bool {
+        let Self { encoder, model, .. } = *self;
+        if encoder.units.is_some() {
+            return true;
+        }
+        let is_cut = |place: &usize| self.cuts[place / 64] >> (place % 64) & 1 != 0;
+        let longest = encoder.longest;
+        let first = (self.start.max(to.saturating_sub(longest))..=from)
+            .rev()
+            .find(|place| *place == self.start || is_cut(place));
+        let last =
+            (to..=self.end.min(from + longest)).find(|place| *place == self.end || is_cut(place));
+        match (first, last) {
+            (Some(first), Some(last)) => encoder.whole(model, &self.text[first..last]).is_none(),
+            _ => true,
+        }
     }
 
     /// The ends of units among the 64 places from `base`, the end of the block left out.
@@ -681,7 +801,7 @@ impl Block<'_> {
         if few.is_none() && len <= NARROW || len > WIDE {
             return None;
         }
-        let known = cache.get_wide(self.text, from, len)?;
+        let known = cache.get_wide(self.text, from, len, unit.key & PART)?;
         if let Some(slot) = tokens.get_mut(filled..filled + known.len()) {
             slot.copy_from_slice(known);
         }
@@ -718,7 +838,9 @@ impl Block<'_> {
             // What is longer is seldom a token, so that merging it costs less than looking it up,
             // as far as the cache has it the next time.
             let known = || {
-                if is_short {
+                if miss.key & PART != 0 {
+                    None
+                } else if is_short {
                     encoder.known.read(lines[number], miss.key)
                 } else if unit.len() > WIDE || model.ignore_merges {
                     encoder.whole(model, unit)
@@ -742,7 +864,7 @@ impl Block<'_> {
         }
         lanes.merge(count, &encoder.pairs, encoder.split);
         for number in 0..misses.len() {
-            let Miss { from, to, .. } = misses[number];
+            let Miss { from, to, key, .. } = misses[number];
             let start = made.len();
             match ways[number] {
                 Way::Known(token) => made.push(token),
@@ -760,7 +882,7 @@ impl Block<'_> {
             }
             misses[number].start = start;
             misses[number].end = made.len();
-            cache.put(text, from, to - from, &made[start..]);
+            cache.put(text, from, to - from, key & PART, &made[start..]);
         }
         Ok(())
     }
@@ -781,7 +903,7 @@ enum Way {
 struct Miss {
     from: usize,
     to: usize,
-    /// Its key in the first table, if it is short.
+    /// Its key in the first table, if it is short; see [`Unit`].
     key: u128,
     /// Whether a pretoken ends with it.
     ends: bool,
@@ -796,23 +918,35 @@ struct Miss {
 #[derive(Clone, Copy, Default)]
 struct Unit {
     to: usize,
+    /// Its key in the first table, with [`PART`] if it is a part of a pretoken that may not be taken
+    /// for one.
     key: u128,
     place: usize,
 }
 
+/// How far units have been found.
+struct Ahead {
+    /// Whether the block is ASCII, and so has no seams.
+    is_ascii: bool,
+    /// Where the next unit starts.
+    from: usize,
+    /// Whether that is a seam, where parts are told apart from pretokens.
+    is_part: bool,
+}
+
 impl Unit {
     #[inline(always)]
-    fn new(text: &[u8], from: usize, to: usize, cache: &Cache) -> Self {
+    fn new(text: &[u8], from: usize, to: usize, part: u128, cache: &Cache) -> Self {
         let len = to - from;
         if len > NARROW {
             // No unit has this key.
             return Self {
                 to,
-                key: u128::MAX,
+                key: u128::MAX & !PART | part,
                 place: 0,
             };
         }
-        let key = cache::narrow_key(text, from, len);
+        let key = cache::narrow_key(text, from, len) | part;
         Self {
             to,
             key,

@@ -207,6 +207,22 @@ fn blocks() {
     }
 }
 
+/// Of some characters two pairs are tokens.
+#[test]
+fn seams_are_found() {
+    let alphabet = b"\xe6\x97\xa5\x9c\xac\xe8\xaa\x9e";
+    let characters = [(0, 1), (8, 2), (0, 3), (10, 4), (5, 6), (12, 7)];
+    let joins = [&characters[..], &[(9, 11), (11, 13)]].concat();
+    let model = model(alphabet, &joins, false, false);
+    let symbols = Symbols::new(&model, &FxHashSet::default());
+    let seams = seams::Seams::new(&model, &symbols, symbols.count());
+    let text = "日本日本本日語日".as_bytes();
+    let found: Vec<usize> = (0..=text.len())
+        .filter(|&place| seams.is_at(text, place))
+        .collect();
+    assert_eq!(found, [6, 12, 15, 18, 21]);
+}
+
 #[test]
 fn cancelled_between_blocks() {
     let model = model(b"ab ", &[(0, 1)], false, false);
@@ -241,14 +257,40 @@ proptest! {
         ignore_merges: bool,
         split in 0_u32..60,
         special in prop::option::of(4_u32..30),
-        (text, cuts) in text_and_cuts(),
+        (mut text, cuts) in text_and_cuts(),
+        beyond: bool,
     ) {
-        let model = model(b"abc ", &joins, every, ignore_merges);
+        // Characters of two bytes or one of three are much like letters, but long units have seams.
+        let alphabet = if beyond { b"\x81\xe1\xe2 " } else { b"abc " };
+        for byte in &mut text {
+            *byte = alphabet[b"abc ".iter().position(|letter| letter == byte).unwrap()];
+        }
+        let model = model(alphabet, &joins, every, ignore_merges);
         let specials: FxHashSet<u32> = special.into_iter().collect();
         let encoder = Encoder::new(&model, specials.clone());
         check(&model, &encoder, &specials, &text, &cuts);
         if let Some(encoder) = encoder_split_at(&model, &specials, split) {
             check(&model, &encoder, &specials, &text, &cuts);
+        }
+    }
+
+    #[test]
+    fn no_symbol_spans_a_seam(
+        joins in prop::collection::vec((0_usize..60, 0_usize..60), 0..40),
+        text in prop::collection::vec(prop::sample::select(&b"\x81\xe1\xe2 "[..]), 0..60),
+    ) {
+        let model = model(b"\x81\xe1\xe2 ", &joins, false, false);
+        let symbols = Symbols::new(&model, &FxHashSet::default());
+        let seams = seams::Seams::new(&model, &symbols, symbols.count());
+        for symbol in 0..symbols.count() {
+            let token = model.token(symbols.id(symbol));
+            for start in 0..text.len() {
+                if text[start..].starts_with(token) {
+                    for place in start + 1..start + token.len() {
+                        prop_assert!(!seams.is_at(&text, place), "{token:?} {text:?} {place}");
+                    }
+                }
+            }
         }
     }
 
