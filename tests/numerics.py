@@ -40,12 +40,13 @@ def texts() -> st.SearchStrategy[str]:
 
 
 def options() -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries(
-        {},
-        optional={
-            "group_size": st.integers(1, 4),
-            "years": st.sampled_from(["annotate", "keep"]),
-            "min_digits": st.integers(1, 33),
-            "extend": st.booleans(),
-        },
-    ) | st.fixed_dictionaries({"grouped": st.just(True)}, optional={"extend": st.booleans()})
+    """Every set of options that the lossless style takes."""
+    rules: dict[str, st.SearchStrategy[Any]] = {
+        "years": st.sampled_from(["annotate", "keep"]),
+        "min_digits": st.integers(1, 33),
+        "extend": st.booleans(),
+    }
+    return st.one_of(
+        st.fixed_dictionaries({}, optional={"group_size": st.integers(1, 4), **rules}),
+        st.fixed_dictionaries({"grouped": st.just(True)}, optional={"group_size": st.just(3), **rules}),
+    )

@@ -16,7 +16,7 @@
 use std::ops::Range;
 
 use crate::Error;
-use crate::block::{BLOCK, digit_mask};
+use crate::block::{BLOCK, digit_mask, has_digits};
 use crate::characters::{joined_after, joined_before};
 
 /// The most digits before the point.
@@ -336,8 +336,8 @@ impl<'t> Digits<'t> {
         let (blocks, end) = rest.as_chunks::<BLOCK>();
         self.base = base;
         for block in blocks {
-            self.mask = digit_mask(block);
-            if self.mask != 0 {
+            if has_digits(block) {
+                self.mask = digit_mask(block);
                 return;
             }
             self.base += BLOCK;

@@ -41,25 +41,24 @@ pub fn needs_escape(byte: u8) -> bool {
     is_marker(byte) || byte == ESCAPE
 }
 
-/// Calls `put` with the marker of an integer order; order 0 has none.
+/// Calls `put` with the marker of an integer order; that of order 0 is empty.
 #[inline]
-pub fn integer(order: usize, put: impl FnMut(&[u8])) {
+pub fn integer(order: usize, put: impl FnOnce(&[u8])) {
     compose(&INTEGER, order, put);
 }
 
 /// Calls `put` with the marker of a fraction's triad; the first depth is 1.
 #[inline]
-pub fn fraction(depth: usize, put: impl FnMut(&[u8])) {
+pub fn fraction(depth: usize, put: impl FnOnce(&[u8])) {
     compose(&FRACTION, depth, put);
 }
 
 #[inline]
-fn compose(markers: &[u8; 5], order: usize, mut put: impl FnMut(&[u8])) {
-    if order > 5 {
-        return put(&spell(markers, order));
-    }
-    if let Some(place) = order.checked_sub(1) {
-        put(&markers[place..=place]);
+fn compose(markers: &[u8; 5], order: usize, put: impl FnOnce(&[u8])) {
+    match order {
+        0 => put(&[]),
+        1..=5 => put(&markers[order - 1..order]),
+        _ => put(&spell(markers, order)),
     }
 }
 

@@ -114,7 +114,7 @@ words!(Tekken, None, Single, BreaksAndSlashes, true, true);
 words!(SuperA1, None, Right, None, false, false);
 words!(SuperB1, None, Threes, BreaksAndSlashes, true, true);
 
-/// Cuts `whole[range]`, taken as a text of its own.
+/// Cuts `whole[range]`, which is in the whole, taken as a text of its own.
 pub(crate) fn cut(
     shape: Shape,
     scanner: &Scanner,
@@ -123,7 +123,7 @@ pub(crate) fn cut(
     cuts: &mut [u64],
 ) {
     let base = range.start;
-    let Some(text) = whole.get(range) else { return };
+    let text = &whole[range];
     let mut cutter = Cutter {
         scanner,
         whole,
