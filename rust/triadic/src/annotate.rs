@@ -63,7 +63,7 @@ enum Group<'m> {
 #[inline]
 fn each_group(text: &[u8], grammar: &Grammar, mut emit: impl FnMut(Group)) {
     let size = grammar.group_size();
-    grammar.scan(text, |found| {
+    grammar.scan::<false>(text, |found| {
         let end = match found {
             Found::Digits(range) => {
                 let mut start = range.start;

@@ -56,6 +56,13 @@ pub(crate) fn joined_after(text: &[u8], place: usize) -> bool {
     }
 }
 
+/// Whether neither digits nor a point or comma can go on at `place`; false where that is not plain.
+#[inline]
+pub(crate) fn ends_here(text: &[u8], place: usize) -> bool {
+    text.get(place)
+        .is_none_or(|&byte| byte < 0x80 && !matches!(byte, b'.' | b','))
+}
+
 /// Whether a character has the general category L or N.
 fn is_letter_or_number(character: char) -> bool {
     static BITS: OnceLock<Box<[u64]>> = OnceLock::new();

@@ -78,7 +78,7 @@ impl Pattern {
         pieces(&mut |start, end| {
             if last < start {
                 let gap = last..start;
-                let is_begun = searched || meet(scanner, text, gap.clone(), cuts);
+                let is_begun = searched || meet(white, scanner, text, gap.clone(), cuts);
                 if !(is_begun && end_at_digit(white, text, gap.clone(), cuts)) {
                     cut(gap, cuts);
                 }
@@ -100,11 +100,25 @@ impl Pattern {
 
 /// Makes the cuts of a gap that begins inside a match of the whole text its own, up to where the two
 /// meet; false if the pattern does not match there.
-#[cold]
-fn meet(scanner: &Scanner, text: &[u8], gap: Range<usize>, cuts: &mut [u64]) -> bool {
-    let mut memory = Memory::new();
+fn meet(
+    white: White,
+    scanner: &Scanner,
+    text: &[u8],
+    gap: Range<usize>,
+    cuts: &mut [u64],
+) -> bool {
     let base = gap.start;
     let text = &text[gap];
+    if let [mark, rest @ ..] = text
+        && white != White::Other
+        && mark.is_ascii_punctuation()
+        && *mark != b'\''
+        && (rest.first()).is_none_or(|next| next.is_ascii() && !next.is_ascii_alphabetic())
+    {
+        // The rest of a run of marks, which leads no word.
+        return true;
+    }
+    let mut memory = Memory::new();
     let mut at = 0;
     while at < text.len() {
         let (bit, length) = scanner.classes().at(text, at);
@@ -129,11 +143,8 @@ fn meet(scanner: &Scanner, text: &[u8], gap: Range<usize>, cuts: &mut [u64]) -> 
 /// cut anew.
 #[inline]
 fn end_at_digit(white: White, text: &[u8], gap: Range<usize>, cuts: &mut [u64]) -> bool {
-    let text = &text[..gap.end];
-    let (character, length) = match text[gap.end - 1] {
-        byte if byte.is_ascii() => (Some(char::from(byte)), 1),
-        _ => characters::before(&text[gap.start..], gap.len()),
-    };
+    let text = &text[gap.clone()];
+    let (character, length) = before(text);
     let Some(character) = character else {
         return true;
     };
@@ -143,15 +154,21 @@ fn end_at_digit(white: White, text: &[u8], gap: Range<usize>, cuts: &mut [u64]) 
     if white == White::Other {
         return false;
     }
-    let last = gap.end - length;
-    if white.has(character)
-        && characters::before(&text[gap.start..last], last - gap.start)
-            .0
-            .is_some_and(|before| white.has(before))
-    {
+    let rest = &text[..text.len() - length];
+    if white.has(character) && before(rest).0.is_some_and(|before| white.has(before)) {
+        let last = gap.end - length;
         clear(cuts, last..last + 1);
     }
     true
+}
+
+/// The last character of a text, and its length.
+#[inline]
+fn before(text: &[u8]) -> (Option<char>, usize) {
+    match text.last() {
+        Some(&byte) if byte.is_ascii() => (Some(char::from(byte)), 1),
+        _ => characters::before(text, text.len()),
+    }
 }
 
 /// Whether the bit of a place is set.
