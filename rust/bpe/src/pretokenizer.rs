@@ -1578,40 +1578,91 @@ mod tests {
             ..ProptestConfig::default()
         });
         let alphabet = vec![
-            "1", "22", "333", "4567", "\u{1}", "\u{2}\u{3}", "\u{1a}", "a", "B", "word", "'s", "'l",
-            "'", " ", " ", "  ", "\n", "\r\n", "\t", ".", ",", "(", ")\n", "/", "!!", "é", "中", "½",
-            "٣", "\u{301}", "\u{3000}", "\u{a0}", "\u{85}",
+            "1",
+            "22",
+            "333",
+            "4567",
+            "\u{1}",
+            "\u{2}\u{3}",
+            "\u{1a}",
+            "a",
+            "B",
+            "word",
+            "'s",
+            "'l",
+            "'",
+            " ",
+            " ",
+            "  ",
+            "\n",
+            "\r\n",
+            "\t",
+            ".",
+            ",",
+            "(",
+            ")\n",
+            "/",
+            "!!",
+            "é",
+            "中",
+            "½",
+            "٣",
+            "\u{301}",
+            "\u{3000}",
+            "\u{a0}",
+            "\u{85}",
         ];
         let parts = prop::collection::vec(prop::sample::select(alphabet), 0..60);
         let bad = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..2);
         let plain: Vec<(&str, Pretokenizer)> = Pattern::families()
             .map(|(name, source)| {
                 let pattern = Pattern::new(source, Dialect::Rust).unwrap();
-                let divider = Divider::Pattern { pattern, invert: false };
-                let cut = Cut { divider, behavior: Behavior::Isolated, spelled: false };
-                (name, Pretokenizer { steps: vec![Step::Cut(cut)], kinds: Vec::new(), lossy: None, byte_level: false, annotator: None })
+                let mut pretokenizer = Pretokenizer::from_pattern(pattern);
+                for step in &mut pretokenizer.steps {
+                    if let Step::Cut(cut) = step {
+                        cut.behavior = Behavior::Isolated;
+                    }
+                }
+                pretokenizer.lossy = None;
+                (name, pretokenizer)
             })
             .collect();
-        runner.run(&(parts, bad), |(parts, bad)| {
-            let mut text = parts.concat().into_bytes();
-            for (place, byte) in bad {
-                if !text.is_empty() {
-                    let place = place.index(text.len());
-                    text[place] = byte;
+        runner
+            .run(&(parts, bad), |(parts, bad)| {
+                let mut text = parts.concat().into_bytes();
+                for (place, byte) in bad {
+                    if !text.is_empty() {
+                        let place = place.index(text.len());
+                        text[place] = byte;
+                    }
                 }
-            }
-            for (name, pretokenizer) in &plain {
-                for apart in [false, true] {
-                    let pretokenizer = pretokenizer.clone().with_annotator(Arc::new(Groups { apart }));
-                    let mut cuts = vec![0; text.len() / 64 + 1];
-                    pretokenizer.cut(&text, &mut cuts).unwrap();
-                    let pieces = pretokenizer.split(Aligned::new(&text, 0, false)).unwrap();
-                    let expected: Vec<usize> = pieces.ranges.iter().skip(1).map(|range| range.start).collect();
-                    prop_assert_eq!(starts(&cuts, &text), expected, "{}, apart {}: {:?}", name, apart, String::from_utf8_lossy(&text));
+                for (name, pretokenizer) in &plain {
+                    for apart in [false, true] {
+                        let pretokenizer = pretokenizer
+                            .clone()
+                            .with_annotator(Arc::new(Groups { apart }));
+                        let mut cuts = vec![0; text.len() / 64 + 1];
+                        pretokenizer.cut(&text, &mut cuts).unwrap();
+                        let pieces = pretokenizer.split(Aligned::new(&text, 0, false)).unwrap();
+                        let expected: Vec<usize> = pieces
+                            .ranges
+                            .iter()
+                            .skip(1)
+                            .map(|range| range.start)
+                            .collect();
+                        prop_assert_eq!(
+                            starts(&cuts, &text),
+                            expected,
+                            "{}, apart {}: {:?}",
+                            name,
+                            apart,
+                            String::from_utf8_lossy(&text)
+                        );
+                    }
                 }
-            }
-            Ok(())
-        }).unwrap();
+                Ok(())
+            })
+            .unwrap();
     }
 
     const KEEPING: [&str; 4] = [

@@ -191,9 +191,7 @@ impl Grammar {
     #[inline]
     fn numeral(&self, text: &[u8], start: usize, end: usize) -> Option<Numeral> {
         let length = end - start;
-        if (text[start] == b'0' && length > 1)
-            || (length > INTEGER_LIMIT && !self.extend)
-        {
+        if (text[start] == b'0' && length > 1) || (length > INTEGER_LIMIT && !self.extend) {
             return None;
         }
         let (integer_end, commas) = if self.grouped && length <= 3 && text[start] != b'0' {

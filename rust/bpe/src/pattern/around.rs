@@ -46,9 +46,9 @@ impl White {
 impl Pattern {
     /// Cuts a text into pieces, which `pieces` gives, and the gaps between them, which are cut as
     /// texts of their own: sets bit `p % 64` of `cuts[p / 64]` for each place `p` inside the text
-    /// where a part starts. A piece starts with an ASCII digit, or where the one before it ends; no gap
-    /// has an ASCII digit. If this is not known of the pattern, nothing is done, and the result is
-    /// false.
+    /// where a part starts. `cuts` comes with no bit set. A piece starts with an ASCII digit, or where
+    /// the one before it ends; no gap has an ASCII digit. If it is not known how the pattern does this,
+    /// nothing is done, and the result is false.
     pub(crate) fn cut_around(
         &self,
         pieces: impl FnOnce(&mut dyn FnMut(usize, usize)),
@@ -67,12 +67,12 @@ impl Pattern {
             }
             Shape::SuperB2 => White::Other,
         };
-        let cut = |range: Range<usize>, cuts: &mut [u64]| {
-            clear(cuts, range.start + 1..range.end);
-            // Only other engines have a limit.
-            let _ = self.cut(text, range.start, range.end, cuts);
+        // Only other engines have a limit.
+        let _ = self.cut(text, 0, text.len(), cuts);
+        let cut_anew = |gap: Range<usize>, cuts: &mut [u64]| {
+            clear(cuts, gap.start + 1..gap.end);
+            let _ = self.cut(text, gap.start, gap.end, cuts);
         };
-        cut(0..text.len(), cuts);
         // The end of the last piece, and whether a search started there.
         let (mut last, mut searched) = (0, true);
         pieces(&mut |start, end| {
@@ -80,7 +80,7 @@ impl Pattern {
                 let gap = last..start;
                 let is_begun = searched || meet(white, scanner, text, gap.clone(), cuts);
                 if !(is_begun && end_at_digit(white, text, gap.clone(), cuts)) {
-                    cut(gap, cuts);
+                    cut_anew(gap, cuts);
                 }
                 set(cuts, start);
             }
@@ -92,7 +92,7 @@ impl Pattern {
             last = end;
         });
         if !searched {
-            cut(last..text.len(), cuts);
+            cut_anew(last..text.len(), cuts);
         }
         true
     }
@@ -100,13 +100,7 @@ impl Pattern {
 
 /// Makes the cuts of a gap that begins inside a match of the whole text its own, up to where the two
 /// meet; false if the pattern does not match there.
-fn meet(
-    white: White,
-    scanner: &Scanner,
-    text: &[u8],
-    gap: Range<usize>,
-    cuts: &mut [u64],
-) -> bool {
+fn meet(white: White, scanner: &Scanner, text: &[u8], gap: Range<usize>, cuts: &mut [u64]) -> bool {
     let base = gap.start;
     let text = &text[gap];
     if let [mark, rest @ ..] = text
