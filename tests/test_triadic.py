@@ -104,7 +104,10 @@ def test_options() -> None:
         {"group_size": 5},
         {"group_size": 0},
         {"group_size": -1},
+        {"group_size": 2**70},
         {"min_digits": 34},
+        {"min_digits": 0},
+        {"min_digits": 2**70},
         {"grouped": True, "group_size": 2},
         {"grouped": True, "style": "author"},
         {"grouped": True, "style": "paper"},
@@ -208,6 +211,8 @@ def test_split_and_join_refuse() -> None:
         with pytest.raises(NumeralError, match="is no numeral"):
             triadic.split(literal)
     assert triadic.join(triadic.split("1" * 40, extend=True)) == "1" * 40
+    with pytest.raises(NumeralError, match="write digits without"):
+        triadic.split("007", extend=True)
     for triads in ([], [("1", 3)], [("12", -1)], [("1", 3), ("1", 0)], [("x", 0)], [("1", 2**40)], [("00", 0)]):
         with pytest.raises(NumeralError):
             triadic.join(triads)
@@ -225,6 +230,9 @@ def test_vocabulary() -> None:
     assert len(triadic.vocabulary(group_size=1)) == 320
     with pytest.raises(ValueError, match="identity"):
         triadic.vocabulary(identity="other")  # type: ignore[arg-type]
+    for size in (-1, 0, 5, 2**70):
+        with pytest.raises(NumeralError, match="group_size"):
+            triadic.vocabulary(group_size=size)
 
 
 def test_time_is_linear() -> None:

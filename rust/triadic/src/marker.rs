@@ -4,8 +4,8 @@
 //! fraction p to ppppp for the depths 1 to 5. They are control characters, so every byte-level
 //! vocabulary has them. Higher orders are spelled with several, as numbers to base 5 with the
 //! digits 1 to 5 and no zero: order 6 (10^18) is `k k`, order 11 is `m k`; depths likewise. So each
-//! order has one spelling, and a number of any length grows by a logarithm. A marker stands right behind a digit. Where the text itself has such a
-//! byte behind a digit, the escape stands between the two.
+//! order has one spelling, as long as a logarithm of the order. A marker stands right behind a
+//! digit. Where the text itself has such a byte behind a digit, the escape stands between the two.
 
 /// k, m, b, t, q.
 const INTEGER: [u8; 5] = [0x01, 0x02, 0x03, 0x04, 0x05];
