@@ -126,9 +126,19 @@ def _grammar(
 ) -> _native.Grammar:
     if years not in ("annotate", "keep"):
         raise ValueError(f'years is "annotate" or "keep", not {years!r}')
-    if group_size < 1 or min_digits < 1:
-        raise NumeralError(f"group_size and min_digits are 1 or more, not {group_size} and {min_digits}")
-    return _native.Grammar(group_size, years == "keep", min_digits, grouped, extend)
+    return _native.Grammar(_size(group_size), years == "keep", _fewest(min_digits), grouped, extend)
+
+
+def _size(group_size: int) -> int:
+    if not 1 <= group_size <= 4:
+        raise NumeralError(f"group_size is 1, 2, 3 or 4, not {group_size}")
+    return group_size
+
+
+def _fewest(min_digits: int) -> int:
+    if not 1 <= min_digits <= 33:
+        raise NumeralError(f"min_digits is 1 to 33, not {min_digits}")
+    return min_digits
 
 
 def _is_marker(variant: Variant) -> bool:
@@ -196,7 +206,8 @@ def join(triads: Iterable[tuple[str, int]]) -> str:
         triads: Digits, and the power of ten of the last one, the highest first.
 
     Raises:
-        NumeralError: The triads leave a gap or overlap, one reaches over the point, or the units are missing.
+        NumeralError: The triads leave a gap or overlap, one reaches over the point, the units are missing, or the
+            number would start with a zero that is not its only digit before the point.
 
     Examples:
         >>> join([("12", 3), ("045", 0), ("5", -1)])
@@ -300,10 +311,10 @@ def vocabulary(*, identity: Literal["string", "value"] = "string", group_size: i
         The texts, each digits and a marker.
 
     Raises:
-        NumeralError: The group size is none.
+        NumeralError: The group size is not 1 to 4.
         ValueError: There is no such identity.
     """
-    triads = [(digits.decode(), marker.decode()) for digits, marker in _native.marked_triads(group_size)]
+    triads = [(digits.decode(), marker.decode()) for digits, marker in _native.marked_triads(_size(group_size))]
     if identity == "string":
         return [digits + marker for digits, marker in triads]
     if identity != "value":

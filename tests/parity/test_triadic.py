@@ -49,3 +49,29 @@ def test_versions_of_tokenizers(version: str, variant: str, bundled: Tokenizer, 
             compared[f"tokenizers {version}, triads"] += sum(len(text.encode()) for text in rows)
         process.stdin.close()
     assert process.returncode == 0
+
+
+READ = """
+import sys, tokenizers
+
+tokenizer = tokenizers.Tokenizer.from_file(sys.argv[1])
+print(tokenizer.decode(tokenizer.encode(sys.argv[2]).ids))
+"""
+
+
+@pytest.mark.parametrize("variant", ["vocabulary", "marker"])
+def test_release_candidate(variant: str, bundled: Tokenizer, tmp_path: Path) -> None:
+    """A10: the candidate of 1.0 refuses the file or decodes right, and never leaves markers in the text."""
+    try:
+        python = peers.python_with("tokenizers", "1.0.0rc3")
+    except vocabularies.Missing as error:
+        missing(str(error))
+        raise
+    path = tmp_path / "tokenizer.json"
+    triadic.extend_tokenizer(bundled, variant="marker" if variant == "marker" else "vocabulary").tokenizer.save(path)
+    text = "1234567.89 of 12"
+    done = subprocess.run([python, "-c", READ, path, text], capture_output=True, text=True, check=False)
+    if done.returncode:
+        assert "ValueError: this `Split` pattern needs a system-regex backend" in done.stderr
+    else:
+        assert done.stdout == text + "\n"

@@ -22,8 +22,14 @@ pub trait Annotator: fmt::Debug + Send + Sync {
     /// A name for people.
     fn name(&self) -> String;
 
-    /// Calls `insert` with each place of a text where bytes are put in, in rising order.
-    fn insertions(&self, text: &[u8], insert: &mut dyn FnMut(usize, &[u8]));
+    /// Calls `insert` with each place of a text where bytes are put in, in rising order, and `piece`
+    /// with each of the pieces that the text with these bytes has.
+    fn insertions(
+        &self,
+        text: &[u8],
+        insert: &mut dyn FnMut(usize, &[u8]),
+        piece: &mut dyn FnMut(usize, usize),
+    );
 
     /// Calls `piece` with the range of each piece that is cut from an annotated text.
     fn pieces(&self, text: &[u8], piece: &mut dyn FnMut(usize, usize));
@@ -47,21 +53,33 @@ pub struct Components {
 /// Tells a file that has an annotator: that, and the components without it.
 pub type Recognize<'r> = dyn FnMut(&Components) -> Option<(Arc<dyn Annotator>, Components)> + 'r;
 
-/// Puts bytes into a text. They stand for the empty range behind the byte before them.
+/// Puts bytes into a text, which then knows its pieces. They stand for the empty range behind the
+/// byte before them.
 pub(crate) fn annotate(annotator: &dyn Annotator, text: &mut Aligned) {
     let mut copied = 0;
     let mut rewrite: Option<Rewrite> = None;
-    annotator.insertions(text.text(), &mut |place, bytes| {
-        let rewrite = rewrite.get_or_insert_with(|| text.rewrite());
-        rewrite.keep(copied..place);
-        rewrite.insert(bytes);
-        copied = place;
-    });
+    let mut pieces = Vec::new();
+    annotator.insertions(
+        text.text(),
+        &mut |place, bytes| {
+            let rewrite = rewrite.get_or_insert_with(|| text.rewrite());
+            rewrite.keep(copied..place);
+            rewrite.insert(bytes);
+            copied = place;
+        },
+        &mut |start, end| {
+            if pieces.is_empty() {
+                pieces.reserve(64);
+            }
+            pieces.push(start..end);
+        },
+    );
     if let Some(mut rewrite) = rewrite {
         rewrite.keep(copied..text.text().len());
         let rewritten = rewrite.finish();
         text.become_rewritten(rewritten);
     }
+    text.set_pieces(pieces);
 }
 
 /// Whether a piece is one of the annotator's that other steps would cut.

@@ -396,6 +396,18 @@ impl Cut {
         Ok(())
     }
 
+    /// The pattern, if its matches and the gaps between them are the pieces.
+    fn isolates(&self) -> Option<&Pattern> {
+        match &self.divider {
+            Divider::Pattern { pattern, .. }
+                if self.behavior == Behavior::Isolated && !self.spelled =>
+            {
+                Some(pattern)
+            }
+            _ => None,
+        }
+    }
+
     /// Sets a bit for each place inside `text[from..to]` where a piece starts.
     fn cut(
         &self,
@@ -410,10 +422,10 @@ impl Cut {
                 cuts[place / 64] |= 1 << (place % 64);
             }
         };
+        if let Some(pattern) = self.isolates() {
+            return pattern.cut(text, from, to, cuts);
+        }
         match (&self.divider, self.behavior) {
-            (Divider::Pattern { pattern, .. }, Behavior::Isolated) if !self.spelled => {
-                pattern.cut(text, from, to, cuts)
-            }
             (Divider::Class(class), Behavior::Isolated) if !self.spelled => {
                 let mut place = from;
                 while let Some((start, end)) = class.find(text, place, to) {
@@ -783,6 +795,20 @@ impl Pretokenizer {
     /// [`Error::Pretokenize`] where a pattern reaches its limit, `cuts` is shorter than the text,
     /// or a step drops or adds text.
     pub fn cut(&self, text: &[u8], cuts: &mut [u64]) -> Result<(), Error> {
+        self.cut_with(text, None, cuts)
+    }
+
+    /// [`Pretokenizer::cut`], where the text may know the pieces of its annotator.
+    pub(crate) fn cut_aligned(&self, text: &Aligned, cuts: &mut [u64]) -> Result<(), Error> {
+        self.cut_with(text.text(), text.pieces(), cuts)
+    }
+
+    fn cut_with(
+        &self,
+        text: &[u8],
+        known: Option<&[Range<usize>]>,
+        cuts: &mut [u64],
+    ) -> Result<(), Error> {
         if let Some(lossy) = &self.lossy {
             return Err(Error::Pretokenize(format!(
                 "the text cannot be cut in place: {lossy}"
@@ -799,7 +825,22 @@ impl Pretokenizer {
             _ => None,
         });
         if let Some(annotator) = &self.annotator {
-            cut_gaps(&**annotator, steps.next(), text, &mut spelling, cuts)?;
+            let first = steps.clone().next().and_then(Cut::isolates);
+            let pieces = |take: &mut dyn FnMut(usize, usize)| match known {
+                Some(known) => known.iter().for_each(|piece| take(piece.start, piece.end)),
+                None => annotator.pieces(text, take),
+            };
+            if first.is_some_and(|pattern| pattern.cut_around(pieces, text, cuts)) {
+                steps.next();
+            } else {
+                pieces(&mut |start, end| {
+                    for place in [start, end] {
+                        if 0 < place && place < text.len() {
+                            cuts[place / 64] |= 1 << (place % 64);
+                        }
+                    }
+                });
+            }
         }
         for step in steps {
             let mut from = 0;
@@ -873,37 +914,6 @@ impl Pretokenizer {
         }
         Ok(Pieces { text, ranges })
     }
-}
-
-/// Sets a bit for each place where a piece of an annotator starts or ends, and where the first step
-/// cuts the gaps between them.
-fn cut_gaps(
-    annotator: &dyn Annotator,
-    first: Option<&Cut>,
-    text: &[u8],
-    spelling: &mut Spelling,
-    cuts: &mut [u64],
-) -> Result<(), Error> {
-    let mut result = Ok(());
-    let mut last = 0;
-    let mut take = |start: usize, end: usize| {
-        // A single byte is cut no further.
-        if start > last + 1
-            && result.is_ok()
-            && let Some(step) = first
-        {
-            result = step.cut(text, last, start, spelling, cuts);
-        }
-        for place in [start, end] {
-            if 0 < place && place < text.len() {
-                cuts[place / 64] |= 1 << (place % 64);
-            }
-        }
-        last = end;
-    };
-    annotator.pieces(text, &mut take);
-    take(text.len(), text.len());
-    result
 }
 
 /// The pieces of an annotator and the gaps between them.
@@ -1503,6 +1513,158 @@ mod tests {
         Some((pretokenizer, pieces.ranges))
     }
 
+    /// Cuts digits, three by three, with the marks behind them or apart from these.
+    #[derive(Debug)]
+    struct Groups {
+        apart: bool,
+    }
+
+    impl Annotator for Groups {
+        fn name(&self) -> String {
+            "groups".into()
+        }
+
+        fn insertions(
+            &self,
+            text: &[u8],
+            _: &mut dyn FnMut(usize, &[u8]),
+            piece: &mut dyn FnMut(usize, usize),
+        ) {
+            self.pieces(text, piece);
+        }
+
+        fn pieces(&self, text: &[u8], piece: &mut dyn FnMut(usize, usize)) {
+            let mut place = 0;
+            while place < text.len() {
+                let run = |from: usize, is_own: &dyn Fn(&u8) -> bool| {
+                    from + text[from..].iter().take_while(|byte| is_own(byte)).count()
+                };
+                let end = run(place, &u8::is_ascii_digit);
+                if end == place {
+                    place += 1;
+                    continue;
+                }
+                while end - place > 3 {
+                    piece(place, place + 3);
+                    place += 3;
+                }
+                let marked = run(end, &|byte| matches!(byte, 1..=5));
+                if self.apart && marked > end {
+                    piece(place, end);
+                    piece(end, marked);
+                } else {
+                    piece(place, marked);
+                }
+                place = marked;
+            }
+        }
+
+        fn restore(&self, _: &mut u8, bytes: &[u8], out: &mut Vec<u8>) {
+            out.extend_from_slice(bytes);
+        }
+    }
+
+    fn starts(cuts: &[u64], text: &[u8]) -> Vec<usize> {
+        (0..text.len())
+            .filter(|place| cuts[place / 64] >> (place % 64) & 1 != 0)
+            .collect()
+    }
+
+    /// Around the pieces of an annotator, the cuts of each known family are those of the gaps.
+    #[test]
+    fn cuts_around_pieces_are_those_of_gaps() {
+        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+            cases: 1000,
+            ..ProptestConfig::default()
+        });
+        let alphabet = vec![
+            "1",
+            "22",
+            "333",
+            "4567",
+            "\u{1}",
+            "\u{2}\u{3}",
+            "\u{1a}",
+            "a",
+            "B",
+            "word",
+            "'s",
+            "'l",
+            "'",
+            " ",
+            " ",
+            "  ",
+            "\n",
+            "\r\n",
+            "\t",
+            ".",
+            ",",
+            "(",
+            ")\n",
+            "/",
+            "!!",
+            "é",
+            "中",
+            "½",
+            "٣",
+            "\u{301}",
+            "\u{3000}",
+            "\u{a0}",
+            "\u{85}",
+        ];
+        let parts = prop::collection::vec(prop::sample::select(alphabet), 0..60);
+        let bad = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..2);
+        let plain: Vec<(&str, Pretokenizer)> = Pattern::families()
+            .map(|(name, source)| {
+                let pattern = Pattern::new(source, Dialect::Rust).unwrap();
+                let mut pretokenizer = Pretokenizer::from_pattern(pattern);
+                for step in &mut pretokenizer.steps {
+                    if let Step::Cut(cut) = step {
+                        cut.behavior = Behavior::Isolated;
+                    }
+                }
+                pretokenizer.lossy = None;
+                (name, pretokenizer)
+            })
+            .collect();
+        runner
+            .run(&(parts, bad), |(parts, bad)| {
+                let mut text = parts.concat().into_bytes();
+                for (place, byte) in bad {
+                    if !text.is_empty() {
+                        let place = place.index(text.len());
+                        text[place] = byte;
+                    }
+                }
+                for (name, pretokenizer) in &plain {
+                    for apart in [false, true] {
+                        let pretokenizer = pretokenizer
+                            .clone()
+                            .with_annotator(Arc::new(Groups { apart }));
+                        let mut cuts = vec![0; text.len() / 64 + 1];
+                        pretokenizer.cut(&text, &mut cuts).unwrap();
+                        let pieces = pretokenizer.split(Aligned::new(&text, 0, false)).unwrap();
+                        let expected: Vec<usize> = pieces
+                            .ranges
+                            .iter()
+                            .skip(1)
+                            .map(|range| range.start)
+                            .collect();
+                        prop_assert_eq!(
+                            starts(&cuts, &text),
+                            expected,
+                            "{}, apart {}: {:?}",
+                            name,
+                            apart,
+                            String::from_utf8_lossy(&text)
+                        );
+                    }
+                }
+                Ok(())
+            })
+            .unwrap();
+    }
+
     const KEEPING: [&str; 4] = [
         "Isolated",
         "MergedWithPrevious",
@@ -1552,9 +1714,8 @@ mod tests {
             prop_assert_eq!(end, text.len());
             let mut cuts = vec![0; text.len() / 64 + 1];
             pretokenizer.cut(&text, &mut cuts).unwrap();
-            let starts: Vec<usize> = (0..text.len()).filter(|place| cuts[place / 64] >> (place % 64) & 1 != 0).collect();
             let expected: Vec<usize> = ranges.iter().skip(1).map(|range| range.start).collect();
-            prop_assert_eq!(starts, expected);
+            prop_assert_eq!(starts(&cuts, &text), expected);
         }
     }
 }

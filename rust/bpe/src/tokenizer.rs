@@ -622,12 +622,8 @@ impl Tokenizer {
         offsets: &mut Vec<(usize, usize)>,
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Error> {
-        let mut output = Output {
-            ids,
-            offsets: Some(offsets),
-            starts: None,
-            take: None,
-        };
+        let mut output = Output::new(ids);
+        output.offsets = Some(offsets);
         self.worker().encode_to(text, allowed, &mut output, tick)
     }
 
@@ -734,7 +730,7 @@ impl Tokenizer {
             cuts.resize(text.text().len() / 64 + 1, 0);
             let result = self
                 .pretokenizer
-                .cut(text.text(), &mut cuts)
+                .cut_aligned(&text, &mut cuts)
                 .map_err(Failure::from)
                 .and_then(|()| {
                     let whole = 0..text.text().len();
@@ -990,13 +986,7 @@ impl Worker<'_> {
         ids: &mut Vec<u32>,
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Error> {
-        let mut output = Output {
-            ids,
-            offsets: None,
-            starts: None,
-            take: None,
-        };
-        self.encode_to(text, allowed, &mut output, tick)
+        self.encode_to(text, allowed, &mut Output::new(ids), tick)
     }
 
     /// [`Worker::encode`], with the index of the first id of each pretoken. No special token is
@@ -1011,12 +1001,8 @@ impl Worker<'_> {
         starts: &mut Vec<usize>,
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<bool, Error> {
-        let mut output = Output {
-            ids,
-            offsets: None,
-            starts: Some(starts),
-            take: None,
-        };
+        let mut output = Output::new(ids);
+        output.starts = Some(starts);
         self.encode_to(text, &Allowed::None, &mut output, tick)
     }
 
@@ -1035,12 +1021,9 @@ impl Worker<'_> {
     ) -> Result<bool, Error> {
         ids.clear();
         starts.clear();
-        let mut output = Output {
-            ids,
-            offsets: None,
-            starts: Some(starts),
-            take: Some(take),
-        };
+        let mut output = Output::new(ids);
+        output.starts = Some(starts);
+        output.take = Some(take);
         let done = self.encode_to(text, &Allowed::None, &mut output, tick)?;
         output.hand_over();
         Ok(done)
@@ -1081,7 +1064,17 @@ impl Drop for Worker<'_> {
     }
 }
 
-impl Output<'_> {
+impl<'o> Output<'o> {
+    /// Ids alone.
+    fn new(ids: &'o mut Vec<u32>) -> Self {
+        Self {
+            ids,
+            offsets: None,
+            starts: None,
+            take: None,
+        }
+    }
+
     /// Hands over what there is, if somebody takes it.
     fn hand_over(&mut self) {
         if let (Some(take), Some(starts)) = (&mut self.take, &mut self.starts) {

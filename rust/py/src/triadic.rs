@@ -32,8 +32,13 @@ impl Annotator for Triads {
         format!("triads ({variant})")
     }
 
-    fn insertions(&self, text: &[u8], insert: &mut dyn FnMut(usize, &[u8])) {
-        annotate::insertions(text, &self.0.grammar, insert);
+    fn insertions(
+        &self,
+        text: &[u8],
+        insert: &mut dyn FnMut(usize, &[u8]),
+        piece: &mut dyn FnMut(usize, usize),
+    ) {
+        annotate::insertions(text, &self.0, insert, piece);
     }
 
     fn pieces(&self, text: &[u8], piece: &mut dyn FnMut(usize, usize)) {

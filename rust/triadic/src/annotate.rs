@@ -11,24 +11,72 @@
 //! Cost: one pass each. Text without digits is only scanned. The loops are not inlined into callers,
 //! who may be compiled for size.
 
+use std::ops::Range;
+
 use crate::grammar::{Found, Grammar};
 use crate::marker::{self, ESCAPE, needs_escape};
+use crate::recipe::{Scheme, Variant};
 
 /// Calls `insert` with every place of a text where bytes are put in, in rising order; more than
-/// one call for a place adds up.
+/// one call for a place adds up. Calls `piece` with the range of each of the
+/// [`pieces`](crate::values::pieces) of the annotated text, which so need not be read for them.
 #[inline(never)]
-pub fn insertions(text: &[u8], grammar: &Grammar, insert: &mut dyn FnMut(usize, &[u8])) {
-    each_insertion(text, grammar, insert);
+pub fn insertions(
+    text: &[u8],
+    scheme: &Scheme,
+    insert: &mut dyn FnMut(usize, &[u8]),
+    piece: &mut dyn FnMut(usize, usize),
+) {
+    // Bytes that were put in.
+    let mut more = 0;
+    let apart = scheme.variant == Variant::Marker;
+    each_group(text, &scheme.grammar, |group| match group {
+        Group::Digits(range, marker) => {
+            let (start, end) = (range.start + more, range.end + more);
+            if marker.is_empty() {
+                return piece(start, end);
+            }
+            insert(range.end, marker);
+            more += marker.len();
+            if apart {
+                piece(start, end);
+                piece(end, end + marker.len());
+            } else {
+                piece(start, end + marker.len());
+            }
+        }
+        Group::Escape(place) => {
+            insert(place, &[ESCAPE]);
+            more += 1;
+        }
+    });
+}
+
+/// A part of a text that annotating has to do with.
+enum Group<'m> {
+    /// Digits, as many as are together in a piece, and what is put behind them.
+    Digits(Range<usize>, &'m [u8]),
+    /// An escape is put here.
+    Escape(usize),
 }
 
 #[inline]
-fn each_insertion(text: &[u8], grammar: &Grammar, mut insert: impl FnMut(usize, &[u8])) {
-    grammar.scan(text, |found| {
+fn each_group(text: &[u8], grammar: &Grammar, mut emit: impl FnMut(Group)) {
+    let size = grammar.group_size();
+    grammar.scan::<false>(text, |found| {
         let end = match found {
-            Found::Digits(range) => range.end,
+            Found::Digits(range) => {
+                let mut start = range.start;
+                while range.end - start > size {
+                    emit(Group::Digits(start..start + size, &[]));
+                    start += size;
+                }
+                emit(Group::Digits(start..range.end, &[]));
+                range.end
+            }
             Found::Numeral(numeral) => {
-                numeral.groups(grammar.group_size(), |range, order| {
-                    let put = |part: &[u8]| insert(range.end, part);
+                numeral.groups(size, |range, order| {
+                    let put = |marker: &[u8]| emit(Group::Digits(range, marker));
                     if order >= 0 {
                         marker::integer(order.unsigned_abs(), put);
                     } else {
@@ -39,7 +87,7 @@ fn each_insertion(text: &[u8], grammar: &Grammar, mut insert: impl FnMut(usize, 
             }
         };
         if text.get(end).is_some_and(|&byte| needs_escape(byte)) {
-            insert(end, &[ESCAPE]);
+            emit(Group::Escape(end));
         }
     });
 }
@@ -50,7 +98,12 @@ pub fn annotate(text: &[u8], grammar: &Grammar, out: &mut Vec<u8>) {
     // Numerals alone have a marker for three digits or so.
     out.reserve(text.len() + text.len() / 8);
     let mut copied = 0;
-    each_insertion(text, grammar, |place, bytes| {
+    each_group(text, grammar, |group| {
+        let (place, bytes) = match group {
+            Group::Digits(_, []) => return,
+            Group::Digits(range, marker) => (range.end, marker),
+            Group::Escape(place) => (place, &[ESCAPE][..]),
+        };
         append(out, &text[copied..place]);
         append(out, bytes);
         copied = place;

@@ -35,6 +35,7 @@ fn is_word(byte: u8) -> bool {
 
 /// Whether a numeral cannot start at `place` because of the character before it: a letter, a
 /// number, `_`, `.` or `,`.
+#[inline]
 pub(crate) fn joined_before(text: &[u8], place: usize) -> bool {
     match place.checked_sub(1).and_then(|last| text.get(last)) {
         None => false,
@@ -45,6 +46,7 @@ pub(crate) fn joined_before(text: &[u8], place: usize) -> bool {
 
 /// Whether a numeral cannot end at `place` because of what follows: a letter, a number, `_`, or a
 /// `.` or `,` with a digit.
+#[inline]
 pub(crate) fn joined_after(text: &[u8], place: usize) -> bool {
     match text.get(place) {
         None => false,
@@ -52,6 +54,13 @@ pub(crate) fn joined_after(text: &[u8], place: usize) -> bool {
         Some(&byte) if byte < 0x80 => is_word(byte),
         Some(_) => after(text, place).is_some_and(is_letter_or_number),
     }
+}
+
+/// Whether neither digits nor a point or comma can go on at `place`; false where that is not plain.
+#[inline]
+pub(crate) fn ends_here(text: &[u8], place: usize) -> bool {
+    text.get(place)
+        .is_none_or(|&byte| byte < 0x80 && !matches!(byte, b'.' | b','))
 }
 
 /// Whether a character has the general category L or N.

@@ -16,8 +16,8 @@
 use std::ops::Range;
 
 use crate::Error;
-use crate::block::{BLOCK, digit_mask};
-use crate::characters::{joined_after, joined_before};
+use crate::block::{BLOCK, digit_mask, has_digits};
+use crate::characters::{ends_here, joined_after, joined_before};
 
 /// The most digits before the point.
 pub const INTEGER_LIMIT: usize = 18;
@@ -158,20 +158,25 @@ impl Grammar {
 
     /// Calls `emit` for each numeral of a text, from its start to its end.
     pub fn find(&self, text: &[u8], mut emit: impl FnMut(Numeral)) {
-        self.scan(text, |found| {
+        self.scan::<true>(text, |found| {
             if let Found::Numeral(numeral) = found {
                 emit(numeral);
             }
         });
     }
 
-    /// Calls `emit` for each numeral and for each run of digits outside of numerals.
+    /// Calls `emit` for each numeral and for each run of digits outside of numerals. Unless `ALL` are
+    /// wanted, a numeral of one group may come as digits, which is known sooner.
     #[inline]
-    pub(crate) fn scan(&self, text: &[u8], mut emit: impl FnMut(Found)) {
+    pub(crate) fn scan<const ALL: bool>(&self, text: &[u8], mut emit: impl FnMut(Found)) {
         let mut place = 0;
         let mut digits = Digits::new(text);
         while let Some(Range { start, end }) = digits.next_run(place) {
-            place = if let Some(numeral) = self.numeral(text, start, end) {
+            let is_short = !ALL && end - start <= self.group && ends_here(text, end);
+            place = if !is_short
+                && !joined_before(text, start)
+                && let Some(numeral) = self.numeral(text, start, end)
+            {
                 let end = numeral.end();
                 emit(Found::Numeral(numeral));
                 end
@@ -182,14 +187,11 @@ impl Grammar {
         }
     }
 
-    /// The numeral that starts with the digits `start..end`.
+    /// The numeral that starts with the digits `start..end`, if no character is joined to them before.
     #[inline]
     fn numeral(&self, text: &[u8], start: usize, end: usize) -> Option<Numeral> {
         let length = end - start;
-        if joined_before(text, start)
-            || (text[start] == b'0' && length > 1)
-            || (length > INTEGER_LIMIT && !self.extend)
-        {
+        if (text[start] == b'0' && length > 1) || (length > INTEGER_LIMIT && !self.extend) {
             return None;
         }
         let (integer_end, commas) = if self.grouped && length <= 3 && text[start] != b'0' {
@@ -336,8 +338,8 @@ impl<'t> Digits<'t> {
         let (blocks, end) = rest.as_chunks::<BLOCK>();
         self.base = base;
         for block in blocks {
-            self.mask = digit_mask(block);
-            if self.mask != 0 {
+            if has_digits(block) {
+                self.mask = digit_mask(block);
                 return;
             }
             self.base += BLOCK;

@@ -4,8 +4,8 @@
 //! fraction p to ppppp for the depths 1 to 5. They are control characters, so every byte-level
 //! vocabulary has them. Higher orders are spelled with several, as numbers to base 5 with the
 //! digits 1 to 5 and no zero: order 6 (10^18) is `k k`, order 11 is `m k`; depths likewise. So each
-//! order has one spelling, and a number of any length grows by a logarithm. A marker stands right behind a digit. Where the text itself has such a
-//! byte behind a digit, the escape stands between the two.
+//! order has one spelling, as long as a logarithm of the order. A marker stands right behind a
+//! digit. Where the text itself has such a byte behind a digit, the escape stands between the two.
 
 /// k, m, b, t, q.
 const INTEGER: [u8; 5] = [0x01, 0x02, 0x03, 0x04, 0x05];
@@ -41,25 +41,24 @@ pub fn needs_escape(byte: u8) -> bool {
     is_marker(byte) || byte == ESCAPE
 }
 
-/// Calls `put` with the marker of an integer order; order 0 has none.
+/// Calls `put` with the marker of an integer order; that of order 0 is empty.
 #[inline]
-pub fn integer(order: usize, put: impl FnMut(&[u8])) {
+pub fn integer(order: usize, put: impl FnOnce(&[u8])) {
     compose(&INTEGER, order, put);
 }
 
 /// Calls `put` with the marker of a fraction's triad; the first depth is 1.
 #[inline]
-pub fn fraction(depth: usize, put: impl FnMut(&[u8])) {
+pub fn fraction(depth: usize, put: impl FnOnce(&[u8])) {
     compose(&FRACTION, depth, put);
 }
 
 #[inline]
-fn compose(markers: &[u8; 5], order: usize, mut put: impl FnMut(&[u8])) {
-    if order > 5 {
-        return put(&spell(markers, order));
-    }
-    if let Some(place) = order.checked_sub(1) {
-        put(&markers[place..=place]);
+fn compose(markers: &[u8; 5], order: usize, put: impl FnOnce(&[u8])) {
+    match order {
+        0 => put(&[]),
+        1..=5 => put(&markers[order - 1..order]),
+        _ => put(&spell(markers, order)),
     }
 }
 

@@ -5,7 +5,7 @@
 //! numeral back.
 
 use crate::Error;
-use crate::grammar::{Grammar, Numeral};
+use crate::grammar::{FRACTION_LIMIT, Grammar, INTEGER_LIMIT, Numeral};
 
 /// Digits and the power of ten of the last one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +38,16 @@ pub fn split(literal: &[u8], grammar: &Grammar) -> Result<Vec<Triad>, Error> {
     });
     let shown = String::from_utf8_lossy(literal);
     let Some(numeral) = found else {
+        let (before, behind) = if grammar.is_extended() {
+            ("digits".into(), "more".into())
+        } else {
+            (
+                format!("1 to {INTEGER_LIMIT} digits"),
+                format!("1 to {FRACTION_LIMIT} more"),
+            )
+        };
         return Err(Error::Numeral(format!(
-            "{shown:?} is no numeral: write 1 to 18 digits without a leading zero, and after a point 1 to 15 more, without a sign"
+            "{shown:?} is no numeral: write {before} without a leading zero, and after a point {behind}, without a sign"
         )));
     };
     if numeral.commas > 0 {

@@ -4,7 +4,7 @@
 
 use fancy_regex::Regex;
 use proptest::prelude::*;
-use tokseam_triadic::annotate::{Restorer, annotate, restore};
+use tokseam_triadic::annotate::{Restorer, annotate, insertions, restore};
 use tokseam_triadic::file::{self, Components};
 use tokseam_triadic::recipe::{self, Scheme, Variant};
 use tokseam_triadic::values::pieces;
@@ -262,6 +262,22 @@ proptest! {
         let expected: Vec<_> = split.find_iter(&annotated).map(|found| found.unwrap().range()).collect();
         let mut found = Vec::new();
         pieces(annotated.as_bytes(), &scheme, |start, end| found.push(start..end));
+        prop_assert_eq!(&found, &expected);
+        // The same while the bytes are put in.
+        let (mut made, mut copied) = (String::new(), 0);
+        found.clear();
+        insertions(
+            text.as_bytes(),
+            &scheme,
+            &mut |place, bytes| {
+                made.push_str(&text[copied..place]);
+                made.push_str(std::str::from_utf8(bytes).unwrap());
+                copied = place;
+            },
+            &mut |start, end| found.push(start..end),
+        );
+        made.push_str(&text[copied..]);
+        prop_assert_eq!(made, annotated);
         prop_assert_eq!(found, expected);
     }
 }

@@ -666,12 +666,11 @@ impl Block<'_> {
         let mut rest = ends | seams;
         let mut count = 0;
         while rest != 0 || self.end - base <= 64 {
-            let (to, is_seam) = match rest {
-                0 => (self.end, false),
-                _ => {
-                    let place = rest.trailing_zeros() as usize;
-                    (base + place, is_apart && seams >> place & 1 != 0)
-                }
+            let place = rest.trailing_zeros() as usize;
+            let (to, is_seam) = if rest == 0 {
+                (self.end, false)
+            } else {
+                (base + place, is_apart && seams >> place & 1 != 0)
             };
             let part = if is_seam | ahead.is_part { PART } else { 0 };
             units[count] = Unit::new(self.text, ahead.from, to, part, cache);
@@ -698,7 +697,7 @@ impl Block<'_> {
         near |= match from.checked_sub(base) {
             Some(first) if first + LONG >= 64 => u64::MAX,
             Some(first) => (1 << (first + LONG)) - 1,
-            None => (1_u64 << LONG) - 1 >> (base - from).min(LONG),
+            None => ((1_u64 << LONG) - 1) >> (base - from).min(LONG),
         };
         if self.end - base < 64 {
             near |= u64::MAX << (self.end - base);
@@ -942,7 +941,7 @@ impl Unit {
             // No unit has this key.
             return Self {
                 to,
-                key: u128::MAX & !PART | part,
+                key: !PART | part,
                 place: 0,
             };
         }

@@ -135,7 +135,12 @@ impl Formulas {
         }
     }
 
-    /// Cuts `whole[range]`, taken as a text of its own.
+    /// The family.
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Cuts `whole[range]`, which is in the whole, taken as a text of its own.
     pub(crate) fn cut(
         &self,
         scanner: &Scanner,
@@ -144,7 +149,7 @@ impl Formulas {
         cuts: &mut [u64],
     ) {
         let base = range.start;
-        let Some(text) = whole.get(range) else { return };
+        let text = &whole[range];
         let mut cutter = Cutter {
             scanner,
             kinds: &self.kinds,

@@ -24,6 +24,7 @@
 //!
 //! Cost: linear in the text for rules and literals. A `Pattern` is cheap to clone.
 
+mod around;
 mod blocks;
 mod class;
 mod family;

@@ -109,6 +109,12 @@ impl Scanner {
         self.total
     }
 
+    /// Whether a rule asks whether the text ends.
+    pub(crate) fn looks_at_end(&self) -> bool {
+        let is_end = |rule: &Rule<Mask>| matches!(rule, Rule::Last { .. } | Rule::LineEnd { .. });
+        self.rules.iter().any(is_end)
+    }
+
     /// The classes.
     pub(crate) fn classes(&self) -> &Classes {
         &self.classes
