@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -738,7 +738,8 @@ def test_both_units_draw_the_same_texts() -> None:
     model = case.model(normalize="local")
     draws = 3000
     counts: dict[bytes, list[int]] = {}
-    for place, unit in enumerate(("tokens", "bytes")):
+    units: list[Literal["tokens", "bytes"]] = ["tokens", "bytes"]
+    for place, unit in enumerate(units):
         for seed in range(draws):
             data = model.generate(b"r'", max_bytes=2, seed=seed + place * draws, unit=unit).data
             counts.setdefault(data, [0, 0])[place] += 1
@@ -770,9 +771,9 @@ def test_generation() -> None:
         narrow = model.generate("a", max_bytes=9, top_p=1e-9, unit=unit, seed=3)
         assert unit == "tokens" or narrow.data == greedy.data
     with pytest.raises(ValueError, match="unit"):
-        model.generate("", max_bytes=1, unit="words")
+        model.generate("", max_bytes=1, unit="words")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="colour"):
-        model.generate("", max_bytes=1, colour=1)
+        model.generate("", max_bytes=1, colour=1)  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="temperature"):
         model.generate("", max_bytes=1, temperature=-1)
     with pytest.raises(ValueError, match="stop"):
@@ -995,7 +996,7 @@ class TestEnsembles:
         with pytest.raises(ValueError, match="mode"):
             Ensemble([first], mode="sum")  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="unit"):
-            Ensemble([first, second]).generate("", max_bytes=1, unit="tokens")
+            Ensemble([first, second]).generate("", max_bytes=1, unit="tokens")  # type: ignore[arg-type]
 
 
 def test_a_vocabulary_without_known_borders() -> None:
