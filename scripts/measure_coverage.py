@@ -100,7 +100,8 @@ def run(command: list[str], env: dict[str, str]) -> bool:
     """Run a command in the repository, and say if it went wrong."""
     start = time.perf_counter()
     code = subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
-    print(f"{time.perf_counter() - start:6.0f} s, exit {code}: {' '.join(command[:8])}", file=sys.stderr)
+    said = " ".join([*command[:4], command[-1]])
+    print(f"{time.perf_counter() - start:6.0f} s, exit {code}: {said}", file=sys.stderr)
     return code == 0
 
 
