@@ -263,11 +263,11 @@ def test_a_model_in_a_folder(tmp_path: Path) -> None:
         assert (found.exit_code, found.stdout) == (0, wanted.stdout)
     (tmp_path / "before.py").write_text("def add(a, b):\n    ret")
     (tmp_path / "behind.py").write_text("\n\nprint(add(1, 2))\n")
-    words = ("complete", "--prefix-file", str(tmp_path / "before.py"), "--suffix-file", str(tmp_path / "behind.py"))
-    words = (*words, "--max-bytes", "3", "--model", str(tmp_path))
-    unnamed = run(*words)
+    sides = ("--prefix-file", str(tmp_path / "before.py"), "--suffix-file", str(tmp_path / "behind.py"))
+    fill = ("complete", *sides, "--max-bytes", "3", "--model", str(tmp_path))
+    unnamed = run(*fill)
     assert (unnamed.exit_code, "--template" in unnamed.stderr) == (2, True)
-    assert run(*words, "--template", "tokseam").stdout == "urn\n"
+    assert run(*fill, "--template", "tokseam").stdout == "urn\n"
 
 
 def test_parts_of_a_long_text_fit_the_window_and_cut_no_character() -> None:
