@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import re
 import resource
 import time
 from collections.abc import Sequence
@@ -780,6 +781,32 @@ def test_generation() -> None:
         model.generate("", max_bytes=1, stop="")
     kept = pickle.loads(pickle.dumps(model.generate("ab", max_bytes=5, seed=1)))
     assert isinstance(kept, Completion)
+
+
+def test_arguments_out_of_range() -> None:
+    case = Case("superword")
+    model = case.model()
+    both = Ensemble([model, case.model()])
+
+    def none(contexts: list[tuple[int, ...]]) -> Any:
+        return np.zeros((len(contexts), 3))
+
+    for call, error, said in (
+        (lambda: FunctionLM(none, vocab_size=0), ValueError, "vocab_size is 0"),
+        (lambda: FunctionLM(none, vocab_size=3, end_ids=[3]), ValueError, "end id 3"),
+        (lambda: case.model(covers="some"), ValueError, "covers is 'some'"),
+        (lambda: case.model(normalize="no"), ValueError, "normalize is 'no'"),
+        (lambda: case.model(tolerance=1.0), ValueError, "tolerance is 1.0"),
+        (lambda: model.state(context_ids=[10**6]), ModelError, "context id 1000000"),
+        (lambda: model.generate("", max_bytes=1, top_p=0), ValueError, "top_p is 0"),
+        (lambda: model.generate("", max_bytes=-1), ValueError, "max_bytes is -1"),
+        (lambda: both.state("ab").pop(3), ValueError, "3 bytes cannot be taken back"),
+        (lambda: Ensemble([model], weights=[0]), ValueError, "all weights are zero"),
+        (lambda: Ensemble([model, case.model(covers="all", utf8=False)]), ValueError, "differ in utf8"),
+    ):
+        with pytest.raises(error, match=re.escape(said)):
+            call()
+    assert "finish_reason='length'" in repr(model.generate("ab", max_bytes=0))
 
 
 def test_never_half_a_character() -> None:
