@@ -1,5 +1,6 @@
 """The settings of a test run. The tests run against the installed wheel, never against the sources beside them."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ settings.load_profile("tokseam")
 
 
 def pytest_configure() -> None:
+    # A shell has its jobs in the background ignore Ctrl-C, and what the tests start to be interrupted would do so too.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     where = Path(tokseam.__file__)
     if ROOT / "python" in where.parents:
         raise pytest.UsageError(f"the tests run against the installed wheel, not against {where.parent}: make test")

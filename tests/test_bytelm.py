@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import re
 import resource
 import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -738,7 +739,8 @@ def test_both_units_draw_the_same_texts() -> None:
     model = case.model(normalize="local")
     draws = 3000
     counts: dict[bytes, list[int]] = {}
-    for place, unit in enumerate(("tokens", "bytes")):
+    units: list[Literal["tokens", "bytes"]] = ["tokens", "bytes"]
+    for place, unit in enumerate(units):
         for seed in range(draws):
             data = model.generate(b"r'", max_bytes=2, seed=seed + place * draws, unit=unit).data
             counts.setdefault(data, [0, 0])[place] += 1
@@ -770,15 +772,41 @@ def test_generation() -> None:
         narrow = model.generate("a", max_bytes=9, top_p=1e-9, unit=unit, seed=3)
         assert unit == "tokens" or narrow.data == greedy.data
     with pytest.raises(ValueError, match="unit"):
-        model.generate("", max_bytes=1, unit="words")
+        model.generate("", max_bytes=1, unit="words")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="colour"):
-        model.generate("", max_bytes=1, colour=1)
+        model.generate("", max_bytes=1, colour=1)  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="temperature"):
         model.generate("", max_bytes=1, temperature=-1)
     with pytest.raises(ValueError, match="stop"):
         model.generate("", max_bytes=1, stop="")
     kept = pickle.loads(pickle.dumps(model.generate("ab", max_bytes=5, seed=1)))
     assert isinstance(kept, Completion)
+
+
+def test_arguments_out_of_range() -> None:
+    case = Case("superword")
+    model = case.model()
+    both = Ensemble([model, case.model()])
+
+    def none(contexts: list[tuple[int, ...]]) -> Any:
+        return np.zeros((len(contexts), 3))
+
+    for call, error, said in (
+        (lambda: FunctionLM(none, vocab_size=0), ValueError, "vocab_size is 0"),
+        (lambda: FunctionLM(none, vocab_size=3, end_ids=[3]), ValueError, "end id 3"),
+        (lambda: case.model(covers="some"), ValueError, "covers is 'some'"),
+        (lambda: case.model(normalize="no"), ValueError, "normalize is 'no'"),
+        (lambda: case.model(tolerance=1.0), ValueError, "tolerance is 1.0"),
+        (lambda: model.state(context_ids=[10**6]), ModelError, "context id 1000000"),
+        (lambda: model.generate("", max_bytes=1, top_p=0), ValueError, "top_p is 0"),
+        (lambda: model.generate("", max_bytes=-1), ValueError, "max_bytes is -1"),
+        (lambda: both.state("ab").pop(3), ValueError, "3 bytes cannot be taken back"),
+        (lambda: Ensemble([model], weights=[0]), ValueError, "all weights are zero"),
+        (lambda: Ensemble([model, case.model(covers="all", utf8=False)]), ValueError, "differ in utf8"),
+    ):
+        with pytest.raises(error, match=re.escape(said)):
+            call()
+    assert "finish_reason='length'" in repr(model.generate("ab", max_bytes=0))
 
 
 def test_never_half_a_character() -> None:
@@ -995,7 +1023,7 @@ class TestEnsembles:
         with pytest.raises(ValueError, match="mode"):
             Ensemble([first], mode="sum")  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="unit"):
-            Ensemble([first, second]).generate("", max_bytes=1, unit="tokens")
+            Ensemble([first, second]).generate("", max_bytes=1, unit="tokens")  # type: ignore[arg-type]
 
 
 def test_a_vocabulary_without_known_borders() -> None:

@@ -11,6 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from tokseam import _bundled
+from tokseam.bytelm import ByteLM, bundled
+from tokseam.cli import model as cli_model
 from tokseam.cli.app import app
 
 TEXT = "Tokens meet at seams: naïve 数字 12345."
@@ -249,3 +251,61 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     place = tmp_path / "nosuch" / "made.json"
     done = command("train", str(text), "-o", str(place), "-v", "258", "-t", "257")
     assert done.stderr.decode() == f"error: {place}: no such file or directory\n"
+
+
+def test_a_model_in_a_folder(tmp_path: Path) -> None:
+    config, weights, tokenizer = _bundled.model()
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.safetensors").write_bytes(weights)
+    tokenizer.save(tmp_path)
+    for words in (("complete", "    raise ValueErr", "--max-bytes", "3"), ("score", "import os")):
+        found, wanted = run(*words, "--model", str(tmp_path)), run(*words)
+        assert (found.exit_code, found.stdout) == (0, wanted.stdout)
+    (tmp_path / "before.py").write_text("def add(a, b):\n    ret")
+    (tmp_path / "behind.py").write_text("\n\nprint(add(1, 2))\n")
+    sides = ("--prefix-file", str(tmp_path / "before.py"), "--suffix-file", str(tmp_path / "behind.py"))
+    fill = ("complete", *sides, "--max-bytes", "3", "--model", str(tmp_path))
+    unnamed = run(*fill)
+    assert (unnamed.exit_code, "--template" in unnamed.stderr) == (2, True)
+    assert run(*fill, "--template", "tokseam").stdout == "urn\n"
+
+
+def test_parts_of_a_long_text_fit_the_window_and_cut_no_character() -> None:
+    model = ByteLM(*bundled())
+    for text in ("数字" * 300, "a" + "数字" * 300, "😀" * 200, "import os\n" * 500, "", "a"):
+        parts = cli_model.parts(model, text.encode())
+        assert "".join(part.decode() for part in parts) == text
+        assert all(len(model.tokenizer.encode(part)) <= 256 for part in parts)
+    assert b"".join(cli_model.parts(model, b"\x80" * 999)) == b"\x80" * 999
+
+
+def test_what_cannot_be_meant(file: Path, tmp_path: Path) -> None:
+    cursor = ("complete", "--file", str(file))
+    ranks = tmp_path / "ranks.tiktoken"
+    ranks.write_bytes(b"IQ== 0\n")
+    for words, said in (
+        (("complete", "a", "--prefix-file", str(file)), "give one of"),
+        (cursor, "belong together"),
+        ((*cursor, "--at", "1:1", "--suffix-file", str(file)), "suffix in itself"),
+        ((*cursor, "--at", "9:1"), "has 3 lines"),
+        ((*cursor, "--at", "1:99"), "characters"),
+        ((*cursor, "--at", "999"), "bytes"),
+        (("encode", "a", "--file", str(file)), "not both"),
+        (("audit", "--engine", "tokenizers"), "give a FILE"),
+        (("audit", str(file), "--engine", "none"), "is no engine"),
+    ):
+        done = run(*words)
+        told = " ".join(done.stderr.replace("\u2502", " ").split())
+        assert (done.exit_code, said in told) == (2, True), (words, told)
+    for words, said in (
+        (("encode", "a", "-t", str(ranks)), "--pattern"),
+        (("phantom", "--file", str(file)), "line 1 is neither"),
+    ):
+        assert said in str(run(*words).exception)
+    assert run("encode", "!", "-t", str(ranks), "--pattern", "!+").stdout == "0\n"
+
+
+def test_lines_that_are_many() -> None:
+    lines = ["a seam " * 40] * 20_000
+    done = run("count", "--lines", data="\n".join(lines).encode())
+    assert done.stdout.split() == [str(_bundled.tokenizer().count(lines[0]))] * len(lines)

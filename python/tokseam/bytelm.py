@@ -51,6 +51,8 @@ __all__ = [
 
 Text = str | bytes
 Floats = NDArray[np.float64]
+# The number of bytes that are taken back, then new bytes, and None where the model ends the text.
+_Chunks = Iterator[bytes | int | None]
 
 # The column of the end of a text.
 END = 256
@@ -824,74 +826,17 @@ class _Model:
         result: float = self.state(prefix).logprob(text, end=end)
         return result
 
-    def generate_stream(
-        self,
-        prompt: Text,
-        *,
-        max_bytes: int,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        stop: Text | Iterable[Text] = (),
-        seed: int | None = None,
-        context_ids: Sequence[int] = (),
-        **options: Any,
-    ) -> Iterator[bytes]:
-        """Yield the bytes of `generate` as they become certain, whole characters at a time.
+    def _is_utf8(self) -> bool:
+        raise NotImplementedError
 
-        Args:
-            prompt: As in `generate`.
-            max_bytes: As in `generate`.
-            temperature: As in `generate`.
-            top_p: As in `generate`.
-            stop: As in `generate`; what may be the start of one is held back.
-            seed: As in `generate`.
-            context_ids: As in `generate`.
-            **options: As in `generate`.
+    def _pieces(self, source: _Chunks, max_bytes: int, stop: Text | Iterable[Text], result: _Result) -> Iterator[bytes]:
+        return _cut(source, max_bytes, _stops(stop), result, self._is_utf8())
 
-        Raises:
-            ValueError: An argument is out of its range.
-            ModelError: As `next_byte_logprobs`.
-            PretokenizeError: As `next_byte_logprobs`.
-            UnicodeError: As `next_byte_logprobs`.
-        """
-        source = self._chunks(prompt, _Sampling(temperature, top_p, seed), context_ids=context_ids, **options)
-        return _cut(source, max_bytes, _stops(stop), _Result(), self._is_utf8())
-
-    def generate(
-        self,
-        prompt: Text,
-        *,
-        max_bytes: int,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        stop: Text | Iterable[Text] = (),
-        seed: int | None = None,
-        context_ids: Sequence[int] = (),
-        **options: Any,
+    def _completion(
+        self, source: _Chunks, prompt: Text, max_bytes: int, stop: Text | Iterable[Text], context_ids: Sequence[int]
     ) -> Completion:
-        """Go on behind a prompt, which may end anywhere, inside a word or a character.
-
-        Args:
-            prompt: The bytes to go on from.
-            max_bytes: The most bytes to return; never half a character.
-            temperature: 0 takes the most probable, the lowest on ties. It acts on the unit.
-            top_p: Keeps the most probable units that reach this share.
-            stop: Byte strings that end the text; they are not returned.
-            seed: The same seed gives the same bytes.
-            context_ids: Ids before the prompt, fixed: special tokens.
-            **options: For `ByteLM`: `unit="tokens"` draws one cover of the prompt's end from its exact posterior and
-                goes on by tokens, `unit="bytes"` samples rows of bytes; `mask=False` leaves tokens unmasked, which is
-                exact up to the leak.
-
-        Raises:
-            ValueError: An argument is out of its range.
-            ModelError: As `next_byte_logprobs`.
-            PretokenizeError: As `next_byte_logprobs`.
-            UnicodeError: As `next_byte_logprobs`.
-        """
-        sampling, result = _Sampling(temperature, top_p, seed), _Result()
-        source = self._chunks(prompt, sampling, context_ids=context_ids, **options)
-        data = b"".join(_cut(source, max_bytes, _stops(stop), result, self._is_utf8()))
+        result = _Result()
+        data = b"".join(self._pieces(source, max_bytes, stop, result))
 
         def score() -> float:
             found: float = self.state(prompt, context_ids=context_ids).logprob(data)
@@ -899,23 +844,7 @@ class _Model:
 
         return Completion(data, result.reason, result.healed, score)
 
-    def _is_utf8(self) -> bool:
-        raise NotImplementedError
-
-    def _chunks(
-        self, prompt: Text, sampling: _Sampling, *, context_ids: Sequence[int], **options: Any
-    ) -> Iterator[bytes | int | None]:
-        """Yield the number of bytes that are taken back, then new bytes, and None where the model ends the text."""
-        unit = options.pop("unit", "bytes")
-        if unit != "bytes":
-            raise ValueError(f'unit is {unit!r}: the members of an ensemble share bytes alone, so it must be "bytes"')
-        if options:
-            raise TypeError(f"generate of an ensemble has no option {sorted(options)[0]!r}")
-        return self._byte_chunks(prompt, sampling, context_ids)
-
-    def _byte_chunks(
-        self, prompt: Text, sampling: _Sampling, context_ids: Sequence[int]
-    ) -> Iterator[bytes | int | None]:
+    def _byte_chunks(self, prompt: Text, sampling: _Sampling, context_ids: Sequence[int]) -> _Chunks:
         state = self.state(prompt, context_ids=context_ids)
         yield 0
         while True:
@@ -969,9 +898,7 @@ def _whole(data: bytes) -> int:
     return len(data)
 
 
-def _cut(
-    source: Iterator[bytes | int | None], max_bytes: int, stops: list[bytes], result: _Result, utf8: bool
-) -> Iterator[bytes]:
+def _cut(source: _Chunks, max_bytes: int, stops: list[bytes], result: _Result, utf8: bool) -> Iterator[bytes]:
     """Yield the bytes of a source up to a stop string, the end or the limit.
 
     What a stop string or a character may still need is held back.
@@ -1451,6 +1378,78 @@ class ByteLM(_Model):
         """
         return HealPlan(self, self.state(prompt, context_ids=context_ids))
 
+    def generate(
+        self,
+        prompt: Text,
+        *,
+        max_bytes: int,
+        unit: Literal["tokens", "bytes"] = "tokens",
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        stop: Text | Iterable[Text] = (),
+        seed: int | None = None,
+        context_ids: Sequence[int] = (),
+        mask: bool = True,
+    ) -> Completion:
+        """Go on behind a prompt, which may end anywhere, inside a word or a character.
+
+        Args:
+            prompt: The bytes to go on from.
+            max_bytes: The most bytes to return; never half a character.
+            unit: `"tokens"` draws one cover of the prompt's end from its exact posterior and goes on by tokens,
+                `"bytes"` samples rows of bytes.
+            temperature: 0 takes the most probable, the lowest on ties. It acts on the unit.
+            top_p: Keeps the most probable units that reach this share.
+            stop: Byte strings that end the text; they are not returned.
+            seed: The same seed gives the same bytes.
+            context_ids: Ids before the prompt, fixed: special tokens.
+            mask: Whether tokens that no encoding has there are left out. Without it generation by tokens is exact up
+                to the leak.
+
+        Raises:
+            ValueError: An argument is out of its range.
+            ModelError: As `next_byte_logprobs`.
+            PretokenizeError: As `next_byte_logprobs`.
+            UnicodeError: As `next_byte_logprobs`.
+        """
+        source = self._chunks(prompt, _Sampling(temperature, top_p, seed), unit, context_ids, mask)
+        return self._completion(source, prompt, max_bytes, stop, context_ids)
+
+    def generate_stream(
+        self,
+        prompt: Text,
+        *,
+        max_bytes: int,
+        unit: Literal["tokens", "bytes"] = "tokens",
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        stop: Text | Iterable[Text] = (),
+        seed: int | None = None,
+        context_ids: Sequence[int] = (),
+        mask: bool = True,
+    ) -> Iterator[bytes]:
+        """Yield the bytes of `generate` as they become certain, whole characters at a time.
+
+        Args:
+            prompt: As in `generate`.
+            max_bytes: As in `generate`.
+            unit: As in `generate`.
+            temperature: As in `generate`.
+            top_p: As in `generate`.
+            stop: As in `generate`; what may be the start of one is held back.
+            seed: As in `generate`.
+            context_ids: As in `generate`.
+            mask: As in `generate`.
+
+        Raises:
+            ValueError: As `generate`.
+            ModelError: As `generate`.
+            PretokenizeError: As `generate`.
+            UnicodeError: As `generate`.
+        """
+        source = self._chunks(prompt, _Sampling(temperature, top_p, seed), unit, context_ids, mask)
+        return self._pieces(source, max_bytes, stop, _Result())
+
     def fill(
         self,
         prefix: Text,
@@ -1459,7 +1458,12 @@ class ByteLM(_Model):
         template: str | FimTemplate,
         heal: bool = True,
         max_bytes: int,
-        **options: Any,
+        unit: Literal["tokens", "bytes"] = "tokens",
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        stop: Text | Iterable[Text] = (),
+        seed: int | None = None,
+        mask: bool = True,
     ) -> Completion:
         """Fill in the middle between a prefix and a suffix.
 
@@ -1470,7 +1474,12 @@ class ByteLM(_Model):
             heal: Whether the bytes of the prefix whose tokens may still change are taken back and summed over. Without
                 it the prefix is cut into tokens as a finished text.
             max_bytes: The most bytes of the middle.
-            **options: Those of `generate`.
+            unit: As in `generate`.
+            temperature: As in `generate`.
+            top_p: As in `generate`.
+            stop: As in `generate`.
+            seed: As in `generate`.
+            mask: As in `generate`.
 
         Returns:
             The middle alone; `healed` is the number of bytes of the prefix that were taken back.
@@ -1496,7 +1505,17 @@ class ByteLM(_Model):
         # Where the middle goes on behind the prefix, all of it is summed over.
         prompt, fixed = (prefix, ()) if heal and template.order == "spm" else (tail, before)
         context_ids = template.ids(self.tokenizer, fixed, after)
-        done = model.generate(prompt, max_bytes=max_bytes, context_ids=context_ids, **options)
+        done = model.generate(
+            prompt,
+            max_bytes=max_bytes,
+            unit=unit,
+            temperature=temperature,
+            top_p=top_p,
+            stop=stop,
+            seed=seed,
+            context_ids=context_ids,
+            mask=mask,
+        )
         return Completion(done.data, done.finish_reason, len(tail), lambda: done.logprob)
 
     def _ending_with(self, ids: tuple[int, ...]) -> ByteLM:
@@ -1525,22 +1544,14 @@ class ByteLM(_Model):
     def _is_utf8(self) -> bool:
         return self._utf8
 
-    def _chunks(
-        self, prompt: Text, sampling: _Sampling, *, context_ids: Sequence[int], **options: Any
-    ) -> Iterator[bytes | int | None]:
-        unit = options.pop("unit", "tokens")
-        mask = options.pop("mask", True)
-        if options:
-            raise TypeError(f"generate has no option {sorted(options)[0]!r}")
+    def _chunks(self, prompt: Text, sampling: _Sampling, unit: str, context_ids: Sequence[int], mask: bool) -> _Chunks:
         if unit == "bytes":
             return self._byte_chunks(prompt, sampling, context_ids)
         if unit != "tokens":
             raise ValueError(f'unit is {unit!r}: it must be "tokens" or "bytes"')
         return self._token_chunks(prompt, sampling, context_ids, mask)
 
-    def _token_chunks(
-        self, prompt: Text, sampling: _Sampling, context_ids: Sequence[int], mask: bool
-    ) -> Iterator[bytes | int | None]:
+    def _token_chunks(self, prompt: Text, sampling: _Sampling, context_ids: Sequence[int], mask: bool) -> _Chunks:
         reader, sums = self._reader, self._reader.sums
         stem: _native.Stem | None
         known = None
@@ -1943,6 +1954,77 @@ class Ensemble(_Model):
         """
         states = [member.state(context_ids=context_ids) for member in self.members]
         return _EnsembleState(self, states, self._weights).push(prefix)
+
+    def generate(
+        self,
+        prompt: Text,
+        *,
+        max_bytes: int,
+        unit: Literal["bytes"] = "bytes",
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        stop: Text | Iterable[Text] = (),
+        seed: int | None = None,
+        context_ids: Sequence[int] = (),
+    ) -> Completion:
+        """Go on behind a prompt, which may end anywhere, by bytes.
+
+        Args:
+            prompt: As in `ByteLM.generate`.
+            max_bytes: As in `ByteLM.generate`.
+            unit: `"bytes"`: tokens are none that the members share.
+            temperature: As in `ByteLM.generate`.
+            top_p: As in `ByteLM.generate`.
+            stop: As in `ByteLM.generate`.
+            seed: As in `ByteLM.generate`.
+            context_ids: As in `state`.
+
+        Raises:
+            ValueError: An argument is out of its range.
+            ModelError: As `ByteLM.generate`, or the members of a product agree on no byte.
+            PretokenizeError: As `ByteLM.generate`.
+            UnicodeError: As `ByteLM.generate`.
+        """
+        source = self._chunks(prompt, _Sampling(temperature, top_p, seed), unit, context_ids)
+        return self._completion(source, prompt, max_bytes, stop, context_ids)
+
+    def generate_stream(
+        self,
+        prompt: Text,
+        *,
+        max_bytes: int,
+        unit: Literal["bytes"] = "bytes",
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        stop: Text | Iterable[Text] = (),
+        seed: int | None = None,
+        context_ids: Sequence[int] = (),
+    ) -> Iterator[bytes]:
+        """Yield the bytes of `generate` as they become certain, whole characters at a time.
+
+        Args:
+            prompt: As in `generate`.
+            max_bytes: As in `generate`.
+            unit: As in `generate`.
+            temperature: As in `generate`.
+            top_p: As in `generate`.
+            stop: As in `generate`; what may be the start of one is held back.
+            seed: As in `generate`.
+            context_ids: As in `generate`.
+
+        Raises:
+            ValueError: As `generate`.
+            ModelError: As `generate`.
+            PretokenizeError: As `generate`.
+            UnicodeError: As `generate`.
+        """
+        source = self._chunks(prompt, _Sampling(temperature, top_p, seed), unit, context_ids)
+        return self._pieces(source, max_bytes, stop, _Result())
+
+    def _chunks(self, prompt: Text, sampling: _Sampling, unit: str, context_ids: Sequence[int]) -> _Chunks:
+        if unit != "bytes":
+            raise ValueError(f'unit is {unit!r}: the members of an ensemble share bytes alone, so it must be "bytes"')
+        return self._byte_chunks(prompt, sampling, context_ids)
 
     def _is_utf8(self) -> bool:
         return self.members[0]._is_utf8()

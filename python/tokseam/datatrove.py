@@ -572,7 +572,11 @@ class DocumentTokenizer(host.DocumentTokenizer):  # type: ignore[misc]
 
     @cached_property
     def tokenizer(self) -> Any:
-        """The tokenizer in `tokenizers`, whose post-processor says what goes before and behind a text."""
+        """The tokenizer in `tokenizers`, whose post-processor says what goes before and behind a text.
+
+        Raises:
+            UnknownTokenError: `eos_token` is no token of the tokenizer.
+        """
         try:
             return super().tokenizer
         except TypeError as error:

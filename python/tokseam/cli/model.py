@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from tokseam import Tokenizer
 from tokseam.bytelm import ByteLM, bundled
@@ -28,18 +30,24 @@ def load(path: Path | None) -> tuple[ByteLM, str | None]:
 
 
 def parts(model: ByteLM, data: bytes) -> list[bytes]:
-    """Return a text in parts that fit into half of the model's window, cut where tokens end."""
+    """Return a text in parts that fit into half of the model's window, cut where tokens and characters end."""
     ids = model.tokenizer.encode(data)
-    window = getattr(model.lm, "window", len(ids) + 1) // 2
+    size = max(getattr(model.lm, "window", 2 * len(ids)) // 2, 1)
     found: list[bytes] = []
-    part = b""
-    for start in range(0, len(ids), max(window, 1)):
-        part += model.tokenizer.decode_bytes(ids[start : start + max(window, 1)])
-        try:
-            part.decode()
-        except UnicodeDecodeError:
-            # A character goes on in the next part.
-            continue
-        found.append(part)
-        part = b""
-    return [*found, part] if part else found
+    start = 0
+    while start < len(ids):
+        end = min(start + size, len(ids))
+        # A character has four tokens at most; what is no text is cut anywhere.
+        borders = (border for border in range(end, max(end - 4, start), -1) if _is_text(model, ids[start:border]))
+        end = next(borders, end)
+        found.append(model.tokenizer.decode_bytes(ids[start:end]))
+        start = end
+    return found
+
+
+def _is_text(model: ByteLM, ids: NDArray[np.uint32]) -> bool:
+    try:
+        model.tokenizer.decode_bytes(ids).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
