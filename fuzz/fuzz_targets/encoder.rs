@@ -105,6 +105,7 @@ fuzz_target!(|input: Input| {
     // The tests of sequences.
     if std::str::from_utf8(text).is_ok() {
         assert_eq!(tokenizer.is_canonical(&ids), Ok(true));
+        assert_eq!(tokenizer.first_noncanonical(&ids), Ok(None));
         if input.number != OWN
             && input.number as usize % PATTERNS.len() < FAMILIES
             && let Ok(admissible) = tokenizer.is_admissible(&ids)
@@ -112,5 +113,9 @@ fuzz_target!(|input: Input| {
             assert!(admissible);
         }
     }
-    tokenizer.is_canonical(&any).expect("the ids have tokens");
+    let canonical = tokenizer.is_canonical(&any).expect("the ids have tokens");
+    let first = tokenizer
+        .first_noncanonical(&any)
+        .expect("the ids have tokens");
+    assert_eq!(canonical, first.is_none());
 });

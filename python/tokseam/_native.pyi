@@ -389,6 +389,10 @@ class Tokenizer:
         """
         The first position at which the ids are not the start of an encoding any more.
         """
+    def first_noncanonical(self, /, ids: Any) -> tuple[int, str] | None:
+        """
+        The first position where ids are not canonical, and the name of the reason.
+        """
     @staticmethod
     def from_json(data: Any) -> Tokenizer:
         """

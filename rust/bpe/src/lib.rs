@@ -11,7 +11,7 @@ pub mod annotator;
 pub mod batch;
 mod border;
 pub mod byte_alphabet;
-mod canonical;
+pub mod canonical;
 pub mod characters;
 mod component;
 pub mod decoder;

@@ -392,6 +392,16 @@ impl Tokenizer {
         &self.pretokenizer
     }
 
+    /// Whether a text without special tokens is simply cut and encoded, and ids are simply the
+    /// bytes of their tokens.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.normalizer.is_none()
+            && self.pretokenizer.cuts_only()
+            && self.decoder.is_concat()
+            && !self.added.must_scan(&Allowed::None)
+    }
+
     /// The test of half-written sequences; its tables are made by the first call.
     ///
     /// # Errors

@@ -16,10 +16,10 @@
 use tokseam_bpe::Error;
 use tokseam_bpe::Tokenizer;
 use tokseam_bpe::admissible::{Admissibility, State};
+use tokseam_bpe::canonical::Reason;
 
 use crate::frontier::{Frontier, Tokens};
 use crate::judge::{Block, find_in_run, is_cut};
-use crate::reason::Reason;
 
 /// Bytes before a block that the pre-tokenizer sees when the reason is looked for.
 const CONTEXT: usize = 256;

@@ -18,11 +18,11 @@ use std::ops::Range;
 
 use tokseam_bpe::Error;
 use tokseam_bpe::Tokenizer;
+use tokseam_bpe::canonical::Reason;
 
 use crate::border::{Common, Region, for_each_region, places};
 use crate::frontier::{Frontier, Tokens};
 use crate::map::Map;
-use crate::reason::Reason;
 
 /// A smallest range of tokens that encoding would have cut otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,6 @@ pub mod judge;
 mod label;
 pub mod map;
 pub mod prefix;
-mod reason;
 mod surface;
 
 pub use compare::{Comparison, compare};
@@ -22,5 +21,4 @@ pub use detector::Detector;
 pub use judge::{Block, Judgement, canonicalize, find, judge};
 pub use map::Map;
 pub use prefix::{Prefix, prompt_tail};
-pub use reason::Reason;
 pub use tokseam_bpe::Error;

@@ -287,6 +287,20 @@ impl Tokenizer {
         py.detach(|| self.inner.is_canonical(ids)).or_raise(py)
     }
 
+    /// The first position where ids are not canonical, and the name of the reason.
+    fn first_noncanonical(
+        &self,
+        py: Python<'_>,
+        ids: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<(usize, &'static str)>> {
+        let ids = Ids::new(ids)?;
+        let ids = ids.as_slice()?;
+        let found = py
+            .detach(|| self.inner.first_noncanonical(ids))
+            .or_raise(py)?;
+        Ok(found.map(|(place, reason)| (place, reason.name())))
+    }
+
     /// Whether the ids are the start of the encoding of some text.
     fn is_admissible(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<bool> {
         Ok(self.first_inadmissible(py, ids)?.is_none())

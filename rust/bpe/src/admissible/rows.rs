@@ -110,6 +110,11 @@ impl Successors {
     pub fn vocab_size(&self) -> usize {
         self.len
     }
+
+    /// The ids that may not follow.
+    pub fn inadmissible(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.len as u32).filter(|&id| !self.contains(id))
+    }
 }
 
 impl Row {
