@@ -15,7 +15,7 @@ from sources import FULL, ROOT, STRICT, missing, ours
 from toys import TOYS
 
 from tokseam import ModelError, Tokenizer
-from tokseam.bytelm import ByteLM, FunctionLM, _Sampling
+from tokseam.bytelm import ByteLM, ByteState, FunctionLM, _Masses, _Sampling
 
 try:
     import torch
@@ -141,6 +141,8 @@ def test_rows_of_bytes_with_cache_and_without(kind: str, dtype: str) -> None:
             for count in range(1, 21):
                 forks = fast.fork().pop(count), twin.fork().pop(count)
                 close(forks[0].next_byte().logp, forks[1].next_byte().logp, TOLERANCE[dtype])
+    left, right = (each.next_byte_logprobs([TEXT[:size] for size in (90, 0, 7, 33, 90, 8)]) for each in model_bytes)
+    close(left, right, TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("hosts", [(), ("cpu",)], ids=["by torch", "in place"])
@@ -176,7 +178,7 @@ def test_sums_on_the_device_are_those_on_the_host(
 
 
 def test_small_ranges_keep_their_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ranges of very different mass, in the precision of the rows, against one range at a time."""
+    """Ranges of very different mass, of some texts at once, in the precision of the rows, against one at a time."""
     monkeypatch.setattr(tokseam.torch, "HOSTS", ())
 
     def total(logs: Any) -> float:
@@ -184,31 +186,38 @@ def test_small_ranges_keep_their_precision(monkeypatch: pytest.MonkeyPatch) -> N
         return float(np.logaddexp.reduce(finite)) if finite else -np.inf
 
     rng = np.random.default_rng(0)
+    lm = TransformersLM(build("gpt2", 23), bos_id=0)
+    device, host = lm.sums_over(np.arange(3), np.arange(0)), ByteLM(lm, TOYS["ab"].tokenizer())._reader.host
     for dtype, tolerance in (("float64", 1e-10), ("float32", 3e-5)):
-        sums = TransformersLM(build("gpt2", 23), bos_id=0).sums_over(np.arange(3), np.arange(0))
         for _ in range(20):
-            sizes = rng.integers(1, 400, size=rng.integers(1, 6))
+            texts = np.repeat(np.arange(4), rng.integers(1, 6, size=4))
+            sizes = rng.integers(1, 400, size=len(texts))
             parts = [rng.normal(scale=2, size=size) - rng.integers(60, size=size) for size in sizes]
             for part in parts:
                 part[rng.random(len(part)) < 0.3] = -np.inf
-            weights = -rng.integers(90, size=len(parts)) * rng.random(len(parts))
+            weights = (-rng.integers(90, size=len(parts)) * rng.random(len(parts))).tolist()
             cuts: list[tuple[int, int, int]] = []
-            logs: dict[int, list[float]] = {}
+            logs: dict[tuple[int, int], list[float]] = {}
             before = 0
             for line, part in enumerate(parts):
                 starts = [0, *sorted(set(rng.integers(1, len(part) + 1, size=9).tolist()) - {len(part)})]
                 bytes = sorted(rng.choice(256, size=len(starts), replace=False).tolist())
                 for start, end, byte in zip(starts, [*starts[1:], len(part)], bytes, strict=True):
-                    cuts.append((before + start, line, byte))
-                    logs.setdefault(byte, []).extend((weights[line] + part[start:end]).tolist())
+                    cuts.append((before + start, line, 257 * texts[line] + byte))
+                    logs.setdefault((texts[line], byte), []).extend((weights[line] + part[start:end]).tolist())
                 before += len(part)
+            expected = np.full((4, 257), -np.inf)
+            for place, each in logs.items():
+                expected[place] = total(each)
             rows = [torch.from_numpy(part).to(getattr(torch, dtype)) for part in parts]
-            found = sums.ranges(rows, weights, np.array(cuts).T)
-            expected = np.full(257, -np.inf)
-            for byte, each in logs.items():
-                expected[byte] = total(each)
+            found = device.ranges(rows, weights, np.array(cuts).T, 4)
             close(found, expected, tolerance)
-            close(sums.totals(rows), np.array([total(part) for part in parts]), tolerance)
+            totals = np.array([total(part) for part in parts])
+            close(device.totals(rows), totals, tolerance)
+            as_masses = [_Masses(np.exp(part + 9), -9.0) for part in parts]
+            for alike in (parts, as_masses, as_masses[:2] + parts[2:]):
+                close(host.ranges(alike, weights, np.array(cuts).T, 4), expected, 1e-10)
+                close(host.totals(alike), totals, 1e-10)
 
 
 def test_no_row_of_the_model_goes_to_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,6 +243,32 @@ def test_no_row_of_the_model_goes_to_the_host(monkeypatch: pytest.MonkeyPatch) -
         sizes.clear()
     assert state.fork().logprob(TEXT[140:200]) < 0
     assert max(sizes) < 400
+
+
+def test_what_goes_to_the_host_does_not_grow_with_the_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of some states takes one copy for what new rows sum to, one for edges, and one for the rows of bytes."""
+    monkeypatch.setattr(tokseam.torch, "HOSTS", ())
+    model, tokenizer, _ = bundled_pair()
+    root = ByteLM(TransformersLM(model), tokenizer).state()
+    states = [root.fork().push(TEXT[start : start + 60]) for start in range(8)]
+    ByteState._prepare(states)
+    sizes: list[int] = []
+    moved = tokseam.torch._to_host
+
+    def move(tensor: Any) -> Any:
+        sizes.append(tensor.numel())
+        return moved(tensor)
+
+    monkeypatch.setattr(tokseam.torch, "_to_host", move)
+    for step in range(60, 90):
+        for start, state in enumerate(states):
+            state.push(TEXT[start + step : start + step + 1])
+        rows = ByteState._prepare(states)
+        assert len(sizes) <= 3
+        assert max(sizes) == 8 * 257
+        sizes.clear()
+    for state, row in zip(states, rows, strict=True):
+        close(row.logp, state.fork().push(b"x").pop(1).next_byte().logp, 1e-5)
 
 
 @pytest.mark.parametrize("hosts", [(), ("cpu",)], ids=["by torch", "in place"])

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokseam import _extras, _native
-from tokseam.bytelm import END, NOTHING, ByteLM, Sums, _HostSums, _Sampling
+from tokseam.bytelm import COLUMNS, NOTHING, ByteLM, Sums, _HostSums, _Sampling
 from tokseam.errors import ModelError
 from tokseam.tokenizer import Tokenizer
 
@@ -118,6 +118,8 @@ class _Tree:
         self.tokens: list[int] = []
         self.children: dict[tuple[int, int], int] = {}
         self.used = np.zeros(64, dtype=np.int64)
+        # How many contexts and paths are known by themselves: those of some calls.
+        self.known = STAY
         self._found: dict[Ids, int] = {(): -1}
         self._paths: dict[int, NDArray[np.bool_]] = {-1: np.zeros(0, dtype=bool)}
 
@@ -126,8 +128,9 @@ class _Tree:
 
     def find(self, context: Ids) -> tuple[int, int]:
         """Return the slot of the longest prefix that is there, and its length."""
-        for back in range(min(len(context), 2) + 1):
-            size = len(context) - back
+        # Most contexts are one token more than one of late. Each look-up reads all ids.
+        for back in (1, 2, 0):
+            size = max(len(context) - back, 0)
             if (slot := self._found.get(context[:size])) is not None:
                 break
         else:
@@ -153,7 +156,7 @@ class _Tree:
 
     def follow(self, slot: int, path: NDArray[np.bool_]) -> None:
         """Keep the path of a slot, which is known."""
-        if len(self._paths) > STAY:
+        if len(self._paths) > self.known:
             self._paths = {-1: self._paths[-1]}
         self._paths[slot] = path
 
@@ -172,7 +175,7 @@ class _Tree:
         """Note that a context is in use."""
         path = self.path(slot)
         self.used[: len(path)][path] = now
-        if len(self._found) > STAY:
+        if len(self._found) > self.known:
             self._found = {(): -1}
         self._found[context] = slot
 
@@ -444,6 +447,7 @@ class TransformersLM:
     def _grow_tree(self, contexts: list[Ids]) -> list[Any]:
         """Compute rows with what is cached; put what is new into the cache."""
         tree, old = self._tree, len(self._tree)
+        tree.known = max(STAY, 4 * len(contexts))
         parents: list[int] = []
         tokens: list[int] = []
         pending: dict[tuple[int, int], int] = {}
@@ -626,26 +630,37 @@ class _DeviceSums:
             raise ModelError(NOTHING)
         return int(place)
 
-    def ranges(self, parts: list[Any], weights: NDArray[np.float64], cuts: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the log-mass of each next byte, each range summed with the full precision of its own size."""
+    def tokens(self, parts: Sequence[tuple[Any, int]]) -> list[float]:
+        """Return one number of each part of a row, by one copy to the host."""
+        device = parts[-1][0].device
+        read: list[float] = _to_host(torch.stack([part[place].to(device) for part, place in parts])).tolist()
+        return read
+
+    def ranges(
+        self, parts: Sequence[Any], weights: Sequence[float], cuts: NDArray[np.int64], texts: int
+    ) -> NDArray[np.float64]:
+        """Return the log-masses of each next byte, each range summed with the full precision of its own size."""
         logs = torch.cat([part.to(parts[-1].device) for part in parts])
         if logs.device.type not in ("cpu", "cuda"):
             # There are no sums of segments elsewhere.
             logs = logs.cpu()
-        starts, lines, bytes = cuts
-        columns = END + 1
-        # What is near the top is exact in the precision of the rows.
-        top = weights.max()
-        borders = torch.from_numpy(np.append(starts, len(logs))).to(logs.device)
-        places = torch.from_numpy(lines * columns + bytes).to(logs.device)
-        shares = torch.from_numpy(weights[lines] - top).to(logs.device, logs.dtype)
+        starts, numbers, columns = cuts
+        # Each part has a line of its own among those of its text, so that each place is written once.
+        owners = np.zeros(len(parts), dtype=np.int64)
+        owners[numbers] = columns // COLUMNS
+        within = np.arange(len(parts)) - np.searchsorted(owners, owners)
+        deep = int(within.max()) + 1
+        lines = (owners * (deep - 1) + within)[numbers]
+        whole = np.append(starts, len(logs)), COLUMNS * lines + columns
+        borders, places = (torch.from_numpy(each).to(logs.device) for each in whole)
+        shares = torch.from_numpy(np.array(weights)[numbers]).to(logs.device, logs.dtype)
         tops = torch.segment_reduce(logs, "max", offsets=borders, unsafe=True).clamp_min_(torch.finfo(logs.dtype).min)
         sizes = logs - tops.repeat_interleave(borders.diff(), output_size=len(logs))
         sums = torch.segment_reduce(sizes.exp_(), "sum", offsets=borders, unsafe=True).log_()
-        matrix = logs.new_full((len(parts) * columns,), -torch.inf)
+        matrix = logs.new_full((texts * deep * COLUMNS,), -torch.inf)
+        # What is near the top is exact in the precision of the rows.
         matrix[places] = sums.add_(tops).add_(shares)
-        made: NDArray[np.float64] = _to_host(matrix.view(-1, columns).logsumexp(0)) + top
-        return made
+        return _to_host(matrix.view(texts, deep, COLUMNS).logsumexp(1))
 
     def totals(self, parts: list[Any]) -> NDArray[np.float64]:
         """Return the logarithms of the sums of parts of rows."""
