@@ -50,6 +50,15 @@ HOSTS = ("cpu",)
 MASK_SIZE = 1 << 26
 LOGITS_SIZE = 1 << 26
 
+# What layers keep that only look back, so that a sequence says the same whatever is behind it.
+UNLIKE = (
+    "DynamicLayer",
+    "DynamicSlidingWindowLayer",
+    "LinearAttentionLayer",
+    "LinearAttentionAndFullAttentionLayer",
+    "LinearAttentionAndSlidingWindowAttentionLayer",
+)
+
 # Calls for which a slot stays though no context asks for it: forks and bytes taken back come again soon.
 STAY = 64
 
@@ -207,15 +216,26 @@ class TransformersLM:
         reason: Why contexts go as a batch of sequences without cache; None if they go as a tree.
 
     Raises:
+        TypeError: The object is no model of transformers.
         ValueError: An id is none of the model.
-        ModelError: The model returned no logits.
+        ModelError: The model returned no logits over ids, reads a text before it writes one, or is not causal: what it
+            says behind an id depends on those that follow.
     """
 
     def __init__(self, model: Any, *, bos_id: int | None = None, end_ids: int | Iterable[int] | None = None) -> None:
+        if not hasattr(model, "config"):
+            raise TypeError(f"expected a causal language model of transformers, not {type(model).__name__}")
+        if getattr(model.config, "is_encoder_decoder", False):
+            raise ModelError(
+                f"{type(model).__name__} reads one text and writes another, so its logits are not those behind the ids "
+                f"that it is given: take a model that is a decoder alone"
+            )
         self._model = model
         self._config = model.config.get_text_config(decoder=True)
         defaults = getattr(model, "generation_config", None)
-        self.window: int | None = getattr(self._config, "max_position_embeddings", None)
+        # XLNet has -1, which is none.
+        window = getattr(self._config, "max_position_embeddings", None) or 0
+        self.window: int | None = window if window > 0 else None
         self._embedding = model.get_input_embeddings()
         self._embedded = int(self._embedding.weight.shape[0])
         model.eval()
@@ -230,10 +250,9 @@ class TransformersLM:
             raise ValueError(f"bos_id {bos_id} is not among the {self._embedded} ids of the model")
         else:
             self.bos_id = int(bos_id)
+        self._is_alike = False
         self.reason = self._unfit()
-        self.vocab_size, agrees = self._try()
-        if self.reason is None and not agrees:
-            self.reason = f"{type(model).__name__} does not attend by a mask of its own"
+        self.vocab_size = self._try()
         self._start()
         chosen = end_ids is not None
         if end_ids is None:
@@ -365,34 +384,57 @@ class TransformersLM:
             return f"{name} has layers with local attention"
         rope = getattr(self._config, "rope_parameters", None) or getattr(self._config, "rope_scaling", None) or {}
         if "longrope" in str(rope) or "dynamic" in str(rope):
+            # The longest sequence of a batch decides for all.
+            self._is_alike = True
             return f"the rotary embedding of {name} depends on the length of the text"
-        layers = cache_utils.DynamicCache(config=self._config).layers
+        layers = [type(layer) for layer in cache_utils.DynamicCache(config=self._config).layers]
         for layer in layers:
-            if type(layer) is not cache_utils.DynamicLayer:
-                return f"{name} keeps {type(layer).__name__} in its cache"
+            if layer is not cache_utils.DynamicLayer:
+                # What others keep may depend on all that is there, filled up or not.
+                self._is_alike = any(layer.__name__ not in UNLIKE for layer in layers)
+                return f"{name} keeps {layer.__name__} in its cache"
         return None
 
-    def _try(self) -> tuple[int, bool]:
-        """Return the width of the logits, and whether a tree gives what sequences give."""
-        weight_type = self._embedding.weight.dtype
+    def _try(self) -> int:
+        """Return the width of the logits; see whether a tree, or sequences side by side, give what each gives alone."""
+        name = type(self._model).__name__
         first, a, b, c, d, e, f = (((self.bos_id or 0) + step) % self._embedded for step in range(7))
         steps: list[list[Ids]] = [[(first, a)], [(first, a, b, c), (first, a, d), (first, e, f)]]
         if self.window is not None:
             steps = [[context[: self.window] for context in step] for step in steps]
         with self._lock:
             self._check_place()
-            whole = [row for step in steps for row in self._branches(step)]
-            if self.reason is not None:
-                return len(whole[0]), False
-            try:
-                tree = [row for step in steps for row in self._compute(step)]
-            except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError):
-                return len(whole[0]), False
-        size = max(float(torch.stack(whole).abs().max()), 1.0)
+            alone = torch.stack([row for step in steps for context in step for row in self._branches([context])])
+            if not self._is_close(alone[0], self._inner(steps[1][0], len(steps[0][0]) - 1)):
+                raise ModelError(
+                    f"{name} is not causal: what it says behind an id depends on the ids that follow. Load it as a "
+                    f"decoder (is_decoder=True), or take a causal model"
+                )
+            if self.reason is None:
+                try:
+                    tree = [row for step in steps for row in self._compute(step)]
+                except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError):
+                    tree = []
+                if tree and self._is_close(alone, torch.stack(tree)):
+                    return int(alone.shape[1])
+                self.reason = f"{name} does not attend by a mask of its own"
+            together = [row for step in steps for row in self._branches(step)]
+            self._is_alike = self._is_alike or not self._is_close(alone, torch.stack(together))
+        return int(alone.shape[1])
+
+    def _inner(self, context: Ids, place: int) -> Any:
+        """Return the row behind the first ids of a context, computed with all of it."""
+        options = {"use_cache": False} if "use_cache" in self._accepts else {}
+        with torch.no_grad():
+            ids = torch.tensor([context], device=self._embedding.weight.device)
+            return self._logs(self._forward(ids, [place], **options)[0, 0])
+
+    def _is_close(self, expected: Any, found: Any) -> bool:
+        """Return whether rows are equal up to the precision of the model."""
+        size = max(float(expected.abs().max()), 1.0)
         # Some models take their softmax in float32 whatever their type is.
-        precision = max(torch.finfo(kind).eps for kind in (weight_type, torch.float32))
-        off = float((torch.stack(whole) - torch.stack(tree)).abs().max())
-        return len(whole[0]), off <= 16 * precision * size
+        precision = max(torch.finfo(kind).eps for kind in (self._embedding.weight.dtype, torch.float32))
+        return bool(float((expected - found).abs().max()) <= 16 * precision * size)
 
     def _compute(self, contexts: list[Ids]) -> list[Any]:
         if self.reason is not None:
@@ -408,7 +450,9 @@ class TransformersLM:
             kept = torch.tensor(places, device=ids.device)
         if "logits_to_keep" in self._accepts:
             options["logits_to_keep"] = kept
-        logits = self._model(input_ids=ids, **options).logits
+        logits = getattr(self._model(input_ids=ids, **options), "logits", None)
+        if logits is None or logits.dim() != 3:
+            raise ModelError(f"{type(self._model).__name__} returns no logits of ids: take AutoModelForCausalLM")
         if "logits_to_keep" in self._accepts:
             return logits
         return logits[:, -kept:] if isinstance(kept, int) else logits[:, kept]
@@ -418,10 +462,19 @@ class TransformersLM:
         return torch.log_softmax(logits if logits.dtype == torch.float64 else logits.float(), dim=-1)
 
     def _branches(self, contexts: list[Ids]) -> list[Any]:
-        """Compute rows as a batch of sequences, filled up behind their ends.
+        """Compute rows as a batch of sequences, filled up behind their ends unless they must be of one length.
+
+        There is no mask of what fills up: it stands behind all that is asked for. Under a mask, a window behind an end
+        may be empty; some attentions give nan there, and nan times the weight 0 is nan.
 
         Without inference mode: some of these models keep what they compute for a length, and may train later.
         """
+        if self._is_alike and len(sizes := sorted(set(map(len, contexts)))) > 1:
+            found = dict[Ids, Any]()
+            for length in sizes:
+                alike = [context for context in contexts if len(context) == length]
+                found.update(zip(alike, self._branches(alike), strict=True))
+            return [found[context] for context in contexts]
         device = self._embedding.weight.device
         rows: list[Any] = []
         width, longest = max(getattr(self._config, "vocab_size", 1), 1), max(map(len, contexts))
@@ -431,12 +484,7 @@ class TransformersLM:
             length = max(map(len, part))
             ids = np.array([context + context[-1:] * (length - len(context)) for context in part])
             lengths = np.array([len(context) for context in part])
-            options: dict[str, Any] = {}
-            if "attention_mask" in self._accepts:
-                mask = np.arange(length) < lengths[:, None]
-                options["attention_mask"] = torch.from_numpy(mask.astype(np.int64)).to(device)
-            if "use_cache" in self._accepts:
-                options["use_cache"] = False
+            options = {"use_cache": False} if "use_cache" in self._accepts else {}
             ends, places = np.unique(lengths - 1, return_inverse=True)
             with torch.no_grad():
                 logits = self._forward(torch.from_numpy(ids).to(device), ends.tolist(), **options)
