@@ -8,7 +8,8 @@ forward of the new tokens and attention over the slots; those that no call of la
 
 Models whose attention cannot be masked like this (a sliding window, a recurrent state, positions that come from the
 mask, kernels that take no mask) get their contexts as a batch of whole sequences instead: the same rows, without
-cache. Which way a model goes is in `TransformersLM.reason`.
+cache; those of different length apart where a model is another one beside longer texts. Which way a model goes is in
+`TransformersLM.reason`: its configuration and a trial decide, and a model that is not causal is refused.
 
 Examples:
     >>> from transformers import AutoModelForCausalLM
@@ -447,7 +448,8 @@ class TransformersLM:
         length = ids.shape[1]
         kept: Any = len(places)
         if places != list(range(length - kept, length)):
-            kept = torch.tensor(places, device=ids.device)
+            # On the host: the last layer may lie on another device than the ids.
+            kept = torch.tensor(places)
         if "logits_to_keep" in self._accepts:
             options["logits_to_keep"] = kept
         logits = getattr(self._model(input_ids=ids, **options), "logits", None)
@@ -488,7 +490,7 @@ class TransformersLM:
             ends, places = np.unique(lengths - 1, return_inverse=True)
             with torch.no_grad():
                 logits = self._forward(torch.from_numpy(ids).to(device), ends.tolist(), **options)
-                taken = logits[torch.arange(len(part), device=device), torch.from_numpy(places).to(device)]
+                taken = logits[torch.arange(len(part)), torch.from_numpy(places)]
                 rows.extend(self._logs(taken).unbind())
         return rows
 
