@@ -15,7 +15,7 @@ from sources import FULL, ROOT, STRICT, missing, ours
 from toys import TOYS
 
 from tokseam import ModelError, Tokenizer
-from tokseam.bytelm import ByteLM, ByteState, FunctionLM, _Masses, _Sampling, bundled
+from tokseam.bytelm import ByteLM, ByteState, FunctionLM, _HostSums, _Masses, _Sampling, bundled
 
 try:
     import torch
@@ -397,7 +397,9 @@ def bundled_pair(dtype: str = "float32", attention: str = "sdpa") -> tuple[Any, 
     return build("gpt2", tokenizer.vocab_size, dtype=dtype, attention=attention, **options), tokenizer, end
 
 
-def test_batches_equal_single_prompts() -> None:
+@pytest.mark.parametrize("block", [1, 1 << 17])
+def test_batches_equal_single_prompts(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_HostSums, "block", block)
     model, tokenizer, _ = bundled_pair()
     prompts = [TEXT[:size] for size in (0, 1, 7, 20, 33, 60, 101, 200)]
     single = np.stack([ByteLM(TransformersLM(model), tokenizer).state(one).next_byte().logp for one in prompts])

@@ -59,9 +59,6 @@ COLUMNS = END + 1
 # The most bytes of model rows that are asked for in one call.
 ROWS_BYTES = 1 << 28
 
-# The most numbers of rows that are summed at a time.
-SUMMED = 1 << 22
-
 # Bytes between two evaluations of a long text.
 CHUNK = 64
 
@@ -98,7 +95,13 @@ class LM(Protocol):
 
 
 class Sums(Protocol):
-    """Where the rows of a model are, are summed and drawn from: for an order of its ids and the ids that end a text."""
+    """Where the rows of a model are, are summed and drawn from: for an order of its ids and the ids that end a text.
+
+    Attributes:
+        block: Texts are added to a call of `ranges` until their parts have so many numbers.
+    """
+
+    block: int
 
     def whole(self, contexts: list[tuple[int, ...]]) -> Sequence[Any]:
         """Return the rows behind contexts, in the order of ids, wherever they are.
@@ -455,6 +458,9 @@ def _heaviest(weights: Floats, reached: float, tolerance: float) -> tuple[NDArra
 class _HostSums:
     """The sums of a model whose rows come as arrays of numpy: `Sums`, in float64."""
 
+    # What stays in the cache of a processor.
+    block = 1 << 17
+
     def __init__(self, lm: LM, order: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         self._lm, self._order, self._ends = lm, order, ends
 
@@ -638,7 +644,7 @@ class _Reader:
         blocks, ends, leaks, size = [_Block()], list[float](), list[float](), 0
         for parts in texts:
             end = leaked = -math.inf
-            if size > SUMMED:
+            if size > self.sums.block:
                 blocks.append(_Block())
                 size = 0
             chosen = []

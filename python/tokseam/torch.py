@@ -628,6 +628,9 @@ class _HostRows(_HostSums):
 class _DeviceSums:
     """The sums of rows on a device: `tokseam.bytelm.Sums`, in the precision of the rows."""
 
+    # Many texts a call, since each call waits for the device.
+    block = 1 << 24
+
     def __init__(self, lm: TransformersLM, order: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         self._lm = lm
         self._host = torch.from_numpy(order), torch.from_numpy(ends)
