@@ -63,7 +63,7 @@ def kernel(quick: bool) -> list[dict[str, Any]]:
             for byte in data:
                 heads = heads.push(native, bytes((byte,)))
                 plan = heads.plan(native)
-                serials = plan.nodes()[:, 0]
+                serials = np.array([serial for serial, *_ in plan.nodes()])
                 new = np.flatnonzero(serials > newest)
                 contexts += len(new)
                 newest = max(newest, int(serials.max()))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import pickle
+import random
 import re
 import resource
 import time
@@ -23,7 +25,7 @@ from scipy import stats
 from sources import ours
 from toys import TOYS
 
-from tokseam import ModelError, PretokenizeError, Tokenizer, UnsupportedTokenizerError
+from tokseam import ModelError, PretokenizeError, Tokenizer, UnsupportedTokenizerError, _native
 from tokseam.bytelm import ByteLM, Completion, Ensemble, FunctionLM, Healed, Row
 
 NORMALIZE = ("ratio", "sum", "local")
@@ -183,6 +185,18 @@ def resident() -> float:
     if not file.exists():
         pytest.skip("the memory of a process is not told here")
     return int(file.read_text().split()[1]) * resource.getpagesize() / 2**20
+
+
+def test_contexts_a_byte() -> None:
+    """Each byte has its own encoding to score, and little more: on code, and on blanks, which have two."""
+    native = _native.ByteKernel(ours("cl100k")._native, True, True)
+    code = inspect.getsource(random).encode()[:2500]
+    for text, most in ((code, 1.15), (b" " * 300 + b"x", 2.0)):
+        heads, known = native.start(), set[int]()
+        for byte in text:
+            heads = heads.push(native, bytes([byte]))
+            known |= {serial for serial, *_ in heads.plan(native).nodes()}
+        assert 1 <= len(known) / len(text) <= most
 
 
 @pytest.mark.parametrize(("name", "most"), [("cl100k", 8), ("superbpe", 16)])

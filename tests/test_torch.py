@@ -15,7 +15,7 @@ from sources import FULL, ROOT, STRICT, missing, ours
 from toys import TOYS
 
 from tokseam import ModelError, Tokenizer
-from tokseam.bytelm import ByteLM, FunctionLM, _Sampling
+from tokseam.bytelm import ByteLM, ByteState, FunctionLM, _HostSums, _Masses, _Sampling, bundled
 
 try:
     import torch
@@ -69,7 +69,7 @@ def slow(model: Any, bos: int | None = None, end_ids: Any = ()) -> FunctionLM:
         for context in contexts:
             ids = context if bos is None or context[:1] == (bos,) else (bos, *context)
             with torch.no_grad():
-                logits = model(torch.tensor([ids], device=model.device), use_cache=False).logits[0, -1]
+                logits = model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits[0, -1]
             rows.append(torch.log_softmax(logits.double(), -1).cpu().numpy())
         return np.stack(rows)
 
@@ -141,6 +141,8 @@ def test_rows_of_bytes_with_cache_and_without(kind: str, dtype: str) -> None:
             for count in range(1, 21):
                 forks = fast.fork().pop(count), twin.fork().pop(count)
                 close(forks[0].next_byte().logp, forks[1].next_byte().logp, TOLERANCE[dtype])
+    left, right = (each.next_byte_logprobs([TEXT[:size] for size in (90, 0, 7, 33, 90, 8)]) for each in model_bytes)
+    close(left, right, TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("hosts", [(), ("cpu",)], ids=["by torch", "in place"])
@@ -176,7 +178,7 @@ def test_sums_on_the_device_are_those_on_the_host(
 
 
 def test_small_ranges_keep_their_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ranges of very different mass, in the precision of the rows, against one range at a time."""
+    """Ranges of very different mass, of some texts at once, in the precision of the rows, against one at a time."""
     monkeypatch.setattr(tokseam.torch, "HOSTS", ())
 
     def total(logs: Any) -> float:
@@ -184,31 +186,38 @@ def test_small_ranges_keep_their_precision(monkeypatch: pytest.MonkeyPatch) -> N
         return float(np.logaddexp.reduce(finite)) if finite else -np.inf
 
     rng = np.random.default_rng(0)
+    lm = TransformersLM(build("gpt2", 23), bos_id=0)
+    device, host = lm.sums_over(np.arange(3), np.arange(0)), ByteLM(lm, TOYS["ab"].tokenizer())._reader.host
     for dtype, tolerance in (("float64", 1e-10), ("float32", 3e-5)):
-        sums = TransformersLM(build("gpt2", 23), bos_id=0).sums_over(np.arange(3), np.arange(0))
         for _ in range(20):
-            sizes = rng.integers(1, 400, size=rng.integers(1, 6))
+            texts = np.repeat(np.arange(4), rng.integers(1, 6, size=4))
+            sizes = rng.integers(1, 400, size=len(texts))
             parts = [rng.normal(scale=2, size=size) - rng.integers(60, size=size) for size in sizes]
             for part in parts:
                 part[rng.random(len(part)) < 0.3] = -np.inf
-            weights = -rng.integers(90, size=len(parts)) * rng.random(len(parts))
+            weights = (-rng.integers(90, size=len(parts)) * rng.random(len(parts))).tolist()
             cuts: list[tuple[int, int, int]] = []
-            logs: dict[int, list[float]] = {}
+            logs: dict[tuple[int, int], list[float]] = {}
             before = 0
             for line, part in enumerate(parts):
                 starts = [0, *sorted(set(rng.integers(1, len(part) + 1, size=9).tolist()) - {len(part)})]
                 bytes = sorted(rng.choice(256, size=len(starts), replace=False).tolist())
                 for start, end, byte in zip(starts, [*starts[1:], len(part)], bytes, strict=True):
-                    cuts.append((before + start, line, byte))
-                    logs.setdefault(byte, []).extend((weights[line] + part[start:end]).tolist())
+                    cuts.append((before + start, line, 257 * texts[line] + byte))
+                    logs.setdefault((texts[line], byte), []).extend((weights[line] + part[start:end]).tolist())
                 before += len(part)
+            expected = np.full((4, 257), -np.inf)
+            for place, each in logs.items():
+                expected[place] = total(each)
             rows = [torch.from_numpy(part).to(getattr(torch, dtype)) for part in parts]
-            found = sums.ranges(rows, weights, np.array(cuts).T)
-            expected = np.full(257, -np.inf)
-            for byte, each in logs.items():
-                expected[byte] = total(each)
+            found = device.ranges(rows, weights, np.array(cuts).T, 4)
             close(found, expected, tolerance)
-            close(sums.totals(rows), np.array([total(part) for part in parts]), tolerance)
+            totals = np.array([total(part) for part in parts])
+            close(device.totals(rows), totals, tolerance)
+            as_masses = [_Masses(np.exp(part + 9), -9.0) for part in parts]
+            for alike in (parts, as_masses, as_masses[:2] + parts[2:]):
+                close(host.ranges(alike, weights, np.array(cuts).T, 4), expected, 1e-10)
+                close(host.totals(alike), totals, 1e-10)
 
 
 def test_no_row_of_the_model_goes_to_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,6 +243,32 @@ def test_no_row_of_the_model_goes_to_the_host(monkeypatch: pytest.MonkeyPatch) -
         sizes.clear()
     assert state.fork().logprob(TEXT[140:200]) < 0
     assert max(sizes) < 400
+
+
+def test_what_goes_to_the_host_does_not_grow_with_the_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of some states takes one copy for what new rows sum to, one for edges, and one for the rows of bytes."""
+    monkeypatch.setattr(tokseam.torch, "HOSTS", ())
+    model, tokenizer, _ = bundled_pair()
+    root = ByteLM(TransformersLM(model), tokenizer).state()
+    states = [root.fork().push(TEXT[start : start + 60]) for start in range(8)]
+    ByteState._prepare(states)
+    sizes: list[int] = []
+    moved = tokseam.torch._to_host
+
+    def move(tensor: Any) -> Any:
+        sizes.append(tensor.numel())
+        return moved(tensor)
+
+    monkeypatch.setattr(tokseam.torch, "_to_host", move)
+    for step in range(60, 90):
+        for start, state in enumerate(states):
+            state.push(TEXT[start + step : start + step + 1])
+        rows = ByteState._prepare(states)
+        assert len(sizes) <= 3
+        assert max(sizes) == 8 * 257
+        sizes.clear()
+    for state, row in zip(states, rows, strict=True):
+        close(row.logp, state.fork().push(b"x").pop(1).next_byte().logp, 1e-5)
 
 
 @pytest.mark.parametrize("hosts", [(), ("cpu",)], ids=["by torch", "in place"])
@@ -362,7 +397,9 @@ def bundled_pair(dtype: str = "float32", attention: str = "sdpa") -> tuple[Any, 
     return build("gpt2", tokenizer.vocab_size, dtype=dtype, attention=attention, **options), tokenizer, end
 
 
-def test_batches_equal_single_prompts() -> None:
+@pytest.mark.parametrize("block", [1, 1 << 17])
+def test_batches_equal_single_prompts(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_HostSums, "block", block)
     model, tokenizer, _ = bundled_pair()
     prompts = [TEXT[:size] for size in (0, 1, 7, 20, 33, 60, 101, 200)]
     single = np.stack([ByteLM(TransformersLM(model), tokenizer).state(one).next_byte().logp for one in prompts])
@@ -437,41 +474,179 @@ def test_slots_that_no_context_asks_for_are_given_up(monkeypatch: pytest.MonkeyP
         close(lm.logprobs(contexts), twin.logprobs(contexts), 1e-10)
 
 
-def other_model(name: str) -> Any:
-    """Return a model whose contexts cannot go as a tree."""
+# Small models of many kinds: the type, what its configuration has beyond `SIZES`, and whether its contexts are a tree.
+# Windows are shorter than the contexts, and so is what a rotary embedding takes for short.
+YARN = {"rope_type": "yarn", "factor": 4.0, "rope_theta": 1e4, "original_max_position_embeddings": 16}
+LONG = {
+    "rope_type": "longrope",
+    "factor": 4.0,
+    "rope_theta": 1e4,
+    "original_max_position_embeddings": 8,
+    "short_factor": [1.0] * 4,
+    "long_factor": [2.0] * 4,
+}
+KINDS: dict[str, tuple[str, dict[str, Any], bool]] = {
+    "positions that are learned": ("gpt2", {}, True),
+    "positions with an offset": ("opt", {"word_embed_proj_dim": 16, "ffn_dim": 48}, True),
+    "rotary positions": ("gpt_neox", {}, True),
+    "rotary positions of few": ("gptj", {"rotary_dim": 4}, True),
+    "sparse experts": ("mixtral", {"num_local_experts": 4, "sliding_window": None}, True),
+    "a stretched embedding": ("llama", {"rope_parameters": YARN}, True),
+    "an embedding by the length": ("llama", {"rope_parameters": LONG}, False),
+    "an embedding that grows": (
+        "llama",
+        {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}},
+        False,
+    ),
+    "no window": ("mistral", {"sliding_window": None}, True),
+    "a sliding window": ("mistral", {"sliding_window": 4}, False),
+    "a window in the upper layers": (
+        "qwen2",
+        {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1},
+        False,
+    ),
+    "a window that is off": ("qwen2", {"use_sliding_window": False}, True),
+    "windows by turns": ("gemma2", {"sliding_window": 4, "query_pre_attn_scalar": 8}, False),
+    "windows by turns, two embeddings": ("gemma3_text", {"sliding_window": 4, "sliding_window_pattern": 2}, False),
+    "sinks": ("gpt_oss", {"sliding_window": 4, "num_local_experts": 4, "num_experts_per_tok": 2}, False),
+    "chunks": ("llama4_text", {"attention_chunk_size": 4, "num_local_experts": 2, "intermediate_size_mlp": 48}, False),
+    "local attention": ("gpt_neo", {"attention_types": [[["global", "local"], 1]], "window_size": 4}, False),
+    "global attention": ("gpt_neo", {"attention_types": [[["global"], 2]]}, True),
+    "slopes": ("bloom", {}, False),
+    "slopes by an option": ("falcon", {"alibi": True, "head_dim": None}, False),
+    "no slopes": ("falcon", {"alibi": False, "head_dim": None}, True),
+    "slopes without a mask": ("mpt", {"d_model": 32, "n_heads": 4, "max_seq_len": 64}, False),
+    "a recurrent state": ("mamba", {"state_size": 4}, False),
+    "a recurrent state of heads": (
+        "mamba2",
+        {"state_size": 4, "num_heads": 8, "head_dim": 8, "n_groups": 1, "chunk_size": 8},
+        False,
+    ),
+    "a recurrence and windows": (
+        "recurrent_gemma",
+        {"lru_width": 32, "attention_window_size": 4, "block_types": ["recurrent", "attention"]},
+        False,
+    ),
+    "a recurrence and attention": (
+        "jamba",
+        {
+            "mamba_d_state": 4,
+            "attn_layer_period": 2,
+            "attn_layer_offset": 1,
+            "num_experts": 2,
+            "use_mamba_kernels": False,
+        },
+        False,
+    ),
+    "positions that count padding": ("roberta", {"is_decoder": True}, False),
+    "a decoder that was an encoder": ("bert", {"is_decoder": True}, True),
+}
+SIZES = {
+    "vocab_size": 23,
+    "bos_token_id": 0,
+    "eos_token_id": 22,
+    "pad_token_id": 1,
+    "initializer_range": 0.3,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+}
+
+
+def of_kind(name: str) -> Any:
+    """Return a random model, each weight moved, so that no part of it is without effect."""
+    kind, options, _ = KINDS[name]
+    plain = transformers.AutoConfig.for_model(kind)
+    given = {key: value for key, value in (SIZES | options).items() if key in options or hasattr(plain, key)}
+    made = type(plain)(**{key: value for key, value in given.items() if value is not None or key == "sliding_window"})
     torch.manual_seed(0)
-    common = {"vocab_size": 23, "bos_token_id": 0, "eos_token_id": 22, "initializer_range": 0.3, "hidden_size": 32}
-    heads = {"num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
-    if name == "sliding window":
-        made = transformers.MistralConfig(**common, **heads, num_key_value_heads=2, sliding_window=4)
-    elif name == "local attention":
-        made = transformers.GPTNeoConfig(
-            **common, num_layers=2, num_heads=4, attention_types=[[["global", "local"], 1]], window_size=4
-        )
-    elif name == "positions in the mask":
-        made = transformers.BloomConfig(**common, n_layer=2, n_head=4)
-    elif name == "recurrent state":
-        made = transformers.MambaConfig(**common, num_hidden_layers=2, state_size=4)
-    elif name == "length of the text":
-        scaling = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
-        made = transformers.LlamaConfig(**common, **heads, rope_parameters=scaling)
-    return transformers.AutoModelForCausalLM.from_config(made).double().eval()
+    # The matrices of experts are multiplied in groups, which takes no float64.
+    dtype = torch.float32 if hasattr(made, "num_local_experts") else torch.float64
+    model = transformers.AutoModelForCausalLM.from_config(made).to(dtype).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += 0.1 * torch.randn_like(weight)
+    return model
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["sliding window", "local attention", "positions in the mask", "recurrent state", "length of the text"],
-)
-def test_models_that_take_no_tree(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = other_model(name)
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_model(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a tree or as sequences, each context has the row that it has alone, whatever stands beside it."""
+    model = of_kind(name)
     lm, twin = TransformersLM(model), slow(model, 0)
-    assert lm.reason is not None
+    assert (lm.reason is None) is KINDS[name][2], lm.reason
+    tolerance = 1e-4 if next(model.parameters()).dtype == torch.float32 else 1e-5
+    # What stands before the last id counts.
+    rows = twin.logprobs([(2, 3), (7, 3)])
+    assert np.abs(rows[0] - rows[1]).max() > 1e-3
     rng = random.Random(4)
-    contexts = [tuple(rng.randrange(23) for _ in range(size)) for size in (0, 3, 12, 12, 7, 1)]
-    for _ in range(2):
-        close(lm.logprobs(contexts), twin.logprobs(contexts), 1e-5)
+    known: list[tuple[int, ...]] = [()]
+    for _ in range(5):
+        contexts = []
+        for _ in range(rng.randrange(1, 5)):
+            base = rng.choice(known[-6:])
+            base = base[: rng.randrange(len(base) + 1)] if rng.random() < 0.3 else base
+            contexts.append((*base, *(rng.randrange(2, 22) for _ in range(rng.choice([0, 1, 1, 2, 9]))))[:40])
+        known += contexts
+        close(lm.logprobs(contexts), twin.logprobs(contexts), tolerance)
+    if lm.reason is not None:
+        # Few at a time.
         monkeypatch.setattr(tokseam.torch, "LOGITS_SIZE", 30)
         lm.clear()
+        close(lm.logprobs(known[-4:]), twin.logprobs(known[-4:]), tolerance)
+
+
+def test_sequences_that_differ_side_by_side_go_alone() -> None:
+    """A model that is another one beside longer texts, which its configuration does not tell, is found by the trial."""
+    model = of_kind("a sliding window")
+
+    def shift(_model: Any, _args: Any, options: dict[str, Any], made: Any) -> Any:
+        ids = options["input_ids"]
+        if (ids[:, -1] == ids[:, -2]).any():
+            made.logits = made.logits.flip(-1)
+        return made
+
+    model.register_forward_hook(shift, with_kwargs=True)
+    lm, contexts = TransformersLM(model), [(2, 3), (2, 3, 4, 5, 6, 7), (5,), (9,)]
+    counter = Counter(model)
+    rows = lm.logprobs(contexts)
+    assert counter.calls == 3
+    close(rows, slow(model, 0).logprobs(contexts), 1e-10)
+
+
+def test_models_that_are_not_causal_are_refused() -> None:
+    both = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 1, "num_heads": 4, "decoder_start_token_id": 0}
+    heads = {"encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
+    for made in (
+        transformers.T5ForConditionalGeneration(transformers.T5Config(vocab_size=23, **both)),
+        transformers.BartForConditionalGeneration(transformers.BartConfig(vocab_size=23, d_model=32, **heads)),
+    ):
+        with pytest.raises(ModelError, match="reads one text and writes another"):
+            TransformersLM(made)
+    encoder = transformers.BertConfig(**{key: SIZES[key] for key in list(SIZES)[:-2]})
+    for made in (transformers.BertLMHeadModel(encoder), transformers.BertForMaskedLM(encoder)):
+        with pytest.raises(ModelError, match="not causal"):
+            TransformersLM(made)
+    for made in (build("gpt2", 23).transformer, transformers.BertForSequenceClassification(encoder).double()):
+        with pytest.raises(ModelError, match="no logits"):
+            TransformersLM(made)
+    with pytest.raises(TypeError, match="Linear"):
+        TransformersLM(torch.nn.Linear(2, 3))
+
+
+@pytest.mark.parametrize("kept", ["static", "quantized", "offloaded", "hybrid"])
+def test_the_cache_is_our_own(kept: str) -> None:
+    """What `generate` of a model would keep its keys in does not matter."""
+    model = build("llama", 23)
+    model.generation_config.cache_implementation = kept
+    lm, twin = TransformersLM(model, bos_id=0), slow(model, 0)
+    assert lm.reason is None
+    for contexts in ([(1, 2, 3)], [(1, 2, 3, 4), (1, 2, 5)]):
+        close(lm.logprobs(contexts), twin.logprobs(contexts), 1e-5)
 
 
 def test_a_mask_that_is_not_heeded_is_noticed() -> None:
@@ -674,6 +849,25 @@ def test_generate_of_transformers(host: bool) -> None:
         loose = tokseam.torch.generate(given, mask=False)
         made = model.generate(ids, custom_generate=loose, max_new_tokens=2, do_sample=False)
         assert tokenizer.decode_bytes([id for id in made[0].tolist() if id != end]).startswith(prompt)
+
+
+def test_prompts_keep_their_bytes() -> None:
+    """What token healing in transformers takes away stays: outer white space, line ends, and special tokens."""
+    _, tokenizer = bundled()
+    special = tokenizer.special_tokens
+    end = special["<|endoftext|>"]
+    model = build("gpt2", tokenizer.vocab_size, dtype="float32", bos_token_id=end, eos_token_id=end)
+    before, between, behind = (special[f"<|fim_{part}|>"] for part in ("prefix", "suffix", "middle"))
+    exact = tokseam.torch.generate(tokenizer)
+    for prompt in (b"    return x", b"x = 1\n", b"x = 1 ", b"\tif x:\r\n\t", "# caf\u00e9\n".encode()):
+        ids = tokenizer.encode(prompt).tolist()
+        fill = [before, *tokenizer.encode(b" x\r\n").tolist(), between, *tokenizer.encode(b"\n y ").tolist(), behind]
+        for fixed in ([], fill):
+            options = {"custom_generate": exact, "max_new_tokens": 3, "do_sample": False, "eos_token_id": end}
+            made = model.generate(torch.tensor([fixed + ids]), **options)[0].tolist()
+            assert made[: len(fixed)] == fixed
+            text = b"".join(tokenizer.token_bytes(id) for id in made[len(fixed) :] if id != end)
+            assert text.startswith(prompt)
 
 
 def test_generate_of_transformers_draws_texts_as_bytes_do() -> None:

@@ -42,11 +42,11 @@ class ByteKernel:
         """
         The stem without tokens.
         """
-    def segments(self, /, nodes: Sequence[int]) -> Incomplete:
+    def segments(self, /, nodes: Sequence[tuple[int, int]]) -> Incomplete:
         """
-        How the next byte cuts the longer tokens of some nodes of the trie into ranges to be summed:
-        int64 of shape (3, s) with where each starts among the tokens of all, which of the nodes it
-        is, and the byte.
+        How the next byte cuts the longer tokens of some nodes of the trie, each with the number of
+        its text, into ranges to be summed: int64 of shape (3, s) with where each starts among the
+        tokens of all, which of the nodes it is, and the column among those of all texts.
         """
     def start(self, /) -> Heads:
         """
@@ -194,16 +194,19 @@ class Plan:
     """
     The contexts and ranges of some heads.
     """
-    def heads(self, /) -> Incomplete:
+    def context(self, /, node: int, before: Sequence[int]) -> tuple:
         """
-        The heads: int64 of shape (h, 5) with the index of the stem's node, the node of the trie,
-        and its three places.
+        The ids of the tokens of a node behind some ids.
         """
-    def nodes(self, /) -> Incomplete:
+    def heads(self, /) -> list[tuple[int, int, int, int]]:
         """
-        The nodes, the base first, each behind its parent: int64 of shape (m, 5) with its number,
-        the index of its parent, the id and the place of its last token (-1 without one), and its
-        number of tokens.
+        The heads: for each the index of the stem's node, the node of the trie, and the places of
+        its longer tokens.
+        """
+    def nodes(self, /) -> list[tuple[int, int, int]]:
+        """
+        The nodes, the base first, each behind its parent: for each its number, the index of its
+        parent, and the place of its last token (that of the base means nothing).
         """
     def stem(self, /, node: int) -> Stem:
         """

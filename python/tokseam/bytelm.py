@@ -54,8 +54,9 @@ Floats = NDArray[np.float64]
 # The number of bytes that are taken back, then new bytes, and None where the model ends the text.
 _Chunks = Iterator[bytes | int | None]
 
-# The column of the end of a text.
+# The column of the end of a text, and the number of columns.
 END = 256
+COLUMNS = END + 1
 
 # The most bytes of model rows that are asked for in one call.
 ROWS_BYTES = 1 << 28
@@ -96,7 +97,13 @@ class LM(Protocol):
 
 
 class Sums(Protocol):
-    """Where the rows of a model are, are summed and drawn from: for an order of its ids and the ids that end a text."""
+    """Where the rows of a model are, are summed and drawn from: for an order of its ids and the ids that end a text.
+
+    Attributes:
+        block: Texts are added to a call of `ranges` until their parts have so many numbers.
+    """
+
+    block: int
 
     def whole(self, contexts: list[tuple[int, ...]]) -> Sequence[Any]:
         """Return the rows behind contexts, in the order of ids, wherever they are.
@@ -132,14 +139,18 @@ class Sums(Protocol):
             ModelError: The row is none of log-probabilities, or nothing that is allowed has one.
         """
 
-    def ranges(self, parts: list[Any], weights: Floats, cuts: NDArray[np.int64]) -> Floats:
-        """Return the log-mass of each next byte: float64 of shape (257,), with nothing in the last.
+    def tokens(self, parts: Sequence[tuple[Any, int]]) -> list[float]:
+        """Return one number of each part of a row, given with the part."""
+
+    def ranges(self, parts: Sequence[Any], weights: Sequence[float], cuts: NDArray[np.int64], texts: int) -> Floats:
+        """Return the log-masses of the next bytes of some texts: float64 of shape (texts, 257), nothing in the last.
 
         Args:
-            parts: Parts of rows.
-            weights: The logarithm of the weight of each: float64 of shape (parts,).
+            parts: Parts of rows, those of a text side by side.
+            weights: The logarithm of the weight of each; the greatest of a text is 0.
             cuts: Int64 of shape (3, s): the start of each range in the parts, one behind the other, the number of the
-                part that it lies in, and the byte that its mass counts for.
+                part that it lies in, and the column that its mass counts for, in the rows of all texts.
+            texts: The number of texts. One may have no part.
         """
 
     def totals(self, parts: list[Any]) -> Floats:
@@ -267,25 +278,32 @@ class Completion:
 class _Scores:
     """What a model says behind one context, in the order of bytes: a range of it."""
 
-    __slots__ = ("base", "can_end", "end", "leak", "logs")
+    __slots__ = ("base", "can_end", "end", "leak", "logs", "room")
 
-    def __init__(self, logs: Any, end: float, leak: float, can_end: bool, base: int = 0) -> None:
-        # An array of logarithms, `_Masses`, or what a device has.
+    def __init__(self, logs: Any, end: float, leak: float, can_end: bool, base: int = 0, room: int = 0) -> None:
+        # An array of logarithms, `_Masses`, or what a device has; and how much of a row it keeps alive.
         self.logs, self.end, self.leak, self.can_end, self.base = logs, end, leak, can_end, base
+        self.room = room or len(logs)
 
     def has(self, low: int, high: int) -> bool:
         return self.base <= low and high <= self.base + len(self.logs)
 
-    def token(self, place: int) -> float:
-        return float(self.logs[place - self.base])
+    def at(self, place: int) -> tuple[Any, int]:
+        """Return what `Sums.tokens` reads a place from."""
+        return self.logs, place - self.base
 
     def slice(self, low: int, high: int) -> Any:
         return self.logs[low - self.base : high - self.base]
 
     def narrowed(self, low: int, high: int, sums: Sums) -> _Scores:
-        if high - low == len(self.logs):
+        """Return a part, which keeps no more than twice its size alive."""
+        size = high - low
+        if size == len(self.logs):
             return self
-        return _Scores(sums.copy(self.slice(low, high)), self.end, self.leak, self.can_end, low)
+        part, room = self.slice(low, high), self.room
+        if 2 * size < room:
+            part, room = sums.copy(part), size
+        return _Scores(part, self.end, self.leak, self.can_end, low, room)
 
 
 class _Masses:
@@ -314,26 +332,6 @@ class _Masses:
         return self.factor + math.log(mass) if mass else -math.inf
 
 
-class _Head(NamedTuple):
-    """A head of a plan: the stem's node, the node of the trie, and its places."""
-
-    node: int
-    at: int
-    low: int
-    exact: int
-    high: int
-
-
-class _Node(NamedTuple):
-    """A node of a plan."""
-
-    serial: int
-    parent: int
-    id: int
-    place: int
-    depth: int
-
-
 class _Part(NamedTuple):
     """What is to be summed of a head: the log-weight of its stem, its places, and what is known behind the stem."""
 
@@ -345,38 +343,50 @@ class _Part(NamedTuple):
 
 
 class _Plan:
-    """A plan with its rows as tuples."""
+    """A plan of some heads.
+
+    Its nodes are tuples of a number that no other node has, the index of the parent, and the place of the token behind
+    it; the first is the base, and each stands behind its parent. Its heads are tuples of the index of the stem's node,
+    the node of the trie, and the range of places.
+    """
 
     def __init__(self, native: _native.Plan) -> None:
         self.native = native
-        self.nodes = list(map(_Node._make, native.nodes().tolist()))
-        self.heads = list(map(_Head._make, native.heads().tolist()))
+        self.nodes = native.nodes()
+        self.heads = native.heads()
 
-    def needs(self, edges: dict[int, float], *, ends: bool = True) -> dict[int, tuple[int, int]]:
-        """Return for each node whose row is needed the range of places.
+    def missing(self, scores: dict[int, _Scores], edges: dict[int, float], *, ends: bool = True) -> list[int]:
+        """Return the nodes whose rows are needed but are not there, or not the range that is needed.
 
         Edges that are known need no row; nor, without `ends`, do stems that spell all bytes.
         """
-        needs: dict[int, tuple[int, int]] = {}
+        nodes, missing = self.nodes, dict[int, None]()
+        for node, at, exact, high in self.heads:
+            if ends or at:
+                known = scores.get(nodes[node][0])
+                if known is None or not known.has(exact, high):
+                    missing[node] = None
+        for serial, parent, place in nodes[1:]:
+            if serial not in edges:
+                known = scores.get(nodes[parent][0])
+                if known is None or not known.has(place, place + 1):
+                    missing[parent] = None
+        return list(missing)
 
-        def need(node: int, low: int, high: int) -> None:
-            known = needs.get(node, (low, high))
-            needs[node] = min(low, known[0]), max(high, known[1])
-
-        for head in self.heads:
-            if ends or head.at:
-                need(head.node, head.exact, head.high)
-        for node in self.nodes[1:]:
-            if node.serial not in edges:
-                need(node.parent, node.place, node.place + 1)
-        return needs
+    def weights(self, edges: dict[int, float]) -> list[float | None]:
+        """Return the log-weight of each node, if the edges before it are known."""
+        logs: list[float | None] = [0.0]
+        for serial, parent, _ in self.nodes[1:]:
+            edge, above = edges.get(serial), logs[parent]
+            logs.append(None if edge is None or above is None else above + edge)
+        return logs
 
     def parts(self, weights: Sequence[float | None], scores: dict[int, _Scores]) -> list[_Part]:
         """Return the heads whose stems have a weight."""
         return [
-            _Part(weight, head.at, head.exact, head.high, scores.get(self.nodes[head.node].serial))
-            for head in self.heads
-            if (weight := weights[head.node]) is not None
+            _Part(weight, at, exact, high, scores.get(self.nodes[node][0]))
+            for node, at, exact, high in self.heads
+            if (weight := weights[node]) is not None
         ]
 
 
@@ -450,6 +460,9 @@ def _heaviest(weights: Floats, reached: float, tolerance: float) -> tuple[NDArra
 class _HostSums:
     """The sums of a model whose rows come as arrays of numpy: `Sums`, in float64."""
 
+    # What stays in the cache of a processor.
+    block = 1 << 17
+
     def __init__(self, lm: LM, order: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         self._lm, self._order, self._ends = lm, order, ends
 
@@ -508,21 +521,23 @@ class _HostSums:
             if complete or total > 0:
                 row -= total
 
-    def ranges(self, parts: list[Any], weights: Floats, cuts: NDArray[np.int64]) -> Floats:
-        starts, lines, bytes = cuts
+    def tokens(self, parts: Sequence[tuple[Any, int]]) -> list[float]:
+        return [float(part[place]) for part, place in parts]
+
+    def ranges(self, parts: Sequence[Any], weights: Sequence[float], cuts: NDArray[np.int64], texts: int) -> Floats:
+        starts, numbers, columns = cuts
         if all(isinstance(part, _Masses) for part in parts):
-            factors = weights + [part.factor for part in parts]
-            top = factors.max()
-            if factors.min() - top > LEAST:
+            factors = [weight + part.factor for weight, part in zip(weights, parts, strict=True)]
+            if min(factors) > LEAST:
                 masses = np.add.reduceat(np.concatenate([part.values for part in parts]), starts)
-                masses *= np.exp(factors - top)[lines]
-                sums = np.bincount(bytes, masses, minlength=END + 1).astype(np.float64)
-                return _log(sums) + float(top)
-        matrix = np.full((len(parts), END + 1), -math.inf)
+                masses *= np.exp(factors)[numbers]
+                found = np.bincount(columns, masses, minlength=COLUMNS * texts).astype(np.float64, copy=False)
+                return _log(found.reshape(texts, COLUMNS))
         logs = np.concatenate([self.host(part) for part in parts])
-        matrix[lines, bytes] = weights[lines] + _segment_log_sums(logs, starts)
-        columns: Floats = np.logaddexp.reduce(matrix, axis=0)
-        return columns
+        found = np.array(weights)[numbers] + _segment_log_sums(logs, starts)
+        sums = np.full(COLUMNS * texts, -math.inf)
+        np.logaddexp.at(sums, columns, found)
+        return sums.reshape(texts, COLUMNS)
 
     def totals(self, parts: Iterable[Any]) -> Floats:
         return np.array([part.total() if isinstance(part, _Masses) else _log_sum(part) for part in parts])
@@ -564,12 +579,9 @@ class _Reader:
         sums_over = getattr(lm, "sums_over", None)
         self.sums: Sums = self.host if sums_over is None else sums_over(self.order, self.ends)
 
-    def ask(self, wanted: Iterable[tuple[tuple[int, ...], _native.Stem]]) -> list[_Scores]:
+    def ask(self, contexts: list[tuple[int, ...]], stems: list[_native.Stem]) -> list[_Scores]:
         """Return the scores of contexts, each with its stem, from one call of the model."""
-        pairs = list(wanted)
-        if not pairs:
-            return []
-        return self.scores(self.sums, self.sums.whole([context for context, _ in pairs]), [stem for _, stem in pairs])
+        return self.scores(self.sums, self.sums.whole(contexts), stems)
 
     def _allowed(self, stems: list[_native.Stem]) -> NDArray[np.bool_]:
         allowed: NDArray[np.bool_] = self.kernel.allowed(stems)
@@ -607,41 +619,60 @@ class _Reader:
         allowed[self.ends] = stem is None or stem.can_end(self.kernel)
         return allowed
 
-    def weights(self, plan: _Plan, scores: dict[int, _Scores], edges: dict[int, float]) -> list[float | None]:
-        """Return the log-weight of each node of a plan, if known; put the edges that are found into `edges`."""
-        logs: list[float | None] = [0.0]
-        for node in plan.nodes[1:]:
-            parent = plan.nodes[node.parent]
-            edge = edges.get(node.serial)
-            known = scores.get(parent.serial)
-            if edge is None and known is not None and known.has(node.place, node.place + 1):
-                edge = edges[node.serial] = known.token(node.place)
-            above = logs[node.parent]
-            logs.append(None if edge is None or above is None else above + edge)
-        return logs
+    def find_edges(
+        self, plans: Iterable[tuple[_Plan, dict[int, _Scores], dict[int, float]]], sums: Sums | None = None
+    ) -> None:
+        """Put the edges of plans that the rows have among the edges, by one reading of these.
 
-    def columns(self, parts: list[_Part]) -> tuple[Floats, float]:
-        """Return the log-mass of each next byte and the end, of shape (257,), and the log-mass of the leak."""
-        chosen, slices, weights = [], [], []
-        leaked = end = -math.inf
-        for weight, at, exact, high, scores in parts:
-            if scores is None:
-                continue
-            if exact < high and weight > -math.inf:
-                chosen.append(at)
-                slices.append(scores.slice(exact, high))
-                weights.append(weight)
-            if at == 0:
-                if scores.leak > 0:
-                    leaked = _log_add(leaked, weight + math.log(scores.leak))
-                if scores.can_end:
-                    end = _log_add(end, weight + scores.end)
-        if chosen:
-            columns = self.sums.ranges(slices, np.array(weights), self.kernel.segments(chosen))
-        else:
-            columns = np.full(END + 1, -math.inf)
-        columns[END] = end
-        return columns, leaked
+        Args:
+            plans: Plans, each with the scores that are there, and its edges.
+            sums: Where the rows are; by default, where those of the model are.
+        """
+        places, found = [], []
+        for plan, scores, edges in plans:
+            nodes = plan.nodes
+            for serial, parent, place in nodes[1:]:
+                if serial not in edges:
+                    known = scores.get(nodes[parent][0])
+                    if known is not None and known.has(place, place + 1):
+                        places.append(known.at(place))
+                        found.append((edges, serial))
+        if found:
+            for (edges, serial), edge in zip(found, (sums or self.sums).tokens(places), strict=True):
+                edges[serial] = edge
+
+    def columns(self, texts: Iterable[list[_Part]]) -> tuple[Floats, list[float]]:
+        """Return the log-masses of each next byte and the end of texts, of shape (texts, 257), and of their leaks."""
+        blocks, ends, leaks, size = [_Block()], list[float](), list[float](), 0
+        for parts in texts:
+            end = leaked = -math.inf
+            if size > self.sums.block:
+                blocks.append(_Block())
+                size = 0
+            chosen = []
+            for weight, at, exact, high, scores in parts:
+                if scores is None:
+                    continue
+                if exact < high and weight > -math.inf:
+                    chosen.append((weight, at, scores.slice(exact, high)))
+                    size += high - exact
+                if at == 0:
+                    if scores.leak > 0:
+                        leaked = _log_add(leaked, weight + math.log(scores.leak))
+                    if scores.can_end:
+                        end = _log_add(end, weight + scores.end)
+            blocks[-1].add(chosen)
+            leaks.append(leaked)
+            ends.append(end)
+        found = [block.sum(self) for block in blocks]
+        columns = found[0] if len(found) == 1 else np.concatenate(found)
+        columns[:, END] = ends
+        return columns, leaks
+
+    def columns_of(self, parts: list[_Part]) -> tuple[Floats, float]:
+        """Return `columns` of one text: of shape (257,), and a number."""
+        columns, leaks = self.columns([parts])
+        return columns[0], leaks[0]
 
     def total(self, parts: list[_Part], sums: Sums | None = None) -> float:
         """Return the log-mass of the bytes, as far as rows are known: a stem that spells them all needs none."""
@@ -655,6 +686,35 @@ class _Reader:
         if slices:
             logs += (np.array(weights) + (sums or self.sums).totals(slices)).tolist()
         return _log_sum(np.array(logs))
+
+
+class _Block:
+    """Texts whose ranges are summed by one call."""
+
+    def __init__(self) -> None:
+        self.tops: list[float] = []
+        self.nodes: list[tuple[int, int]] = []
+        self.parts: list[Any] = []
+        self.weights: list[float] = []
+
+    def add(self, chosen: list[tuple[float, int, Any]]) -> None:
+        """Add a text: what is to be summed of each head, with its weight and its node of the trie."""
+        text = len(self.tops)
+        top = max((weight for weight, *_ in chosen), default=0.0)
+        self.tops.append(top)
+        for weight, at, part in chosen:
+            self.weights.append(weight - top)
+            self.nodes.append((text, at))
+            self.parts.append(part)
+
+    def sum(self, reader: _Reader) -> Floats:
+        """Return the log-masses of the next bytes: float64 of shape (texts, 257)."""
+        texts = len(self.tops)
+        if not self.parts:
+            return np.full((texts, COLUMNS), -math.inf)
+        found = reader.sums.ranges(self.parts, self.weights, reader.kernel.segments(self.nodes), texts)
+        found += np.array(self.tops)[:, None]
+        return found
 
 
 class _Stem(NamedTuple):
@@ -711,13 +771,15 @@ class _Search:
         kernel, order = self.reader.kernel, self.reader.order
         sizes = list({stem.size for stem, _ in known})
         below = dict(zip(sizes, heads.below(kernel, sizes), strict=True))
+        steps = [
+            (stem, size, place, scores) for stem, scores in known for place, size in below[stem.size][0] if size > since
+        ]
+        edges = self.reader.sums.tokens([scores.at(place) for *_, place, scores in steps]) if steps else []
+        for (stem, size, place, _), edge in zip(steps, edges, strict=True):
+            if edge > -math.inf and (native := stem.native.push(kernel, int(order[place]))) is not None:
+                asleep.append(_Stem(native, size, stem.weight + edge))
         for stem, scores in known:
-            tokens, head = below[stem.size]
-            for place, size in tokens:
-                if size > since and (edge := scores.token(place)) > -math.inf:
-                    native = stem.native.push(kernel, int(order[place]))
-                    if native is not None:
-                        asleep.append(_Stem(native, size, stem.weight + edge))
+            head = below[stem.size][1]
             if head is not None:
                 at, _, exact, high = head
                 narrow = scores.narrowed(exact, high, self.reader.sums)
@@ -751,7 +813,7 @@ class _Search:
         asleep, awake = search.asleep, search.awake
         while True:
             parts = [one.part for one in awake]
-            columns, leak = reader.columns(parts) if ends else (np.zeros(0), -math.inf)
+            columns, leak = reader.columns_of(parts) if ends else (np.zeros(0), -math.inf)
             waiting = [stem for stem in asleep if ends or stem.size < search.size]
             if not ends:
                 whole = [_Part(stem.weight, 0, 0, 0, None) for stem in asleep if stem.size == search.size]
@@ -766,7 +828,8 @@ class _Search:
                 return _Settled(_Search(reader, search.size, asleep, awake), columns, leak, reached, left)
             # No more than one call of the model, whose rows are cut to what is left of them before the next.
             woken = [waiting[index] for index in chosen[: _rows_at_once(reader.lm.vocab_size)]]
-            found = reader.ask(((*context_ids, *stem.native.ids().tolist()), stem.native) for stem in woken)
+            contexts = [(*context_ids, *stem.native.ids().tolist()) for stem in woken]
+            found = reader.ask(contexts, [stem.native for stem in woken])
             gone = {id(stem) for stem in woken}
             asleep = [stem for stem in asleep if id(stem) not in gone]
             self._grow(heads, list(zip(woken, found, strict=True)), 0, asleep, awake)
@@ -805,7 +868,7 @@ class _Model:
             ModelError: The model returned something else than log-probabilities.
         """
         rows = [self.state(prefix).next_byte().logp for prefix in prefixes]
-        return np.stack(rows) if rows else np.zeros((0, END + 1))
+        return np.stack(rows) if rows else np.zeros((0, COLUMNS))
 
     def logprob(self, text: Text, *, prefix: Text = b"", end: bool = False) -> float:
         """Return the joint log-probability of a text behind a prefix, in nats, over covers.
@@ -1056,9 +1119,8 @@ class ByteState:
             return self._settle(0.0, ends=False).reached - below
         plans = [_Plan(self._heads.plan(reader.kernel, before)), _Plan(before.plan(reader.kernel))]
         self._fetch([(self, plan) for plan in plans], ends=False)
-        above, below = (
-            reader.total(plan.parts(reader.weights(plan, self._scores, self._edges), self._scores)) for plan in plans
-        )
+        reader.find_edges([(plan, self._scores, self._edges) for plan in plans])
+        above, below = (reader.total(plan.parts(plan.weights(self._edges), self._scores)) for plan in plans)
         self._forget(plans[0])
         return above if above == -math.inf else above - below
 
@@ -1070,8 +1132,9 @@ class ByteState:
             return float(self._settle(0.0).columns[END]) - mass
         plan = _Plan(self._heads.plan(reader.kernel))
         self._fetch([(self, plan)])
-        parts = plan.parts(reader.weights(plan, self._scores, self._edges), self._scores)
-        return float(reader.columns(parts)[0][END]) - reader.total(parts)
+        reader.find_edges([(plan, self._scores, self._edges)])
+        parts = plan.parts(plan.weights(self._edges), self._scores)
+        return float(reader.columns_of(parts)[0][END]) - reader.total(parts)
 
     def _settle(self, tolerance: float, *, ends: bool = True, observed: int | None = None) -> _Settled:
         """Wake the stems that must be known, and keep what was found."""
@@ -1131,12 +1194,9 @@ class ByteState:
             return heads + [(stem.native, _Part(stem.weight, 0, 0, 0, None)) for stem in whole], done.asleep
         plan = _Plan(self._heads.plan(reader.kernel))
         self._fetch([(self, plan)], ends=False)
-        weights = reader.weights(plan, self._scores, self._edges)
-        stems = [plan.native.stem(head.node) for head in plan.heads]
-        return list(zip(stems, plan.parts(weights, self._scores), strict=True)), -math.inf
-
-    def _context(self, plan: _Plan, node: int) -> tuple[int, ...]:
-        return (*self._context_ids, *plan.native.stem(node).ids().tolist())
+        reader.find_edges([(plan, self._scores, self._edges)])
+        stems = [plan.native.stem(node) for node, *_ in plan.heads]
+        return list(zip(stems, plan.parts(plan.weights(self._edges), self._scores), strict=True)), -math.inf
 
     @staticmethod
     def _fetch(plans: list[tuple[ByteState, _Plan]], *, ends: bool = True) -> None:
@@ -1144,64 +1204,62 @@ class ByteState:
 
         The states are of one model.
         """
-        wanted: dict[tuple[int, ...], tuple[_native.Stem, list[tuple[ByteState, int]]]] = {}
+        wanted: dict[tuple[int, ...], list[tuple[ByteState, _Plan, int]]] = {}
         for state, plan in plans:
-            for node, serial in state._missing(plan, ends=ends):
-                context = state._context(plan, node)
-                wanted.setdefault(context, (plan.native.stem(node), []))[1].append((state, serial))
+            for node in plan.missing(state._scores, state._edges, ends=ends):
+                context = plan.native.context(node, state._context_ids)
+                wanted.setdefault(context, []).append((state, plan, node))
         if not wanted:
             return
         reader = plans[0][0]._model._reader
-        scores = reader.ask((context, stem) for context, (stem, _) in wanted.items())
-        for score, (_, users) in zip(scores, wanted.values(), strict=True):
-            for state, serial in users:
-                state._scores[serial] = score
-
-    def _missing(self, plan: _Plan, *, ends: bool = True) -> list[tuple[int, int]]:
-        """Return the nodes whose rows are needed and not there, with their numbers."""
-        return [
-            (node, plan.nodes[node].serial)
-            for node, (low, high) in plan.needs(self._edges, ends=ends).items()
-            if (known := self._scores.get(plan.nodes[node].serial)) is None or not known.has(low, high)
-        ]
+        stems = [plan.native.stem(node) for (_, plan, node), *_ in wanted.values()]
+        scores = reader.ask(list(wanted), stems)
+        for score, users in zip(scores, wanted.values(), strict=True):
+            for state, plan, node in users:
+                state._scores[plan.nodes[node][0]] = score
 
     def _forget(self, plan: _Plan) -> None:
         """Keep what the heads of a plan can still ask for."""
-        scores: dict[int, _Scores] = {}
-        for head in plan.heads:
-            serial = plan.nodes[head.node].serial
+        sums, scores = self._model._reader.sums, dict[int, _Scores]()
+        for node, _, exact, high in plan.heads:
+            serial = plan.nodes[node][0]
             known = self._scores.get(serial)
-            if known is not None and known.has(head.exact, head.high):
-                scores[serial] = known.narrowed(head.exact, head.high, self._model._reader.sums)
-        edges = {node.serial: self._edges[node.serial] for node in plan.nodes if node.serial in self._edges}
+            if known is not None and known.has(exact, high):
+                scores[serial] = known.narrowed(exact, high, sums)
+        edges = {serial: edge for serial, *_ in plan.nodes if (edge := self._edges.get(serial)) is not None}
         self._scores, self._edges = scores, edges
 
     @staticmethod
     def _prepare(states: list[ByteState], observed: int | None = None) -> list[Row]:
         """Make and return the rows of states of one model, in one call of it where all contexts are known before."""
-        if states and states[0]._model._is_lazy():
-            return [state._make_row_of_all(observed) for state in states]
-        plans = [(state, _Plan(state._heads.plan(state._model._reader.kernel))) for state in states]
-        if states and not states[0]._model._tolerance:
-            ByteState._fetch(plans)
-        return [state._make_row(plan, observed) for state, plan in plans]
+        if not states:
+            return []
+        model = states[0]._model
+        if model._is_lazy() or model._tolerance:
+            return [state._make_row(observed) for state in states]
+        reader = model._reader
+        plans = [(state, _Plan(state._heads.plan(reader.kernel))) for state in states]
+        ByteState._fetch(plans)
+        reader.find_edges((plan, state._scores, state._edges) for state, plan in plans)
+        parts = [plan.parts(plan.weights(state._edges), state._scores) for state, plan in plans]
+        rows = model._rows(*reader.columns(parts), [-math.inf] * len(states))
+        for (state, plan), row in zip(plans, rows, strict=True):
+            state._row = row
+            state._forget(plan)
+        return rows
 
-    def _make_row_of_all(self, observed: int | None) -> Row:
+    def _make_row(self, observed: int | None) -> Row:
+        """Make and return the row where contexts are chosen by their weight."""
         model = self._model
-        done = self._settle(model._tolerance, observed=self._possible(observed))
-        row = self._row = model._row(done.columns, done.leak, done.asleep)
-        return row
-
-    def _make_row(self, plan: _Plan, observed: int | None) -> Row:
-        model, left = self._model, -math.inf
-        if model._tolerance:
-            columns, leak, left = self._fetch_enough(plan, model._tolerance, observed)
+        if model._is_lazy():
+            done = self._settle(model._tolerance, observed=self._possible(observed))
+            columns, leak, left = done.columns, done.leak, done.asleep
         else:
-            weights = model._reader.weights(plan, self._scores, self._edges)
-            columns, leak = model._reader.columns(plan.parts(weights, self._scores))
-        row = self._row = model._row(columns, leak, left)
-        self._forget(plan)
-        return row
+            plan = _Plan(self._heads.plan(model._reader.kernel))
+            columns, leak, left = self._fetch_enough(plan, model._tolerance, observed)
+            self._forget(plan)
+        self._row = model._rows(columns[None], [leak], [left])[0]
+        return self._row
 
     def _possible(self, observed: int | None) -> int | None:
         """Return a byte if some text has it here."""
@@ -1221,53 +1279,49 @@ class ByteState:
 
         Returns the log-masses of the next bytes, of the leak, and of what is not known.
         """
-        reader, needs = self._model._reader, plan.needs(self._edges)
+        reader, edges = self._model._reader, dict(self._edges)
         # A row that no longer has the range is as good as none.
-        scores = {
-            serial: known
-            for node, (low, high) in needs.items()
-            if (known := self._scores.get(serial := plan.nodes[node].serial)) is not None and known.has(low, high)
-        }
-        edges = dict(self._edges)
+        missing = plan.missing(self._scores, edges)
+        absent = {plan.nodes[node][0] for node in missing}
+        scores = {serial: known for serial, known in self._scores.items() if serial not in absent}
         while True:
-            weights = reader.weights(plan, scores, edges)
-            columns, leak = reader.columns(plan.parts(weights, scores))
+            reader.find_edges([(plan, scores, edges)])
+            weights = plan.weights(edges)
+            columns, leak = reader.columns_of(plan.parts(weights, scores))
             reached = _log_sum(columns)
             if self._model._normalize == "ratio":
                 reached = _log_add(reached, leak)
             waiting = [
-                (index, weight)
-                for index, (node, weight) in enumerate(zip(plan.nodes, weights, strict=True))
-                if index in needs and node.serial not in scores and weight is not None
+                (node, weight)
+                for node in missing
+                if plan.nodes[node][0] not in scores and (weight := weights[node]) is not None
             ]
             chosen, left = _heaviest(np.array([weight for _, weight in waiting]), reached, tolerance)
             if not len(chosen) and observed is not None and columns[observed] == -math.inf:
                 leading = self._leading_to(plan, observed)
-                chosen = np.array(
-                    [place for place, (index, _) in enumerate(waiting) if index in leading], dtype=np.intp
-                )
+                chosen = np.array([place for place, (node, _) in enumerate(waiting) if node in leading], dtype=np.intp)
                 chosen = chosen[np.argsort([-waiting[place][1] for place in chosen], kind="stable")][:1]
             if not len(chosen):
                 break
             nodes = [waiting[place][0] for place in chosen]
-            found = reader.ask((self._context(plan, index), plan.native.stem(index)) for index in nodes)
-            scores.update((plan.nodes[index].serial, one) for index, one in zip(nodes, found, strict=True))
+            contexts = [plan.native.context(node, self._context_ids) for node in nodes]
+            found = reader.ask(contexts, [plan.native.stem(node) for node in nodes])
+            scores.update((plan.nodes[node][0], one) for node, one in zip(nodes, found, strict=True))
         self._scores, self._edges = scores, edges
         return columns, leak, left
 
     def _leading_to(self, plan: _Plan, byte: int) -> set[int]:
         """Return the nodes whose rows may give a byte some mass: those of heads that have it, and those before them."""
         if byte == END:
-            heads = [head for head in plan.heads if head.at == 0]
+            heads = [node for node, at, *_ in plan.heads if at == 0]
         else:
-            lines, bytes = self._model._reader.kernel.segments([head.at for head in plan.heads])[1:]
-            heads = [plan.heads[line] for line in lines[bytes == byte].tolist()]
+            lines, bytes = self._model._reader.kernel.segments([(0, at) for _, at, *_ in plan.heads])[1:]
+            heads = [plan.heads[line][0] for line in lines[bytes == byte].tolist()]
         leading: set[int] = set()
-        for head in heads:
-            node = head.node
+        for node in heads:
             while node not in leading:
                 leading.add(node)
-                node = plan.nodes[node].parent
+                node = plan.nodes[node][1]
         return leading
 
 
@@ -1361,7 +1415,7 @@ class ByteLM(_Model):
         """
         states = [self.state(prefix) for prefix in prefixes]
         rows = [row.logp for row in ByteState._prepare(states)]
-        return np.stack(rows) if rows else np.zeros((0, END + 1))
+        return np.stack(rows) if rows else np.zeros((0, COLUMNS))
 
     def heal_plan(self, prompt: Text, *, context_ids: Sequence[int] = ()) -> HealPlan:
         """Return what an engine has to score to start exactly behind a prompt.
@@ -1533,13 +1587,21 @@ class ByteLM(_Model):
         """Whether stems are made when they are asked for."""
         return self._covers == "all"
 
-    def _row(self, columns: Floats, leak: float, left: float) -> Row:
-        reached = _log_sum(columns)
-        total = _log_add(reached, leak)
-        if reached == -math.inf:
-            raise ModelError("the model gives no probability to any text that starts with these bytes")
-        scale = total if self._normalize == "ratio" else reached
-        return Row(columns - scale, math.exp(leak - total), math.exp(left - _log_add(scale, left)))
+    def _rows(self, columns: Floats, leaks: Sequence[float], lefts: Sequence[float]) -> list[Row]:
+        """Return the rows of texts from the log-masses of the next bytes, of the leaks, and of what is not known."""
+        tops = columns.max(axis=1)
+        masses = np.exp(columns - np.maximum(tops, LOWEST)[:, None]).sum(axis=1)
+        found, scales = [], []
+        for top, mass, leak, left in zip(tops.tolist(), masses.tolist(), leaks, lefts, strict=True):
+            if not mass:
+                raise ModelError("the model gives no probability to any text that starts with these bytes")
+            reached = top + math.log(mass)
+            total = _log_add(reached, leak)
+            scale = total if self._normalize == "ratio" else reached
+            scales.append(scale)
+            found.append((math.exp(leak - total), math.exp(left - _log_add(scale, left))))
+        logs = columns - np.array(scales)[:, None]
+        return [Row(line, leak, bound) for line, (leak, bound) in zip(logs, found, strict=True)]
 
     def _is_utf8(self) -> bool:
         return self._utf8
@@ -1613,11 +1675,11 @@ class HealPlan:
     def __init__(self, model: ByteLM, state: ByteState) -> None:
         self._model = model
         self._plan = plan = _Plan(state._heads.plan(model._reader.kernel))
-        inner = {node.parent for node in plan.nodes[1:]} | {head.node for head in plan.heads if head.at}
+        inner = {parent for _, parent, _ in plan.nodes[1:]} | {node for node, at, *_ in plan.heads if at}
         self._asked = sorted(inner)
         self._fixed = state._context_ids
         self._stems = [plan.native.stem(node) for node in self._asked]
-        self.contexts: list[tuple[int, ...]] = [state._context(plan, node) for node in self._asked]
+        self.contexts: list[tuple[int, ...]] = [plan.native.context(node, self._fixed) for node in self._asked]
 
     def choose(self, logprobs: Any, seed: int | None = None, *, temperature: float = 1.0) -> Healed:
         """Draw a cover of the prompt from its posterior.
@@ -1652,29 +1714,29 @@ class HealPlan:
             lacks: The mass that each row lacks; none by default.
         """
         plan, reader = self._plan, self._model._reader
-        scores = dict(
-            zip((plan.nodes[node].serial for node in self._asked), reader.scores(sums, rows, self._stems), strict=True)
-        )
-        weights = reader.weights(plan, scores, {})
+        serials, edges = [plan.nodes[node][0] for node in self._asked], dict[int, float]()
+        scores = dict(zip(serials, reader.scores(sums, rows, self._stems), strict=True))
+        reader.find_edges([(plan, scores, edges)], sums)
+        weights = plan.weights(edges)
         lacking = dict(zip(self._asked, lacks or [0.0] * len(rows), strict=True))
         missing = 0.0
-        for head in plan.heads:
-            weight = weights[head.node]
-            if head.at and weight is not None:
-                missing += math.exp(weight) * lacking[head.node]
+        for node, at, *_ in plan.heads:
+            weight = weights[node]
+            if at and weight is not None:
+                missing += math.exp(weight) * lacking[node]
         # An edge may be among what a row does not tell.
-        for node in {node.parent for node in plan.nodes[1:]}:
+        for node in {parent for _, parent, _ in plan.nodes[1:]}:
             weight = weights[node]
             if lacking[node] > ROUNDING and weight is not None and weight > -math.inf:
                 missing += math.exp(weight) * lacking[node]
         known = [weight if weight is not None else -math.inf for weight in weights]
         heads = [
-            (plan.native.stem(head.node), part)
-            for head, part in zip(plan.heads, plan.parts(known, scores), strict=True)
+            (plan.native.stem(node), part)
+            for (node, *_), part in zip(plan.heads, plan.parts(known, scores), strict=True)
         ]
         left = math.log(missing) if missing > ROUNDING else -math.inf
         healed, stem, choice = _heal(self._model, heads, left, self._fixed, sampling, sums)
-        node = plan.heads[choice].node
+        node = plan.heads[choice][0]
         row = rows[self._asked.index(node)] if not healed.cut and node in self._asked else None
         return healed, stem, row
 
@@ -1708,7 +1770,7 @@ def _heal(
     ids = (*fixed, *stem.ids().tolist())
     if part.at and part.scores is not None:
         place = sums.draw(part.scores.slice(part.exact, part.high), None, sampling)
-        logprob = part.weight + part.scores.token(part.exact + place) - total
+        logprob = part.weight + sums.tokens([part.scores.at(part.exact + place)])[0] - total
         id = int(reader.order[part.exact + place])
         extended = stem.push(reader.kernel, id)
         stem = stem if extended is None else extended

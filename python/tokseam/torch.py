@@ -8,7 +8,8 @@ forward of the new tokens and attention over the slots; those that no call of la
 
 Models whose attention cannot be masked like this (a sliding window, a recurrent state, positions that come from the
 mask, kernels that take no mask) get their contexts as a batch of whole sequences instead: the same rows, without
-cache. Which way a model goes is in `TransformersLM.reason`.
+cache; those of different length apart where a model is another one beside longer texts. Which way a model goes is in
+`TransformersLM.reason`: its configuration and a trial decide, and a model that is not causal is refused.
 
 Examples:
     >>> from transformers import AutoModelForCausalLM
@@ -32,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokseam import _extras, _native
-from tokseam.bytelm import END, NOTHING, ByteLM, Sums, _HostSums, _Sampling
+from tokseam.bytelm import COLUMNS, NOTHING, ByteLM, Sums, _HostSums, _Sampling
 from tokseam.errors import ModelError
 from tokseam.tokenizer import Tokenizer
 
@@ -49,6 +50,15 @@ HOSTS = ("cpu",)
 # The most entries of a mask, and of logits, that one forward makes.
 MASK_SIZE = 1 << 26
 LOGITS_SIZE = 1 << 26
+
+# What layers keep that only look back, so that a sequence says the same whatever is behind it.
+UNLIKE = (
+    "DynamicLayer",
+    "DynamicSlidingWindowLayer",
+    "LinearAttentionLayer",
+    "LinearAttentionAndFullAttentionLayer",
+    "LinearAttentionAndSlidingWindowAttentionLayer",
+)
 
 # Calls for which a slot stays though no context asks for it: forks and bytes taken back come again soon.
 STAY = 64
@@ -118,6 +128,8 @@ class _Tree:
         self.tokens: list[int] = []
         self.children: dict[tuple[int, int], int] = {}
         self.used = np.zeros(64, dtype=np.int64)
+        # How many contexts and paths are known by themselves: those of some calls.
+        self.known = STAY
         self._found: dict[Ids, int] = {(): -1}
         self._paths: dict[int, NDArray[np.bool_]] = {-1: np.zeros(0, dtype=bool)}
 
@@ -126,8 +138,9 @@ class _Tree:
 
     def find(self, context: Ids) -> tuple[int, int]:
         """Return the slot of the longest prefix that is there, and its length."""
-        for back in range(min(len(context), 2) + 1):
-            size = len(context) - back
+        # Most contexts are one token more than one of late. Each look-up reads all ids.
+        for back in (1, 2, 0):
+            size = max(len(context) - back, 0)
             if (slot := self._found.get(context[:size])) is not None:
                 break
         else:
@@ -153,7 +166,7 @@ class _Tree:
 
     def follow(self, slot: int, path: NDArray[np.bool_]) -> None:
         """Keep the path of a slot, which is known."""
-        if len(self._paths) > STAY:
+        if len(self._paths) > self.known:
             self._paths = {-1: self._paths[-1]}
         self._paths[slot] = path
 
@@ -172,7 +185,7 @@ class _Tree:
         """Note that a context is in use."""
         path = self.path(slot)
         self.used[: len(path)][path] = now
-        if len(self._found) > STAY:
+        if len(self._found) > self.known:
             self._found = {(): -1}
         self._found[context] = slot
 
@@ -204,15 +217,26 @@ class TransformersLM:
         reason: Why contexts go as a batch of sequences without cache; None if they go as a tree.
 
     Raises:
+        TypeError: The object is no model of transformers.
         ValueError: An id is none of the model.
-        ModelError: The model returned no logits.
+        ModelError: The model returned no logits over ids, reads a text before it writes one, or is not causal: what it
+            says behind an id depends on those that follow.
     """
 
     def __init__(self, model: Any, *, bos_id: int | None = None, end_ids: int | Iterable[int] | None = None) -> None:
+        if not hasattr(model, "config"):
+            raise TypeError(f"expected a causal language model of transformers, not {type(model).__name__}")
+        if getattr(model.config, "is_encoder_decoder", False):
+            raise ModelError(
+                f"{type(model).__name__} reads one text and writes another, so its logits are not those behind the ids "
+                f"that it is given: take a model that is a decoder alone"
+            )
         self._model = model
         self._config = model.config.get_text_config(decoder=True)
         defaults = getattr(model, "generation_config", None)
-        self.window: int | None = getattr(self._config, "max_position_embeddings", None)
+        # XLNet has -1, which is none.
+        window = getattr(self._config, "max_position_embeddings", None) or 0
+        self.window: int | None = window if window > 0 else None
         self._embedding = model.get_input_embeddings()
         self._embedded = int(self._embedding.weight.shape[0])
         model.eval()
@@ -227,10 +251,9 @@ class TransformersLM:
             raise ValueError(f"bos_id {bos_id} is not among the {self._embedded} ids of the model")
         else:
             self.bos_id = int(bos_id)
+        self._is_alike = False
         self.reason = self._unfit()
-        self.vocab_size, agrees = self._try()
-        if self.reason is None and not agrees:
-            self.reason = f"{type(model).__name__} does not attend by a mask of its own"
+        self.vocab_size = self._try()
         self._start()
         chosen = end_ids is not None
         if end_ids is None:
@@ -362,34 +385,57 @@ class TransformersLM:
             return f"{name} has layers with local attention"
         rope = getattr(self._config, "rope_parameters", None) or getattr(self._config, "rope_scaling", None) or {}
         if "longrope" in str(rope) or "dynamic" in str(rope):
+            # The longest sequence of a batch decides for all.
+            self._is_alike = True
             return f"the rotary embedding of {name} depends on the length of the text"
-        layers = cache_utils.DynamicCache(config=self._config).layers
+        layers = [type(layer) for layer in cache_utils.DynamicCache(config=self._config).layers]
         for layer in layers:
-            if type(layer) is not cache_utils.DynamicLayer:
-                return f"{name} keeps {type(layer).__name__} in its cache"
+            if layer is not cache_utils.DynamicLayer:
+                # What others keep may depend on all that is there, filled up or not.
+                self._is_alike = any(layer.__name__ not in UNLIKE for layer in layers)
+                return f"{name} keeps {layer.__name__} in its cache"
         return None
 
-    def _try(self) -> tuple[int, bool]:
-        """Return the width of the logits, and whether a tree gives what sequences give."""
-        weight_type = self._embedding.weight.dtype
+    def _try(self) -> int:
+        """Return the width of the logits; see whether a tree, or sequences side by side, give what each gives alone."""
+        name = type(self._model).__name__
         first, a, b, c, d, e, f = (((self.bos_id or 0) + step) % self._embedded for step in range(7))
         steps: list[list[Ids]] = [[(first, a)], [(first, a, b, c), (first, a, d), (first, e, f)]]
         if self.window is not None:
             steps = [[context[: self.window] for context in step] for step in steps]
         with self._lock:
             self._check_place()
-            whole = [row for step in steps for row in self._branches(step)]
-            if self.reason is not None:
-                return len(whole[0]), False
-            try:
-                tree = [row for step in steps for row in self._compute(step)]
-            except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError):
-                return len(whole[0]), False
-        size = max(float(torch.stack(whole).abs().max()), 1.0)
+            alone = torch.stack([row for step in steps for context in step for row in self._branches([context])])
+            if not self._is_close(alone[0], self._inner(steps[1][0], len(steps[0][0]) - 1)):
+                raise ModelError(
+                    f"{name} is not causal: what it says behind an id depends on the ids that follow. Load it as a "
+                    f"decoder (is_decoder=True), or take a causal model"
+                )
+            if self.reason is None:
+                try:
+                    tree = [row for step in steps for row in self._compute(step)]
+                except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError):
+                    tree = []
+                if tree and self._is_close(alone, torch.stack(tree)):
+                    return int(alone.shape[1])
+                self.reason = f"{name} does not attend by a mask of its own"
+            together = [row for step in steps for row in self._branches(step)]
+            self._is_alike = self._is_alike or not self._is_close(alone, torch.stack(together))
+        return int(alone.shape[1])
+
+    def _inner(self, context: Ids, place: int) -> Any:
+        """Return the row behind the first ids of a context, computed with all of it."""
+        options = {"use_cache": False} if "use_cache" in self._accepts else {}
+        with torch.no_grad():
+            ids = torch.tensor([context], device=self._embedding.weight.device)
+            return self._logs(self._forward(ids, [place], **options)[0, 0])
+
+    def _is_close(self, expected: Any, found: Any) -> bool:
+        """Return whether rows are equal up to the precision of the model."""
+        size = max(float(expected.abs().max()), 1.0)
         # Some models take their softmax in float32 whatever their type is.
-        precision = max(torch.finfo(kind).eps for kind in (weight_type, torch.float32))
-        off = float((torch.stack(whole) - torch.stack(tree)).abs().max())
-        return len(whole[0]), off <= 16 * precision * size
+        precision = max(torch.finfo(kind).eps for kind in (self._embedding.weight.dtype, torch.float32))
+        return bool(float((expected - found).abs().max()) <= 16 * precision * size)
 
     def _compute(self, contexts: list[Ids]) -> list[Any]:
         if self.reason is not None:
@@ -402,10 +448,13 @@ class TransformersLM:
         length = ids.shape[1]
         kept: Any = len(places)
         if places != list(range(length - kept, length)):
-            kept = torch.tensor(places, device=ids.device)
+            # On the host: the last layer may lie on another device than the ids.
+            kept = torch.tensor(places)
         if "logits_to_keep" in self._accepts:
             options["logits_to_keep"] = kept
-        logits = self._model(input_ids=ids, **options).logits
+        logits = getattr(self._model(input_ids=ids, **options), "logits", None)
+        if logits is None or logits.dim() != 3:
+            raise ModelError(f"{type(self._model).__name__} returns no logits of ids: take AutoModelForCausalLM")
         if "logits_to_keep" in self._accepts:
             return logits
         return logits[:, -kept:] if isinstance(kept, int) else logits[:, kept]
@@ -415,10 +464,19 @@ class TransformersLM:
         return torch.log_softmax(logits if logits.dtype == torch.float64 else logits.float(), dim=-1)
 
     def _branches(self, contexts: list[Ids]) -> list[Any]:
-        """Compute rows as a batch of sequences, filled up behind their ends.
+        """Compute rows as a batch of sequences, filled up behind their ends unless they must be of one length.
+
+        There is no mask of what fills up: it stands behind all that is asked for. Under a mask, a window behind an end
+        may be empty; some attentions give nan there, and nan times the weight 0 is nan.
 
         Without inference mode: some of these models keep what they compute for a length, and may train later.
         """
+        if self._is_alike and len(sizes := sorted(set(map(len, contexts)))) > 1:
+            found = dict[Ids, Any]()
+            for length in sizes:
+                alike = [context for context in contexts if len(context) == length]
+                found.update(zip(alike, self._branches(alike), strict=True))
+            return [found[context] for context in contexts]
         device = self._embedding.weight.device
         rows: list[Any] = []
         width, longest = max(getattr(self._config, "vocab_size", 1), 1), max(map(len, contexts))
@@ -428,22 +486,18 @@ class TransformersLM:
             length = max(map(len, part))
             ids = np.array([context + context[-1:] * (length - len(context)) for context in part])
             lengths = np.array([len(context) for context in part])
-            options: dict[str, Any] = {}
-            if "attention_mask" in self._accepts:
-                mask = np.arange(length) < lengths[:, None]
-                options["attention_mask"] = torch.from_numpy(mask.astype(np.int64)).to(device)
-            if "use_cache" in self._accepts:
-                options["use_cache"] = False
+            options = {"use_cache": False} if "use_cache" in self._accepts else {}
             ends, places = np.unique(lengths - 1, return_inverse=True)
             with torch.no_grad():
                 logits = self._forward(torch.from_numpy(ids).to(device), ends.tolist(), **options)
-                taken = logits[torch.arange(len(part), device=device), torch.from_numpy(places).to(device)]
+                taken = logits[torch.arange(len(part)), torch.from_numpy(places)]
                 rows.extend(self._logs(taken).unbind())
         return rows
 
     def _grow_tree(self, contexts: list[Ids]) -> list[Any]:
         """Compute rows with what is cached; put what is new into the cache."""
         tree, old = self._tree, len(self._tree)
+        tree.known = max(STAY, 4 * len(contexts))
         parents: list[int] = []
         tokens: list[int] = []
         pending: dict[tuple[int, int], int] = {}
@@ -574,6 +628,9 @@ class _HostRows(_HostSums):
 class _DeviceSums:
     """The sums of rows on a device: `tokseam.bytelm.Sums`, in the precision of the rows."""
 
+    # Many texts a call, since each call waits for the device.
+    block = 1 << 24
+
     def __init__(self, lm: TransformersLM, order: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         self._lm = lm
         self._host = torch.from_numpy(order), torch.from_numpy(ends)
@@ -626,26 +683,37 @@ class _DeviceSums:
             raise ModelError(NOTHING)
         return int(place)
 
-    def ranges(self, parts: list[Any], weights: NDArray[np.float64], cuts: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the log-mass of each next byte, each range summed with the full precision of its own size."""
+    def tokens(self, parts: Sequence[tuple[Any, int]]) -> list[float]:
+        """Return one number of each part of a row, by one copy to the host."""
+        device = parts[-1][0].device
+        read: list[float] = _to_host(torch.stack([part[place].to(device) for part, place in parts])).tolist()
+        return read
+
+    def ranges(
+        self, parts: Sequence[Any], weights: Sequence[float], cuts: NDArray[np.int64], texts: int
+    ) -> NDArray[np.float64]:
+        """Return the log-masses of each next byte, each range summed with the full precision of its own size."""
         logs = torch.cat([part.to(parts[-1].device) for part in parts])
         if logs.device.type not in ("cpu", "cuda"):
             # There are no sums of segments elsewhere.
             logs = logs.cpu()
-        starts, lines, bytes = cuts
-        columns = END + 1
-        # What is near the top is exact in the precision of the rows.
-        top = weights.max()
-        borders = torch.from_numpy(np.append(starts, len(logs))).to(logs.device)
-        places = torch.from_numpy(lines * columns + bytes).to(logs.device)
-        shares = torch.from_numpy(weights[lines] - top).to(logs.device, logs.dtype)
+        starts, numbers, columns = cuts
+        # Each part has a line of its own among those of its text, so that each place is written once.
+        owners = np.zeros(len(parts), dtype=np.int64)
+        owners[numbers] = columns // COLUMNS
+        within = np.arange(len(parts)) - np.searchsorted(owners, owners)
+        deep = int(within.max()) + 1
+        lines = (owners * (deep - 1) + within)[numbers]
+        whole = np.append(starts, len(logs)), COLUMNS * lines + columns
+        borders, places = (torch.from_numpy(each).to(logs.device) for each in whole)
+        shares = torch.from_numpy(np.array(weights)[numbers]).to(logs.device, logs.dtype)
         tops = torch.segment_reduce(logs, "max", offsets=borders, unsafe=True).clamp_min_(torch.finfo(logs.dtype).min)
         sizes = logs - tops.repeat_interleave(borders.diff(), output_size=len(logs))
         sums = torch.segment_reduce(sizes.exp_(), "sum", offsets=borders, unsafe=True).log_()
-        matrix = logs.new_full((len(parts) * columns,), -torch.inf)
+        matrix = logs.new_full((texts * deep * COLUMNS,), -torch.inf)
+        # What is near the top is exact in the precision of the rows.
         matrix[places] = sums.add_(tops).add_(shares)
-        made: NDArray[np.float64] = _to_host(matrix.view(-1, columns).logsumexp(0)) + top
-        return made
+        return _to_host(matrix.view(texts, deep, COLUMNS).logsumexp(1))
 
     def totals(self, parts: list[Any]) -> NDArray[np.float64]:
         """Return the logarithms of the sums of parts of rows."""

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::exceptions::{PyIndexError, PyUnicodeError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyTuple};
 use tokseam_bytetoken::{Covers, Error, heads, kernel, plan};
 
 use crate::array;
 use crate::bpe::Tokenizer;
 use crate::error::{OrRaise, exception, raise};
 use crate::signal::interruptible;
+
+/// The columns of a row: the bytes, and the end of the text.
+const COLUMNS: i64 = 257;
 
 impl<T> OrRaise<T> for Result<T, Error> {
     fn or_raise(self, py: Python<'_>) -> PyResult<T> {
@@ -71,20 +74,23 @@ impl ByteKernel {
         self.inner.vocabulary().ids().to_vec().into_pyarray(py)
     }
 
-    /// How the next byte cuts the longer tokens of some nodes of the trie into ranges to be summed:
-    /// int64 of shape (3, s) with where each starts among the tokens of all, which of the nodes it
-    /// is, and the byte.
+    /// How the next byte cuts the longer tokens of some nodes of the trie, each with the number of
+    /// its text, into ranges to be summed: int64 of shape (3, s) with where each starts among the
+    /// tokens of all, which of the nodes it is, and the column among those of all texts.
     #[allow(clippy::needless_pass_by_value)]
     fn segments<'py>(
         &self,
         py: Python<'py>,
-        nodes: Vec<u32>,
+        nodes: Vec<(i64, u32)>,
     ) -> PyResult<Bound<'py, PyArray2<i64>>> {
+        let (texts, nodes): (Vec<i64>, Vec<u32>) = nodes.into_iter().unzip();
         let segments = self.inner.vocabulary().segments(&nodes);
         let starts = segments.iter().map(|segment| i64::from(segment.start));
         let lines = segments.iter().map(|segment| i64::from(segment.line));
-        let bytes = segments.iter().map(|segment| i64::from(segment.byte));
-        let values: Vec<i64> = starts.chain(lines).chain(bytes).collect();
+        let columns = segments
+            .iter()
+            .map(|segment| texts[segment.line as usize] * COLUMNS + i64::from(segment.byte));
+        let values: Vec<i64> = starts.chain(lines).chain(columns).collect();
         values.into_pyarray(py).reshape([3, segments.len()])
     }
 
@@ -200,53 +206,49 @@ impl Heads {
 
 #[pymethods]
 impl Plan {
-    /// The nodes, the base first, each behind its parent: int64 of shape (m, 5) with its number,
-    /// the index of its parent, the id and the place of its last token (-1 without one), and its
-    /// number of tokens.
-    fn nodes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i64>>> {
+    /// The nodes, the base first, each behind its parent: for each its number, the index of its
+    /// parent, and the place of its last token (that of the base means nothing).
+    fn nodes(&self) -> Vec<(u64, u32, u32)> {
         let plan = &self.inner;
-        let mut nodes = Vec::with_capacity(5 * plan.len());
-        let places = plan.ids().zip(plan.places()).zip(plan.depths());
-        for ((serial, &parent), ((id, place), depth)) in
-            plan.serials().zip(plan.parents()).zip(places)
-        {
-            let signed = |value: u32| if depth == 0 { -1 } else { i64::from(value) };
-            nodes.extend([
-                serial as i64,
-                i64::from(parent),
-                signed(id),
-                signed(place),
-                i64::from(depth),
-            ]);
-        }
-        nodes.into_pyarray(py).reshape([plan.len(), 5])
+        let nodes = plan.serials().zip(plan.parents()).zip(plan.places());
+        nodes
+            .map(|((serial, &parent), place)| (serial, parent, place))
+            .collect()
     }
 
-    /// The heads: int64 of shape (h, 5) with the index of the stem's node, the node of the trie,
-    /// and its three places.
-    fn heads<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i64>>> {
-        let heads = self.inner.heads();
-        let values: Vec<i64> = heads
-            .iter()
-            .flat_map(|head| {
-                let range = head.range;
-                [head.node, head.at, range.low, range.exact, range.high].map(i64::from)
-            })
-            .collect();
-        values.into_pyarray(py).reshape([heads.len(), 5])
+    /// The heads: for each the index of the stem's node, the node of the trie, and the places of
+    /// its longer tokens.
+    fn heads(&self) -> Vec<(u32, u32, u32, u32)> {
+        let heads = self.inner.heads().iter();
+        heads
+            .map(|head| (head.node, head.at, head.range.exact, head.range.high))
+            .collect()
+    }
+
+    /// The ids of the tokens of a node behind some ids.
+    fn context<'py>(
+        &self,
+        py: Python<'py>,
+        node: usize,
+        before: Vec<u32>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let mut ids = before;
+        ids.extend(self.node(node)?.ids());
+        PyTuple::new(py, ids)
     }
 
     /// The stem of a node.
     fn stem(&self, node: usize) -> PyResult<Stem> {
-        match self.inner.stem(node) {
-            Some(stem) => Ok(Stem {
-                inner: Arc::clone(stem),
-            }),
-            None => Err(PyIndexError::new_err(format!(
-                "node {node} of {}",
-                self.inner.len()
-            ))),
-        }
+        let inner = Arc::clone(self.node(node)?);
+        Ok(Stem { inner })
+    }
+}
+
+impl Plan {
+    fn node(&self, node: usize) -> PyResult<&Arc<heads::Node>> {
+        let count = self.inner.len();
+        let missing = || PyIndexError::new_err(format!("node {node} of {count}"));
+        self.inner.stem(node).ok_or_else(missing)
     }
 }
 
