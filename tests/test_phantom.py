@@ -451,6 +451,53 @@ def test_hostile(bundled: Tokenizer) -> None:
     assert phantom.judge(decomposed, tokenizer).reason == "normalizer"
 
 
+@pytest.mark.parametrize("name", ["ByteLevel", "mistral3-metaspace"])
+def test_ambiguous_pair(name: str, bundled: Tokenizer) -> None:
+    """B12: a tokenizer that writes a blank before a text cannot tell these two, and says so."""
+    tokenizer = bundled
+    if name == "ByteLevel":
+        tree = json.loads(bundled.to_json())
+        tree["pre_tokenizer"] = vocabularies.byte_level(use_regex=True, add_prefix_space=True)
+        tokenizer = Tokenizer.from_json(json.dumps(tree))
+    else:
+        tokenizer = ours(name)
+    pair = ["hello world", " hello world"]
+    ids = [tokenizer.encode(text).tolist() for text in pair]
+    assert ids[0] == ids[1]
+    for text, other in itertools.permutations(pair):
+        assert other in phantom.ambiguities(text, tokenizer)
+        assert other in phantom.ambiguities(text.encode(), tokenizer)
+        assert text not in phantom.ambiguities(text, tokenizer)
+    # The ids are not to blame.
+    assert phantom.judge(ids[0], tokenizer).state == "canonical"
+    assert phantom.find(ids[0], tokenizer) == []
+
+
+def test_ambiguous_texts(bundled: Tokenizer) -> None:
+    """Found are texts with the same ids and no others, and none where the tokenizer is lossless."""
+    assert phantom.ambiguities("cafe\u0301", ours("qwen2")) == ["caf\u00e9"]
+    # A blank before every text: one more is another token.
+    assert phantom.ambiguities("hello world", ours("mistral3")) == ["hello\u2581world"]
+    assert phantom.ambiguities("hello", ours("mistral3")) == []
+    assert phantom.ambiguities("", ours("mistral3")) == []
+    with pytest.raises(UnicodeError):
+        phantom.ambiguities(b"\xff", bundled)
+    with pytest.raises(UnicodeError):
+        phantom.ambiguities("\ud800", bundled)
+    with pytest.raises(TypeError):
+        phantom.ambiguities(1, bundled)  # type: ignore[arg-type]
+
+
+@given(adversarial())
+def test_lossless_tokenizers_have_no_ambiguous_texts(text: str) -> None:
+    assert ours("bundled").info()["lossless"] == "yes"
+    assert phantom.ambiguities(text, ours("bundled")) == []
+    other = ours("mistral3-metaspace")
+    for found in phantom.ambiguities(text, other):
+        assert found != text
+        assert other.encode(found).tolist() == other.encode(text).tolist()
+
+
 def test_rows(bundled: Tokenizer) -> None:
     good, bad = bundled.encode("because").tolist(), ids_of(bundled, ["be", "cause"])
     ragged = Ragged(np.array([*good, *bad], np.uint32), np.array([0, len(good), len(good), len(good) + 2]))

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import random
 import re
+import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final, overload
 import numpy as np
 
 from tokseam import _native
+from tokseam.errors import VocabError
 from tokseam.tokenizer import Ragged, Tokenizer
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ __all__ = [
     "Outcome",
     "Probe",
     "Summary",
+    "ambiguities",
     "canonicalize",
     "compare",
     "find",
@@ -66,6 +69,10 @@ __all__ = [
     "project",
     "prompt_tail",
 ]
+
+
+# What Metaspace and the normalizers of SentencePiece vocabularies write for a blank.
+_BLANK = "\u2581"
 
 
 class Judgement(NamedTuple):
@@ -310,6 +317,43 @@ def canonicalize(ids: Ids | Ragged, tokenizer: Tokenizer) -> tuple[Any, Any]:
     given = ids if hasattr(ids, "__len__") else list(ids)
     out, changes = _native.canonicalize(given, tokenizer._native)
     return out, Map(changes.reshape(-1, 4), len(given), len(out))
+
+
+def ambiguities(text: str | bytes, tokenizer: Tokenizer) -> list[str]:
+    """Find other texts with the ids of a text: whoever has the ids cannot tell which of them was meant.
+
+    A tokenizer that writes a blank before a text takes `hello world` and ` hello world` for one text, and one with a
+    normalizer takes all texts for one that it makes the same. Tried are the text that the ids decode to, a blank more
+    and a blank less at the start, U+2581 for a blank and the other way round, the normal forms, and small letters. A
+    tokenizer that `Tokenizer.info` calls lossless has no such texts; for another one an empty list is no proof.
+
+    Args:
+        text: The text.
+        tokenizer: The tokenizer.
+
+    Returns:
+        The other texts, each once, in the order in which they are named above.
+
+    Raises:
+        UnicodeError: The text is not UTF-8.
+        VocabError: The text has a character without a token.
+    """
+    text = text.decode() if isinstance(text, bytes) else text
+    ids = tokenizer.encode(text)
+    forms = [unicodedata.normalize(form, text) for form in ("NFC", "NFD", "NFKC", "NFKD")]
+    others = [tokenizer.decode(ids), f" {text}", text.removeprefix(" ")]
+    others += [text.replace(" ", _BLANK), text.replace(_BLANK, " "), *forms, text.lower()]
+    found = []
+    for other in dict.fromkeys(others):
+        if other == text:
+            continue
+        try:
+            again = tokenizer.encode(other)
+        except VocabError:
+            continue
+        if np.array_equal(again, ids):
+            found.append(other)
+    return found
 
 
 def compare(before: Ids, after: Ids, tokenizer: Tokenizer, *, level: int | None = None) -> Comparison:
