@@ -813,6 +813,59 @@ def test_generate_to_the_end(bundled: Tokenizer, beams: int, favour: int) -> Non
     assert processor.restarted == 0
 
 
+@pytest.mark.parametrize("prompt", ["fixed", "apart"])
+def test_speculative_decoding(bundled: Tokenizer, prompt: Any) -> None:
+    """An assistant and the model that judges its tokens share the processor, and go back; what is sampled is a text of
+    its own where it is to be, or where the prompt is no start of an encoding."""
+    model = random_model(bundled.vocab_size)
+    import torch
+
+    from tokseam.hf import CanonicalLogitsProcessor
+
+    cut = ids_of(bundled, ["be", "cause"])
+    for ids in (bundled.encode("The report").tolist(), cut):
+        for seed in range(3):
+            torch.manual_seed(seed)
+            processor = CanonicalLogitsProcessor(bundled, prompt=prompt)
+            made = model.generate(
+                torch.tensor([ids]),
+                attention_mask=torch.ones(1, len(ids), dtype=torch.int64),
+                do_sample=True,
+                temperature=2.0,
+                top_k=0,
+                max_new_tokens=24,
+                pad_token_id=0,
+                assistant_model=model,
+                logits_processor=[processor],
+            )[0].tolist()
+            is_apart = prompt == "apart" or ids == cut
+            assert bundled.is_admissible(made[len(ids) if is_apart else 0 :]), made
+            assert processor.restarted == (prompt == "fixed" and ids == cut)
+
+
+def test_processor_of_bad_input(bundled: Tokenizer) -> None:
+    random_model(8)
+    import torch
+
+    from tokseam.hf import CanonicalLogitsProcessor
+
+    processor = CanonicalLogitsProcessor(bundled)
+    size = bundled.vocab_size
+    ids, scores = torch.tensor([bundled.encode("The report").tolist()]), torch.zeros(1, size)
+    for wrong in ((ids[0], scores), (ids, scores[0]), (ids, scores[None]), (ids, scores.repeat(2, 1))):
+        with pytest.raises(ValueError, match="row for each sequence"):
+            processor(*wrong)
+    for wrong in ((ids.float(), scores), (ids, scores.long()), (ids.tolist(), scores), (ids, scores.numpy())):
+        with pytest.raises(TypeError, match="ids"):
+            processor(*wrong)
+    assert processor(ids[:0], scores[:0]).shape == (0, size)
+    assert processor.restarted == 0
+    # Ids that no tokenizer has, as of padding in a training batch, start a text anew.
+    for strange in (-100, size, 2**40):
+        assert (processor(torch.tensor([[strange]]), scores) == 0).any()
+    assert processor.restarted == 3
+
+
 def test_processor_rows(bundled: Tokenizer) -> None:
     random_model(8)
     import torch
