@@ -642,6 +642,160 @@ def test_lossless_tokenizers_have_no_ambiguous_texts(text: str) -> None:
         assert other.encode(found).tolist() == other.encode(text).tolist()
 
 
+def test_ids_of_every_kind(bundled: Tokenizer) -> None:
+    """Whatever holds integers is taken alike by all, and what is none is refused by all."""
+    cut, whole = ids_of(bundled, ["be", "cause"]), bundled.encode("because").tolist()
+    probe = phantom.Probe.make("The committee sat because it must.", bundled, seed=1)
+
+    def calls(ids: Any) -> list[Any]:
+        return [
+            lambda: phantom.judge(ids(), bundled),
+            lambda: phantom.find(ids(), bundled),
+            lambda: phantom.canonicalize(ids(), bundled)[0].tolist(),
+            lambda: phantom.compare(ids(), whole, bundled).blocks,
+            lambda: phantom.compare(whole, ids(), bundled).blocks,
+            lambda: probe.score(ids()),
+        ]
+
+    expected = [call() for call in calls(lambda: cut)]
+    strided = np.array([cut[0], 0, cut[1], 0], np.uint32)[::2]
+    same: tuple[Any, ...] = (
+        lambda: tuple(cut), lambda: iter(cut), lambda: dict.fromkeys(cut).keys(), lambda: strided,
+        lambda: np.array(cut, ">i8"), lambda: np.array(cut, np.uint16), lambda: [np.int32(id) for id in cut],
+    )  # fmt: skip
+    for ids in same:
+        assert [call() for call in calls(ids)] == expected
+    for wrong in ("ab", "", b"ab", [1.0], ["1"], [[1]], np.array([1.0]), np.zeros((2, 2), int), np.array(1), None, 1):
+        for call in calls(lambda wrong=wrong: wrong):
+            with pytest.raises(TypeError):
+                call()
+    for unknown in ([-1], [2**32], [2**70], [bundled.vocab_size], np.array([-1])):
+        for call in calls(lambda unknown=unknown: unknown):
+            with pytest.raises(UnknownTokenError):
+                call()
+
+
+def test_bad_rows(bundled: Tokenizer) -> None:
+    ids = np.array([5, 6], np.uint32)
+    for offsets in ([1, 2], [0, 1], [0, 3], [0, 2, 1, 2], [0, -1, 2], []):
+        ragged = Ragged(ids, np.array(offsets, np.int64))
+        for call in (phantom.judge, phantom.find, phantom.canonicalize):
+            with pytest.raises(ValueError, match="offsets must"):
+                call(ragged, bundled)
+    narrow = Ragged(np.arange(10, 20)[::3], np.array([0, 2, 4], np.int32))
+    assert len(phantom.judge(narrow, bundled)) == len(phantom.find(narrow, bundled)) == 2
+    assert phantom.canonicalize(narrow, bundled)[0].offsets.tolist()[0] == 0
+
+
+@given(
+    st.lists(
+        st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300)
+        | st.sampled_from([-0.1, 1e16, -1e16, 1e-16, 2**-53, -(2**-53), 2**-106, 1.0]),
+        min_size=1,
+        max_size=12,
+    ),
+    st.integers(0, 3),
+)
+def test_block_sums_are_exact(values: list[float], rest: int) -> None:
+    """B11: the sum of a block is that of `math.fsum`, whatever the size of its parts; other values stay."""
+    size = len(values)
+    map = phantom.Map(np.array([[1, 1 + size, 1, 2 + rest]]), size + 2, rest + 3)
+    given = [0.25, *values, 0.75]
+    for how in ("first", "sum", "nan"):
+        out = phantom.project(given, map, how=how)
+        assert out[[0, -1]].tolist() == [0.25, 0.75]
+        first, others = out[1], out[2:-1]
+        assert math.isnan(first) if how == "nan" else first == math.fsum(values)
+        assert (others == first).all() if how == "sum" else np.isnan(others).all()
+
+
+@pytest.mark.parametrize("how", ["first", "sum"])
+def test_block_sums_of_numbers_without_end(how: Any) -> None:
+    """B11: a token that was impossible makes the block impossible; what is no number stays none; nothing becomes 0."""
+    map = phantom.Map(np.array([[0, 2, 0, 1]]), 2, 1)
+    for values, expected in (
+        ([-math.inf, -1.0], -math.inf),
+        ([-math.inf, -math.inf], -math.inf),
+        ([math.nan, -1.0], math.nan),
+        ([math.nan, -math.inf], math.nan),
+        ([math.inf, -math.inf], math.nan),
+        ([1e308, 1e308], math.inf),
+    ):
+        found = phantom.project(values, map, how=how)
+        np.testing.assert_array_equal(found, [expected])
+    # A token that has no tokens before has no value, and above all not that of a certain one.
+    added = phantom.Map(np.array([[1, 1, 1, 2]]), 2, 3)
+    np.testing.assert_array_equal(phantom.project([-1.0, -2.0], added, how=how), [-1.0, math.nan, -2.0])
+    with pytest.raises(ValueError, match="their sum would be lost"):
+        phantom.project([-1.0, -2.0], phantom.Map(np.array([[0, 1, 0, 0]]), 2, 1), how=how)
+
+
+def test_maps_that_are_none() -> None:
+    for changes, old, new in (
+        ([[0, 2, 0, 9]], 2, 1),
+        ([[0, 1, 0, 1]], 2, 3),
+        ([[1, 2, 1, 2], [0, 1, 2, 3]], 2, 3),
+        ([[0, 2, 0, 2**62]], 2, 2**62),
+    ):
+        with pytest.raises(ValueError, match="map"):
+            phantom.project([1.0, 2.0], phantom.Map(np.array(changes), old, new), how="sum")
+
+
+def test_probes_that_are_none(bundled: Tokenizer) -> None:
+    text = "é committee"
+    for targets in (((5, 3),), ((3, 6), (5, 8)), ((0, 99),), ((-3, 2),), ((3, 3),), ((1, 4),), ((0, 1),)):
+        with pytest.raises(ValueError, match="target"):
+            phantom.Probe(text, targets, bundled)
+    for surrogate in ("\ud800 word", "word \udc80"):
+        with pytest.raises(UnicodeError):
+            phantom.Probe.make(surrogate, bundled, seed=1)
+
+
+@pytest.mark.parametrize("case", ["one letter", "shifted", "blanks", "marks", "two texts", "breaks before a cut"])
+def test_hostile_sequences_take_linear_time(case: str, bundled: Tokenizer) -> None:
+    """B12: four times the length takes no more than some times the steps of a linear way, where a square way takes
+    sixteen; and what is said is right."""
+    half = bundled.encode("\U0001f336").tolist()[:2]
+
+    def measure(size: int) -> float:
+        before, after, blocks = hostile(case, size, bundled)
+        start = time.thread_time()
+        compared = phantom.compare(before, after, bundled)
+        if case == "breaks before a cut":
+            found = phantom.find([*before, *half], bundled)
+            assert len(found) == blocks
+            assert phantom.judge([*before, *half], bundled).position == 0
+        spent = time.thread_time() - start
+        assert compared.verdict == ("replaced" if case == "two texts" else "phantom")
+        assert blocks is None or len(compared.blocks) == blocks
+        return spent
+
+    size = 250_000 if FULL else 15_000
+    short = min(measure(size) for _ in range(2))
+    assert min(measure(4 * size) for _ in range(2)) < 9 * short + 0.05
+
+
+def hostile(case: str, size: int, tokenizer: Tokenizer) -> tuple[list[int], list[int], int | None]:
+    """Return two sequences of about `size` characters, and how many blocks they differ in, if that is known."""
+    letter = ids_of(tokenizer, ["a"])
+    ones = tokenizer.encode("a" * size).tolist()
+    if case == "one letter":
+        return letter * size, ones, len(ones)
+    if case == "shifted":
+        return [*letter, *ones], [*ones, *letter], 1
+    if case == "blanks":
+        blanks = tokenizer.encode(" " * size).tolist()
+        return ids_of(tokenizer, [" "]) * size, blanks, len(blanks)
+    if case == "marks":
+        pair = "\u0301\u0323" * (size // 2), "\u0323\u0301" * (size // 2)
+        return tokenizer.encode("e" + pair[0]).tolist(), tokenizer.encode("e" + pair[1]).tolist(), None
+    if case == "two texts":
+        texts = ["".join(random.Random(0).choices(characters, k=size)) for characters in ("abcde fgh\n", "klmno pqr\n")]
+        return tokenizer.encode(texts[0]).tolist(), tokenizer.encode(texts[1]).tolist(), None
+    cut, whole = ids_of(tokenizer, ["be", "cause"]), tokenizer.encode("because").tolist()
+    return cut * (size // 7), whole * (size // 7), size // 7
+
+
 def test_rows(bundled: Tokenizer) -> None:
     good, bad = bundled.encode("because").tolist(), ids_of(bundled, ["be", "cause"])
     ragged = Ragged(np.array([*good, *bad], np.uint32), np.array([0, len(good), len(good), len(good) + 2]))
