@@ -682,9 +682,11 @@ def test_bad_rows(bundled: Tokenizer) -> None:
         for call in (phantom.judge, phantom.find, phantom.canonicalize):
             with pytest.raises(ValueError, match="offsets must"):
                 call(ragged, bundled)
-    narrow = Ragged(np.arange(10, 20)[::3], np.array([0, 2, 4], np.int32))
-    assert len(phantom.judge(narrow, bundled)) == len(phantom.find(narrow, bundled)) == 2
-    assert phantom.canonicalize(narrow, bundled)[0].offsets.tolist()[0] == 0
+    strided: Any = np.arange(10, 20)[::3]
+    narrow: Any = np.array([0, 2, 4], np.int32)
+    ragged = Ragged(strided, narrow)
+    assert len(phantom.judge(ragged, bundled)) == len(phantom.find(ragged, bundled)) == 2
+    assert len(phantom.canonicalize(ragged, bundled)[1]) == 2
 
 
 @given(
@@ -1064,6 +1066,19 @@ def test_command(bundled: Tokenizer) -> None:
     assert [row["verdict"] for row in rows] == ["broken", "canonical", "phantom"]
     assert rows[2]["labels"] == rows[2]["blocks"][0]["labels"] == [4]
     assert "broken" in run(lines[0]).stdout
-    bad = run("[1, true]", "--json")
-    assert bad.returncode == 1
-    assert "line 1" in bad.stderr
+    for wrong, why in (("[1, true]", "line 2 is neither"), ("[99999999]", "line 2: id 99999999 has no token")):
+        bad = run(f"[]\n{wrong}", "--json")
+        assert bad.returncode == 1
+        assert why in bad.stderr
+        assert "Traceback" not in bad.stderr
+
+
+def test_lines_that_are_none() -> None:
+    pytest.importorskip("typer")
+    from tokseam.cli.phantom import _parse
+
+    lines = ["[1", "[]]", "x", "null", "5", "{}", '"ab"', "[1.0]", "[NaN]", "[[1]]", "[" * 100_000, "\udcff"]
+    lines += ['{"ids": null}', '{"ids": {}}', '{"before": [1]}', '{"before": null, "after": [1]}']
+    for line in [*lines, '{"before": [1], "after": null}']:
+        with pytest.raises(VocabError, match="line 7 is neither"):
+            _parse(line.encode(errors="surrogateescape"), 7)
