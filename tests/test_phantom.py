@@ -255,7 +255,8 @@ def test_false_alarms_of_encoding_again(name: str) -> None:
     assert cut > 0
     # Without a split no text behind a character changes the tokens before it.
     assert name != UNSPLIT or whole == 0
-    assert not FULL or name in (UNSPLIT, "mistral3") or whole > 0
+    # The splits of these leave the last blank of a run to the word behind it.
+    assert not FULL or name not in ("bundled", "gpt2", "cl100k", "llama3") or whole > 0
 
 
 @pytest.mark.parametrize("name", EVERY, scope="module")
