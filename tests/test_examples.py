@@ -89,6 +89,10 @@ def test_probe(folder: Path, tmp_path: Path, run: Run) -> None:
     out.write_text("".join(json.dumps(row) + "\n" for row in rows))
     printed = run("probe", folder, "--table", out)
     assert f"{folder.name}, masked: " in printed
+    as_it_is, masked = printed.split(f"{folder.name}, masked: ")
+    assert "labels there: " in as_it_is
+    assert "0 answers have a token that no encoding has there, in 0 places" in masked
+    assert "labels there: " not in masked
     assert ", 1 phantom, " in printed
     outcome = next(outcome for outcome in probe.score(rows[0]["answers"][0]) if outcome.kind == "phantom")
     assert outcome.tokens_after > outcome.tokens_before
