@@ -79,20 +79,27 @@ def table(file: Path, tokenizer: Tokenizer) -> None:
     for model, masked in dict.fromkeys((row["model"], row["masked"]) for row in rows):
         outcomes: list[phantom.Outcome] = []
         states: Counter[str] = Counter()
+        drift: list[phantom.Change] = []
         for row in rows:
             if (row["model"], row["masked"]) != (model, masked):
                 continue
             probe = phantom.Probe(row["text"], tuple(map(tuple, row["targets"])), tokenizer)
             for ids in row["answers"]:
                 outcomes += probe.score(ids)
-                states[phantom.judge(ids, tokenizer).state] += 1
+                state = phantom.judge(ids, tokenizer).state
+                states[state] += 1
+                if state == "broken":
+                    drift += phantom.compare(ids, phantom.canonicalize(ids, tokenizer)[0], tokenizer).blocks
         found = phantom.Probe.summary(outcomes)
-        kinds = ", ".join(
+        counts = ", ".join(
             f"{found.counts.get(kind, 0)} {kind}" for kind in ("unchanged", "replaced", "phantom", "lost")
         )
         print(f"{model}, {'masked' if masked else 'as it is'}: {len(outcomes)} targets in {states.total()} answers")
-        print(f"  {kinds}; phantom edits {100 * found.phantom_rate:.1f} % of those not lost")
-        print(f"  {states['broken']} answers have a token that no encoding has there")
+        print(f"  {counts}; phantom edits {100 * found.phantom_rate:.1f} % of those not lost")
+        kinds = Counter(kind for block in drift for kind in [*block.labels, *block.classes])
+        print(f"  {states['broken']} answers have a token that no encoding has there, in {len(drift)} places")
+        if drift:
+            print("  labels there: " + ", ".join(f"{kind}: {count}" for kind, count in kinds.most_common()))
         if found.counts.get("phantom"):
             transitions = sorted(found.transitions.items(), key=lambda item: (-item[1], item[0]))
             print("  tokens: " + ", ".join(f"{before} to {after}: {count}" for (before, after), count in transitions))

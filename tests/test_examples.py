@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sources import ROOT, STRICT, ours
+import vocabularies
+from sources import FULL, ROOT, STRICT, corpora, missing, ours
 
-from tokseam import _bundled, phantom
+from tokseam import Tokenizer, _bundled, phantom
 
 try:
     import torch
@@ -88,11 +89,61 @@ def test_probe(folder: Path, tmp_path: Path, run: Run) -> None:
     out.write_text("".join(json.dumps(row) + "\n" for row in rows))
     printed = run("probe", folder, "--table", out)
     assert f"{folder.name}, masked: " in printed
+    as_it_is, masked = printed.split(f"{folder.name}, masked: ")
+    assert "labels there: " in as_it_is
+    assert "0 answers have a token that no encoding has there, in 0 places" in masked
+    assert "labels there: " not in masked
     assert ", 1 phantom, " in printed
     outcome = next(outcome for outcome in probe.score(rows[0]["answers"][0]) if outcome.kind == "phantom")
     assert outcome.tokens_after > outcome.tokens_before
     assert f"tokens: {outcome.tokens_before} to {outcome.tokens_after}: 1" in printed
     assert "labels: " + ", ".join(f"{label}: 1" for label in outcome.labels) in printed
+
+
+@pytest.mark.skipif(not FULL, reason="SmolLM2-135M takes minutes: only in the full volume")
+@pytest.mark.timeout(7200)
+def test_probe_of_smollm2(tmp_path: Path, run: Run) -> None:
+    """The rate of phantom edits and their labels, of a real model with and without the mask: docs/phantom.md has what
+    this prints."""
+    for name in ("gguf", "accelerate"):
+        pytest.importorskip(name, reason=f"transformers reads the file of SmolLM2 with {name}")
+    if "english" not in corpora():
+        missing("../shared/data/corpora is not here")
+    try:
+        data = vocabularies.SMOLLM2.read()
+    except vocabularies.Missing as error:
+        pytest.skip(str(error))
+    (folder := tmp_path / "smollm2").mkdir()
+    (folder / "smollm2.gguf").write_bytes(data)
+    book, out = tmp_path / "english.txt", tmp_path / "answers.jsonl"
+    book.write_text("\n\n".join(corpora()["english"]), encoding="utf-8")
+    run("probe", folder, book, "--out", out, "--paragraphs", 16, "--words", 8, 16, "--answers", 6, "--rate", "0.1")
+    printed = run("probe", folder, "--table", out)
+    print(printed)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(rows) == 2 * 16
+    host = transformers.AutoTokenizer.from_pretrained(folder, gguf_file="smollm2.gguf")
+    tokenizer = Tokenizer.from_hf(host)
+    kinds = {}
+    for masked in (False, True):
+        outcomes: list[phantom.Outcome] = []
+        states = []
+        for row in rows:
+            if row["masked"] == masked:
+                probe = phantom.Probe(row["text"], tuple(map(tuple, row["targets"])), tokenizer)
+                for ids in row["answers"]:
+                    outcomes += probe.score(ids)
+                    states.append(phantom.judge(ids, tokenizer).state)
+        kinds[masked] = phantom.Probe.summary(outcomes)
+        assert len(states) == 96
+        assert sum(kinds[masked].counts.values()) == 6 * sum(
+            len(row["targets"]) for row in rows if row["masked"] == masked
+        )
+        assert f"phantom edits {100 * kinds[masked].phantom_rate:.1f} % of those not lost" in printed
+        # Under the mask nothing is sampled that no encoding has there.
+        assert not masked or "broken" not in states
+    # A model that follows the instruction at all.
+    assert kinds[False].counts["unchanged"] + kinds[False].counts["replaced"] > 0
 
 
 def test_covers(folder: Path, tmp_path: Path, run: Run) -> None:

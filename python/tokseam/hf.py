@@ -14,7 +14,8 @@ Examples:
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import hashlib
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -31,6 +32,8 @@ __all__ = ["CanonicalLogitsProcessor", "to_fast"]
 
 # Rows kept on a device: 16 KB each for 128,000 ids.
 _KEPT = 4096
+# Calls whose states are kept: a speculative decoder asks for several steps, and goes back to one of them.
+_CALLS = 64
 
 
 class CanonicalLogitsProcessor:
@@ -43,6 +46,11 @@ class CanonicalLogitsProcessor:
     where a model has fewer columns than the tokenizer has ids, and none of those that may follow is among them, the
     call raises ModelError. Rows of bits are made in Rust, kept on the device of the logits, and applied there. What
     they are made of is made with the processor, in some tenths of a second for a large vocabulary.
+
+    Where a prompt ends is not said to a processor: ids that are a row of the last 64 calls, or go on from one by a
+    token, belong to that text, and all others are a prompt. So beams may change places and speculative decoding may go
+    back. A prompt that is to be new although it starts with an old one and what was sampled behind it wants a processor
+    of its own.
 
     Attributes:
         restarted: How often the ids of a row were no start of an encoding, so that its state began anew: a prompt whose
@@ -70,7 +78,7 @@ class CanonicalLogitsProcessor:
         self._special = frozenset(tokenizer.special_tokens.values())
         self._prompt = prompt
         self._start = _native.Prefix(tokenizer._native)
-        self._states: dict[bytes, Any] = {}
+        self._calls: deque[dict[bytes, Any]] = deque(maxlen=_CALLS)
         self._rows: OrderedDict[tuple[Any, str, int], Any] = OrderedDict()
         self._values = self._torch.from_numpy(1 << np.arange(8, dtype=np.uint8))
         self.restarted = 0
@@ -84,15 +92,30 @@ class CanonicalLogitsProcessor:
 
         Raises:
             ModelError: The model has no column for any id that may follow.
+            TypeError: These are no tensors, or the ids are not integers.
+            ValueError: There are not as many rows of ids as of scores.
         """
+        self._check(input_ids, scores)
+        if not len(scores):
+            return scores
         states = {}
         rows = []
         for row in input_ids.cpu().numpy().astype("int64"):
             state = self._state(row)
-            states[row.tobytes()] = state
+            states[_key(row)] = state
             rows.append(self._row(state, scores.device, scores.shape[1]))
-        self._states = states
+        self._calls.appendleft(states)
         return scores.masked_fill(self._unpacked(self._torch.stack(rows), scores.shape[1]), float("-inf"))
+
+    def _check(self, input_ids: Any, scores: Any) -> None:
+        for tensor in (input_ids, scores):
+            if not isinstance(tensor, self._torch.Tensor):
+                raise TypeError(f"ids and scores are tensors of torch, not {type(tensor).__name__}")
+        if input_ids.is_floating_point() or not scores.is_floating_point():
+            raise TypeError(f"ids are integers and scores floats, not {input_ids.dtype} and {scores.dtype}")
+        shapes = tuple(input_ids.shape), tuple(scores.shape)
+        if [len(shape) for shape in shapes] != [2, 2] or shapes[0][0] != shapes[1][0]:
+            raise ValueError(f"ids and scores have a row for each sequence, not the shapes {shapes[0]} and {shapes[1]}")
 
     def _unpacked(self, packed: Any, columns: int) -> Any:
         """Return the bits of rows as a bool tensor of shape (rows, columns)."""
@@ -109,8 +132,11 @@ class CanonicalLogitsProcessor:
         return self._values
 
     def _state(self, row: Any) -> Any:
-        """Return the state behind a row of ids, from that of the step before if there is one."""
-        before = self._states.get(row[:-1].tobytes()) if len(row) else None
+        """Return the state behind a row of ids, from one of the calls before if there is one."""
+        same = self._kept(row)
+        if same is not None:
+            return same
+        before = self._kept(row[:-1]) if len(row) else None
         if before is not None:
             state = self._push(before, int(row[-1]))
             if state is not None:
@@ -126,6 +152,10 @@ class CanonicalLogitsProcessor:
         except (PretokenizeError, KeyError):
             self.restarted += 1
             return self._start
+
+    def _kept(self, row: Any) -> Any:
+        key = _key(row)
+        return next((call[key] for call in self._calls if key in call), None)
 
     def _push(self, state: Any, id: int) -> Any:
         return state.push(id) if 0 <= id < self._tokenizer.vocab_size else None
@@ -158,6 +188,11 @@ class CanonicalLogitsProcessor:
             self._rows.popitem(last=False)
         self._rows[key] = row
         return row
+
+
+def _key(row: Any) -> bytes:
+    """Return what stands for ids: many rows are kept, and they may be long."""
+    return hashlib.blake2b(row.tobytes(), digest_size=16).digest()
 
 
 def to_fast(tokenizer: Tokenizer, **special: Any) -> transformers.PreTrainedTokenizerFast:

@@ -28,15 +28,17 @@ from __future__ import annotations
 
 import random
 import re
+import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final, overload
 
 import numpy as np
 
 from tokseam import _native
+from tokseam.errors import VocabError
 from tokseam.tokenizer import Ragged, Tokenizer
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ __all__ = [
     "Outcome",
     "Probe",
     "Summary",
+    "ambiguities",
     "canonicalize",
     "compare",
     "find",
@@ -66,6 +69,10 @@ __all__ = [
     "project",
     "prompt_tail",
 ]
+
+
+# What Metaspace and the normalizers of SentencePiece vocabularies write for a blank.
+_BLANK = "\u2581"
 
 
 class Judgement(NamedTuple):
@@ -182,7 +189,7 @@ class Map:
         """
         if not 0 <= position < self.old_length:
             raise IndexError(f"token {position} of {self.old_length}")
-        index = bisect_right(self.changes[:, 0].tolist(), position) - 1
+        index = bisect_right(range(len(self.changes)), position, key=lambda row: self.changes[row, 0]) - 1
         if index < 0:
             return position, position + 1
         _, end, first, last = self.changes[index].tolist()
@@ -221,10 +228,17 @@ class Comparison:
         return "high" if self.verdict == "special-literal" else "low" if self.verdict == "phantom" else "none"
 
 
+def _sequence(ids: Ids) -> Any:
+    """Return ids as something that has a length and parts."""
+    return ids if hasattr(ids, "__getitem__") and hasattr(ids, "__len__") else list(ids)
+
+
 def _rows(ids: Ids | Ragged) -> tuple[Any, NDArray[np.int64]]:
     if isinstance(ids, Ragged):
-        return ids.ids, ids.offsets
-    ids = ids if hasattr(ids, "__len__") else list(ids)
+        offsets = np.asarray(ids.offsets)
+        # Any width, as for ids.
+        return ids.ids, offsets.astype(np.int64) if offsets.dtype.kind in "iu" else offsets
+    ids = _sequence(ids)
     return ids, np.array([0, len(ids)], np.int64)
 
 
@@ -247,6 +261,7 @@ def judge(ids: Ids | Ragged, tokenizer: Tokenizer) -> Judgement | list[Judgement
         UnknownTokenError: An id has no token.
         UnsupportedTokenizerError: The ids are not canonical, and a component of the tokenizer is one of which it is not
             known exactly what can follow.
+        ValueError: The offsets of the rows fall, or point outside of the ids.
     """
     found = [Judgement(*row) for row in _native.judge_rows(*_rows(ids), tokenizer._native)]  # type: ignore[arg-type]
     return found if isinstance(ids, Ragged) else found[0]
@@ -274,6 +289,7 @@ def find(ids: Ids | Ragged, tokenizer: Tokenizer) -> list[Block] | list[list[Blo
         TypeError: The ids are not integers.
         UnknownTokenError: An id has no token.
         UnsupportedTokenizerError: As `judge`, and only for ids that end inside a character.
+        ValueError: The offsets of the rows fall, or point outside of the ids.
     """
     found = [[Block(*block) for block in row] for row in _native.find_rows(*_rows(ids), tokenizer._native)]
     return found if isinstance(ids, Ragged) else found[0]
@@ -297,19 +313,56 @@ def canonicalize(ids: Ids | Ragged, tokenizer: Tokenizer) -> tuple[Any, Any]:
         TypeError: The ids are not integers.
         UnknownTokenError: An id has no token.
         UnsupportedTokenizerError: As `find`.
+        ValueError: The offsets of the rows fall, or point outside of the ids.
     """
     if isinstance(ids, Ragged):
-        pairs = (
-            [canonicalize(row, tokenizer) for row in np.split(ids.ids, ids.offsets[1:-1])]
-            if len(ids.offsets) > 1
-            else []
-        )
+        values, places = ids.ids, np.asarray(ids.offsets)
+        if len(places) == 0 or places[0] != 0 or places[-1] != len(values) or (np.diff(places) < 0).any():
+            raise ValueError(f"offsets must rise from 0 to the number of values ({len(values)})")
+        pairs = [canonicalize(values[start:end], tokenizer) for start, end in pairwise(places.tolist())]
         lengths = [0, *accumulate(len(row) for row, _ in pairs)]
         joined = np.concatenate([row for row, _ in pairs]) if pairs else np.zeros(0, np.uint32)
         return Ragged(joined, np.array(lengths, np.int64)), [map for _, map in pairs]
-    given = ids if hasattr(ids, "__len__") else list(ids)
+    given = _sequence(ids)
     out, changes = _native.canonicalize(given, tokenizer._native)
     return out, Map(changes.reshape(-1, 4), len(given), len(out))
+
+
+def ambiguities(text: str | bytes, tokenizer: Tokenizer) -> list[str]:
+    """Find other texts with the ids of a text: whoever has the ids cannot tell which of them was meant.
+
+    A tokenizer that writes a blank before a text takes `hello world` and ` hello world` for one text, and one with a
+    normalizer takes all texts for one that it makes the same. Tried are the text that the ids decode to, a blank more
+    and a blank less at the start, U+2581 for a blank and the other way round, the normal forms, and small letters. A
+    tokenizer that `Tokenizer.info` calls lossless has no such texts; for another one an empty list is no proof.
+
+    Args:
+        text: The text.
+        tokenizer: The tokenizer.
+
+    Returns:
+        The other texts, each once, in the order in which they are named above.
+
+    Raises:
+        UnicodeError: The text is not UTF-8.
+        VocabError: The text has a character without a token.
+    """
+    text = text.decode() if isinstance(text, bytes) else text
+    ids = tokenizer.encode(text)
+    forms = [unicodedata.normalize(form, text) for form in ("NFC", "NFD", "NFKC", "NFKD")]
+    others = [tokenizer.decode(ids), f" {text}", text.removeprefix(" ")]
+    others += [text.replace(" ", _BLANK), text.replace(_BLANK, " "), *forms, text.lower()]
+    found = []
+    for other in dict.fromkeys(others):
+        if other == text:
+            continue
+        try:
+            again = tokenizer.encode(other)
+        except VocabError:
+            continue
+        if np.array_equal(again, ids):
+            found.append(other)
+    return found
 
 
 def compare(before: Ids, after: Ids, tokenizer: Tokenizer, *, level: int | None = None) -> Comparison:
@@ -329,7 +382,7 @@ def compare(before: Ids, after: Ids, tokenizer: Tokenizer, *, level: int | None 
     level = 4 if level is None else level
     if level not in range(6):
         raise ValueError(f"level is 0 to 5, not {level}")
-    before, after = (np.asarray(ids, np.uint32) if len(ids) == 0 else ids for ids in (before, after))
+    before, after = _sequence(before), _sequence(after)
     verdict, lowest, blocks, labels, changes = _native.compare(before, after, tokenizer._native, level)
     found = []
     for tokens, places, other, *rest in blocks:
@@ -345,6 +398,10 @@ def project(values: ArrayLike, map: Map, *, how: How) -> NDArray[np.float64]:
     Unchanged tokens keep their value. A changed range has the sum of its old values and no more: nothing says how to
     share it out, so nothing is made up, and nothing becomes zero. `map.changed` tells which new tokens are meant.
 
+    The sum is the exact one, rounded once to float64, as `math.fsum` gives it; beyond the largest float it is infinite.
+    A range with -inf among its values has the sum -inf, one with nan, or with inf and -inf, the sum nan. A range
+    without old tokens has no sum: nan, whatever `how` is.
+
     Args:
         values: One number for each old token, shape (old_length,).
         map: From `canonicalize` or `compare`.
@@ -356,7 +413,8 @@ def project(values: ArrayLike, map: Map, *, how: How) -> NDArray[np.float64]:
 
     Raises:
         TypeError: The values are not numbers.
-        ValueError: There is not one value for each old token, or a range has no new token that could take its sum.
+        ValueError: There is not one value for each old token, or a range has no new token that could take its sum, or
+            the map is none.
     """
     array = np.asarray(values)
     if array.dtype.kind not in "biuf" and array.size:
@@ -531,6 +589,23 @@ class Probe:
     targets: tuple[tuple[int, int], ...]
     tokenizer: Tokenizer
 
+    def __post_init__(self) -> None:
+        """Refuse targets that are none, as records of another text would have.
+
+        Raises:
+            UnicodeError: The text is not UTF-8.
+            ValueError: The targets do not rise, or one is empty, outside of the text or cuts a character.
+        """
+        data, last = self.text.encode(), 0
+        for start, end in self.targets:
+            cuts = any(place < len(data) and data[place] & 0xC0 == 0x80 for place in (start, end))
+            if not last <= start < end <= len(data) or cuts:
+                raise ValueError(
+                    f"the target {start} to {end} is no part of whole characters behind byte {last} of a text of "
+                    f"{len(data)} bytes"
+                )
+            last = end
+
     @classmethod
     def make(cls, text: str | bytes, tokenizer: Tokenizer, *, rate: float = 0.05, seed: int) -> Probe:
         """Mark words of a text at random.
@@ -597,7 +672,10 @@ class Probe:
             UnknownTokenError: An id has no token.
         """
         special = set(self.tokenizer.special_tokens.values())
-        answer = [int(id) for id in ids]
+        given = _sequence(ids)
+        # Before anything is taken for an id that is none.
+        self.tokenizer.decode_bytes(given)
+        answer = [int(id) for id in given]
         while answer and answer[-1] in special:
             answer.pop()
         while answer and answer[0] in special:
@@ -610,9 +688,9 @@ class Probe:
             plain.stream[end:start]
             for (_, end), (start, _) in zip([(0, 0), *ranges], [*ranges, (len(plain.stream),) * 2], strict=True)
         ]
-        outcomes, cursor = [], 0
+        outcomes, cursor, data = [], 0, self.text.encode()
         for number, (start, end) in enumerate(ranges):
-            target = self.text.encode()[slice(*self.targets[number])].decode()
+            target = data[slice(*self.targets[number])].decode()
             lost = Outcome("lost", target, byte_range=self.targets[number])
             place = after.locate(gaps[number], gaps[number + 1], cursor, number == len(ranges) - 1)
             if place is None:

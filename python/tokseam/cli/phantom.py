@@ -10,7 +10,7 @@ from rich.table import Table
 
 from tokseam import phantom as phantoms
 from tokseam.cli import source
-from tokseam.errors import VocabError
+from tokseam.errors import UnknownTokenError, VocabError
 
 
 def phantom(
@@ -37,7 +37,10 @@ def phantom(
     for number, line in enumerate(source.lines(None, file), 1):
         if not line.strip():
             continue
-        row = _judge(_parse(line, number), loaded, level)
+        try:
+            row = _judge(_parse(line, number), loaded, level)
+        except UnknownTokenError as error:
+            raise UnknownTokenError(f"line {number}: {error}") from error
         if as_json:
             typer.echo(json.dumps({"line": number} | row))
             continue
@@ -64,14 +67,14 @@ def _judge(found: tuple[list[int], list[int] | None], loaded: Any, level: int) -
 def _parse(line: bytes, number: int) -> tuple[list[int], list[int] | None]:
     try:
         tree = json.loads(line)
+        rows = [tree]
         if isinstance(tree, dict):
-            tree = tree["ids"] if "ids" in tree else (tree["before"], tree["after"])
-        rows = tree if isinstance(tree, tuple) else (tree, None)
+            rows = [tree["ids"]] if "ids" in tree else [tree["before"], tree["after"]]
         for row in rows:
-            if row is not None and not (isinstance(row, list) and all(type(id) is int for id in row)):
+            if not (isinstance(row, list) and all(type(id) is int for id in row)):
                 raise ValueError("ids are whole numbers in a list")
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, RecursionError) as error:
         raise VocabError(
             f'line {number} is neither a list of ids, {{"ids": ...}} nor {{"before": ..., "after": ...}}: {error}'
         ) from error
-    return rows
+    return rows[0], rows[1] if len(rows) > 1 else None

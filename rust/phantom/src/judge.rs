@@ -186,14 +186,17 @@ fn keep_certain(
         }
     }
     frontier.settle(&admissibility, &tokens, &mut decided);
-    let starts = places(run.iter().map(|&id| tokenizer.spelling(id).len()));
+    let places_of = |ids: &[u32]| places(ids.iter().map(|&id| tokenizer.spelling(id).len()));
+    let (starts, decided_starts) = (places_of(run), places_of(&decided));
     let paths = frontier.paths();
     differences.retain(|(region, _)| {
         let (from, to) = (starts[region.old.start], starts[region.old.end]);
         let ids = &run[region.old.clone()];
+        // What is decided is searched and not walked: differences may be as many as tokens.
+        let skipped = decided_starts[..decided.len()].partition_point(|&start| start < from);
         !paths.iter().any(|path| {
-            let mut place = 0;
-            let mut all = decided.iter().chain(path).map(|&id| {
+            let mut place = decided_starts[skipped];
+            let mut all = decided[skipped..].iter().chain(path).map(|&id| {
                 let start = place;
                 place += tokenizer.spelling(id).len();
                 (start, id)

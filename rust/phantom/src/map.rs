@@ -2,7 +2,9 @@
 //!
 //! A map is the list of changed blocks of two sequences, old and new range of each; between blocks
 //! the tokens are the same. Values of the old tokens go over to the new ones: unchanged tokens keep
-//! theirs, and a block has only its sum, since nothing says how to share it out.
+//! theirs, and a block has only its sum, since nothing says how to share it out. The sum is the exact
+//! one, rounded once. One value that is infinite makes it infinite, not-a-number or infinities of
+//! both signs make it not-a-number. A block without old tokens has no sum, and no value.
 //!
 //! Invariant: blocks rise on both sides, and what lies between two of them has one length on both.
 //!
@@ -36,6 +38,8 @@ pub enum Refused {
     Length,
     /// The block at this index has no new token that could take its sum.
     Empty(usize),
+    /// So many values have no room in memory.
+    Memory,
 }
 
 impl Map {
@@ -85,12 +89,14 @@ impl Map {
     /// The values of the new tokens.
     ///
     /// # Errors
-    /// [`Refused`] if a value would be lost.
+    /// [`Refused`] if a value would be lost, or the new ones are too many.
     pub fn project(&self, values: &[f64], how: How) -> Result<Vec<f64>, Refused> {
         if values.len() != self.old_len {
             return Err(Refused::Length);
         }
-        let mut out = Vec::with_capacity(self.new_len);
+        let mut out = Vec::new();
+        out.try_reserve_exact(self.new_len)
+            .map_err(|_| Refused::Memory)?;
         let mut from = 0;
         for (index, (old, new)) in self.changes.iter().enumerate() {
             out.extend_from_slice(&values[from..old.start]);
@@ -98,7 +104,11 @@ impl Map {
             if new.is_empty() && !old.is_empty() && how != How::Nan {
                 return Err(Refused::Empty(index));
             }
-            let sum = sum(&values[old.clone()]);
+            let sum = if old.is_empty() {
+                f64::NAN
+            } else {
+                sum(&values[old.clone()])
+            };
             out.extend((0..new.len()).map(|place| match how {
                 How::First if place == 0 => sum,
                 How::Sum => sum,
@@ -110,21 +120,63 @@ impl Map {
     }
 }
 
-/// The sum of values, each rounding error carried along.
+/// The exact sum of values, rounded once (Shewchuk 1997, "Adaptive Precision Floating-Point Arithmetic
+/// and Fast Robust Geometric Predicates", as `fsum` of Python has it). Beyond the largest number it is
+/// infinite.
 fn sum(values: &[f64]) -> f64 {
-    let (mut sum, mut lost) = (0.0, 0.0);
-    for &value in values {
-        let next: f64 = sum + value;
-        if next.is_finite() {
-            lost += if f64::abs(sum) >= value.abs() {
-                (sum - next) + value
-            } else {
-                (value - next) + sum
-            };
-        }
-        sum = next;
+    if values.iter().any(|value| !value.is_finite()) {
+        return values.iter().filter(|value| !value.is_finite()).sum();
     }
-    sum + lost
+    // Numbers whose digits do not overlap, the smallest first; together they are the sum so far.
+    let mut parts: Vec<f64> = Vec::new();
+    for &value in values {
+        let mut high = value;
+        let mut kept = 0;
+        for at in 0..parts.len() {
+            let (next, low) = two_sum(high, parts[at]);
+            if low != 0.0 {
+                parts[kept] = low;
+                kept += 1;
+            }
+            high = next;
+        }
+        if !high.is_finite() {
+            return high;
+        }
+        parts.truncate(kept);
+        parts.push(high);
+    }
+    let mut sum = parts.pop().unwrap_or(0.0);
+    while let Some(part) = parts.pop() {
+        let (next, low) = two_sum(sum, part);
+        sum = next;
+        if low == 0.0 {
+            continue;
+        }
+        // Half of a last place: what is left below decides where it goes.
+        if parts
+            .last()
+            .is_some_and(|rest| (low < 0.0) == (*rest < 0.0))
+        {
+            let (further, rest) = two_sum(sum, 2.0 * low);
+            if rest == 0.0 {
+                sum = further;
+            }
+        }
+        break;
+    }
+    sum
+}
+
+/// The rounded sum of two numbers and what rounding took.
+fn two_sum(left: f64, right: f64) -> (f64, f64) {
+    let (large, small) = if left.abs() < right.abs() {
+        (right, left)
+    } else {
+        (left, right)
+    };
+    let sum = large + small;
+    (sum, small - (sum - large))
 }
 
 #[cfg(test)]
@@ -155,6 +207,38 @@ mod tests {
         assert_eq!(map.project(&[1.0], How::First), Err(Refused::Empty(0)));
         assert!(Map::from_parts(vec![(0..1, 0..1)], 2, 3).is_none());
         assert!(Map::from_parts(vec![(1..2, 1..2), (0..1, 2..3)], 2, 3).is_none());
-        assert_eq!(sum(&[1e16, 1.0, -1e16]), 1.0);
+    }
+
+    #[test]
+    fn sums_are_exact() {
+        let half = f64::EPSILON / 2.0;
+        let cases: &[(&[f64], f64)] = &[
+            (&[], 0.0),
+            (&[-0.5, -1.0], -1.5),
+            (&[1e16, 1.0, -1e16], 1.0),
+            (&[1e100, 1.0, -1e100, 1.0], 2.0),
+            (&[0.1; 10], 1.0),
+            (&[1.0, half], 1.0),
+            (&[1.0, half, half / 1e9], 1.0 + f64::EPSILON),
+            (&[1.0, half, -half / 1e9], 1.0),
+            (&[f64::NEG_INFINITY, -1.0], f64::NEG_INFINITY),
+            (&[1e308, 1e308], f64::INFINITY),
+        ];
+        for (values, expected) in cases {
+            assert_eq!(sum(values), *expected, "{values:?}");
+        }
+        assert!(sum(&[f64::INFINITY, f64::NEG_INFINITY]).is_nan());
+        assert!(sum(&[1.0, f64::NAN, f64::INFINITY]).is_nan());
+    }
+
+    #[test]
+    fn nothing_is_made_up() {
+        let map = Map::new(vec![(1..1, 1..2)], 2, 3);
+        for how in [How::First, How::Sum, How::Nan] {
+            let out = map.project(&[1.0, 2.0], how).unwrap();
+            assert!(out[0] == 1.0 && out[1].is_nan() && out[2] == 2.0);
+        }
+        let map = Map::new(vec![(0..1, 0..usize::MAX)], 1, usize::MAX);
+        assert_eq!(map.project(&[1.0], How::Sum), Err(Refused::Memory));
     }
 }

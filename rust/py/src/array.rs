@@ -200,12 +200,13 @@ where
 /// `ValueError` where the offsets are no row borders of the values.
 pub fn rows<'a, T>(values: &'a [T], offsets: &[i64]) -> PyResult<Vec<&'a [T]>> {
     let bad = |message: String| PyValueError::new_err(message);
-    if offsets.first() != Some(&0) || offsets.last() != Some(&(values.len() as i64)) {
+    let (&[first, ..], &[.., last]) = (offsets, offsets) else {
+        return Err(bad("offsets must start with 0, but there are none".into()));
+    };
+    if first != 0 || last != values.len() as i64 {
         return Err(bad(format!(
-            "offsets must go from 0 to the number of values ({}), not from {:?} to {:?}",
-            values.len(),
-            offsets.first(),
-            offsets.last()
+            "offsets must go from 0 to the number of values ({}), not from {first} to {last}",
+            values.len()
         )));
     }
     offsets

@@ -229,6 +229,7 @@ pub fn project<'py>(
         .detach(|| map.project(values, how))
         .map_err(|refused| {
             PyValueError::new_err(match refused {
+                Refused::Memory => format!("the map has {new_len} new tokens, too many for memory"),
                 Refused::Length => format!(
                     "one value for each of the {old_len} old tokens is needed, not {}",
                     values.len()
