@@ -79,7 +79,7 @@ pub fn tokenizer(
 const BASE: &[u8] = " aabbcxs'sdtre1230.,-\n\r\tA\u{301}\u{e9}\u{4e2d}\u{200d}\u{1f469}".as_bytes();
 
 /// How many tokenizers [`fixed`] has.
-pub const FIXED: usize = 128;
+pub const FIXED: usize = 64;
 
 /// The tokenizer with a number, made when it is first asked for. Its pattern is
 /// `PATTERNS[number % 8]`; those of different numbers have other merges.
