@@ -242,10 +242,13 @@ def test_sound(name: str) -> None:
 
 
 def test_other_ids_name_both_libraries() -> None:
-    """Both classes may be called Tokenizer."""
+    """Both classes may be called Tokenizer. What the second gives is expected of the first."""
     tokenizer = _bundled.tokenizer()
-    with pytest.raises(fuzz.Failure, match=r"^tokenizers\.Tokenizer gives other ids than tokseam\.Tokenizer"):
-        fuzz.check_same(tokenizer, tokenizers.Tokenizer(tokenizers.models.BPE({"a": 7}, [])), "a")
+    other = tokenizers.Tokenizer(tokenizers.models.BPE({"a": 7}, []))
+    with pytest.raises(fuzz.Failure, match=r"^tokseam\.Tokenizer gives other ids than tokenizers\.Tokenizer") as raised:
+        fuzz.check_same(tokenizer, other, "a")
+    assert raised.value.expected == [7]
+    assert raised.value.result == tokenizer.encode("a").tolist()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -254,6 +257,31 @@ def test_absent_file(engine: str) -> None:
     with pytest.raises(FileNotFoundError) as raised:
         load("absent.json", engine)
     assert raised.value.filename == "absent.json"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_broken_file(engine: str, tmp_path: Path) -> None:
+    """Each engine says that it does not read a file, in an error of this package."""
+    path = tmp_path / "broken.json"
+    path.write_text('{"model": 1}', encoding="utf-8")
+    with pytest.raises(VocabError):
+        load(path, engine)
+
+
+@pytest.mark.parametrize("engine", ["tokseam", "tokenizers", "transformers"])
+def test_folder(engine: str, tmp_path: Path) -> None:
+    """The file in a folder is read."""
+    _bundled.tokenizer().to_hf().save_pretrained(tmp_path)
+    fuzz.check_same(load(tmp_path, engine), _bundled.tokenizer(), "a 12 b")
+
+
+@pytest.mark.parametrize(
+    ("engine", "words"),
+    [("none", "no engine"), ("json:none", "no attribute"), ("absent:load", "No module"), ("io:StringIO", "no encode")],
+)
+def test_no_engine(engine: str, words: str) -> None:
+    with pytest.raises((ValueError, ImportError), match=words):
+        load("any", engine)
 
 
 @pytest.mark.parametrize("text", ["", " ", "a\n", "e\u0301 \ufb01\t\r\n"])
@@ -382,6 +410,53 @@ def test_own_object() -> None:
         fuzz.check_round_trip(object(), "")
     with pytest.raises(TypeError, match="vocab_size"):
         fuzz.audit(type("Bare", (), {"encode": list, "decode": str})())
+
+
+class Giving(Numbered):
+    """An object that gives its ids as something else than a list."""
+
+    def __init__(self, make: Callable[[list[int]], Any]) -> None:
+        self.make = make
+
+    def encode(self, text: str) -> Any:
+        return self.make(super().encode(text))
+
+
+def test_kinds_of_ids() -> None:
+    """Ids may come as whatever holds a row of integers; what does not is named."""
+    import transformers
+
+    kinds: list[Callable[[list[int]], Any]] = [
+        tuple,
+        np.array,
+        lambda ids: np.array(ids, np.int32),
+        lambda ids: transformers.BatchEncoding({"input_ids": ids}),
+        lambda ids: {"input_ids": np.array(ids)},
+    ]
+    for make in kinds:
+        fuzz.check_round_trip(Giving(make), "ab")
+        fuzz.check_batch(Giving(make), ["a", "b"])
+    for make in (lambda ids: [ids], lambda _: None, lambda ids: {"ids": ids}, lambda ids: list(map(float, ids))):
+        with pytest.raises(fuzz.Failure, match="no row of ids"):
+            fuzz.check_round_trip(Giving(make), "ab")
+    rows = type("Rows", (Numbered,), {"decode": lambda _, ids: [str(ids)]})
+    with pytest.raises(fuzz.Failure, match="gives a list, not a str"):
+        fuzz.check_round_trip(rows(), "ab")
+
+
+def test_short_batch() -> None:
+    """A batch call that leaves a text out."""
+    short = type("Short", (Numbered,), {"encode_batch": lambda self, texts: [self.encode(text) for text in texts[1:]]})
+    with pytest.raises(fuzz.Failure, match="a batch of 2 gives 1"):
+        fuzz.check_batch(short(), ["a", "b"])
+
+
+def test_implementations() -> None:
+    """A class of `tokenizers.implementations` holds a tokenizer; one that spells hardly a text in two ways passes."""
+    made = tokenizers.ByteLevelBPETokenizer()
+    made.train_from_iterator(["hello world"] * 9, vocab_size=270, show_progress=False)
+    for job in fuzz.jobs(made):
+        assert job.run(examples=5, seed=SEED) is None, job.name
 
 
 class Panics(BaseException):
@@ -642,6 +717,20 @@ def test_plugin(tmp_path: Path) -> None:
     done = pytest_in(tmp_path, "--tokseam", str(path), "--tokseam-examples", "20", "--tokseam-form", "NFC")
     assert done.returncode == 0, done.stdout
     assert pytest_in(tmp_path).stdout.count("passed") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["absent.json"], ["broken.json"], ["."], ["a", "--tokseam-engine", "none"], ["a", "--tokseam-examples", "0"]],
+)
+def test_plugin_errors(words: list[str], tmp_path: Path) -> None:
+    """What cannot be run is one line, and a usage error."""
+    (tmp_path / "broken.json").write_text("{}", encoding="utf-8")
+    done = pytest_in(tmp_path, "--tokseam", *words)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "ERROR: " in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "INTERNALERROR" not in done.stdout + done.stderr
 
 
 def test_the_unused_plugin_costs_nothing() -> None:

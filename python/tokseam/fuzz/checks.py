@@ -166,33 +166,42 @@ def check_batch(tokenizer: Any, texts: Sequence[str]) -> None:
     rows = [_call("encode", lambda text=text: subject.encode(text), text=text) for text in texts]  # type: ignore[misc]
     together = _call("encode_batch", lambda: subject.encode_batch(texts))
     if together is not None:
+        _count(together, rows)
         for text, alone, row in zip(texts, rows, together, strict=True):
             if alone != list(row):
-                raise Failure("in a batch, the ids differ", text=text, ids=alone, expected=alone, result=list(row))
+                raise Failure("in a batch, the ids differ", text=text, expected=alone, result=list(row))
     back = _call("decode_batch", lambda: subject.decode_batch(rows))
     if back is not None:
+        _count(back, rows)
         for row, result in zip(rows, back, strict=True):
-            alone = subject.decode(row)
+            alone = _call("decode", lambda row=row: subject.decode(row), ids=row)  # type: ignore[misc]
             if alone != result:
                 raise Failure(f"in a batch, {explain(alone, result)}", ids=row, expected=alone, result=result)
 
 
+def _count(results: Sequence[Any], rows: Sequence[Any]) -> None:
+    if len(results) != len(rows):
+        raise Failure(f"a batch of {len(rows)} gives {len(results)}", result=list(results))
+
+
 def check_same(tokenizer: Any, other: Any, text: str) -> None:
-    """Check that two tokenizers give the same ids for a text: one saved and loaded, another library, another version.
+    """Check that a tokenizer gives the ids that another gives: one saved and loaded, another library, another version.
 
     Args:
         tokenizer: Anything with `encode` and `decode`.
-        other: Another one.
+        other: The one whose ids are expected.
         text: The text.
 
     Raises:
-        Failure: They do not.
+        Failure: It does not.
     """
     first, second = Subject.of(tokenizer), Subject.of(other)
-    ids = _call("encode", lambda: first.encode(text), text=text)
-    others = _call("encode", lambda: second.encode(text), text=text)
-    if ids != others:
-        raise Failure(f"{second!r} gives other ids than {first!r}", text=text, ids=ids, expected=ids, result=others)
+    result = _call("encode", lambda: first.encode(text), text=text)
+    expected = _call("encode", lambda: second.encode(text), text=text)
+    if result != expected:
+        # One that was saved and loaded is of the same class.
+        whose = f"{second!r}" if repr(second) != repr(first) else f"another {second!r}"
+        raise Failure(f"{first!r} gives other ids than {whose}", text=text, expected=expected, result=result)
 
 
 def check_resegmentation(tokenizer: Any, canonical: Ids, other: Ids) -> None:

@@ -6,10 +6,10 @@ beginning-of-text, no template. Decoding writes special tokens out. All else is 
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from tokseam.errors import UnknownTokenError
 from tokseam.tokenizer import Tokenizer
@@ -50,7 +50,8 @@ class Subject:
             return _Own(tokenizer)
         library = type(tokenizer).__module__.partition(".")[0]
         if library == "tokenizers" and hasattr(tokenizer, "id_to_token"):
-            return _Tokenizers(tokenizer)
+            # The classes of `tokenizers.implementations` hold one.
+            return _Tokenizers(getattr(tokenizer, "_tokenizer", tokenizer))
         if hasattr(tokenizer, "convert_ids_to_tokens"):
             return _Transformers(tokenizer)
         if library == "tiktoken":
@@ -73,7 +74,9 @@ class Subject:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids."""
-        text: str = self.tokenizer.decode(list(ids))
+        text = self.tokenizer.decode(list(ids))
+        if not isinstance(text, str):
+            raise TypeError(f"decode(ids) of {self!r} gives a {type(text).__name__}, not a str")
         return text
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]] | None:
@@ -325,11 +328,21 @@ class _SentencePiece(Subject):
 
 
 def _ids(result: Any) -> list[int]:
-    """Return ids as a list, from what some library's `encode` gave."""
-    result = getattr(result, "ids", result)
-    if isinstance(result, np.ndarray):
-        return [int(id) for id in result]
-    return list(result)
+    """Return ids as a list, from what some library's `encode` gave: a list, an array, a tensor, or what holds one.
+
+    Raises:
+        TypeError: They are no row of integers.
+    """
+    if isinstance(result, Mapping):
+        # What `transformers` gives where a tokenizer is called.
+        result = result.get("input_ids", result)
+    row = getattr(result, "ids", result)
+    if hasattr(row, "tolist"):
+        row = row.tolist()
+    try:
+        return list(map(operator.index, row))
+    except TypeError as error:
+        raise TypeError(f"encode(text) gives a {type(result).__name__} that is no row of ids: {error}") from error
 
 
 def _text(text: str) -> bytes | None:
