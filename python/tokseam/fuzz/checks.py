@@ -105,9 +105,9 @@ def check_stream(tokenizer: Any, ids: Ids, decoder: Any = None) -> None:
     Args:
         tokenizer: Anything with `encode` and `decode`.
         ids: The ids.
-        decoder: An object with `push(id) -> str` and `finish() -> str`, fresh, or a callable that makes one. None is
-            the tokenizer's own, or a `WindowDecoder` if it has none. One without `finish` may hold back what it has
-            where the ids end inside a character.
+        decoder: An object with `push(id) -> str` and `finish() -> str`, fresh, or a class or callable that makes one.
+            None is the tokenizer's own, or a `WindowDecoder` if it has none. One without `finish` may hold back what
+            it has where the ids end inside a character.
 
     Raises:
         Failure: They differ, or a piece ends inside a character.
@@ -116,7 +116,7 @@ def check_stream(tokenizer: Any, ids: Ids, decoder: Any = None) -> None:
     row = [int(id) for id in ids]
     if decoder is None:
         decoder = subject.stream() or WindowDecoder(subject)
-    elif not hasattr(decoder, "push"):
+    elif isinstance(decoder, type) or not hasattr(decoder, "push"):
         decoder = decoder()
     whole = _call("decode", lambda: subject.decode(row), ids=row)
     pieces = [_call("push", lambda id=id: decoder.push(id), ids=row) or "" for id in row]  # type: ignore[misc]
