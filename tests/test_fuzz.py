@@ -527,6 +527,10 @@ def test_exceptions_are_failures() -> None:
     )
     assert found is not None
     assert found.text == "\r"
+    # They stop neither the other checks nor an audit.
+    for job in fuzz.jobs(broken):
+        job.run(examples=20, seed=SEED)
+    assert fuzz.audit(broken).ids("unreachable").tolist() == [0x0D]
 
 
 def test_reasons() -> None:

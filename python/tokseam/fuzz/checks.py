@@ -12,7 +12,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from tokseam.fuzz.streams import WindowDecoder
-from tokseam.fuzz.subject import Subject
+from tokseam.fuzz.subject import INTERRUPTS, Subject
 from tokseam.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -265,9 +265,8 @@ def _call(name: str, call: Callable[[], Any], **case: Any) -> Any:
     """Return what a call of the tokenizer returns; its exceptions are failures."""
     try:
         return call()
-    except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+    except INTERRUPTS:
         raise
-    # A panic of native code is no Exception.
     except BaseException as error:
         raise Failure(f"{name} raises {type(error).__name__}: {error}", **case) from error
 

@@ -9,15 +9,20 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokseam.errors import UnknownTokenError
 from tokseam.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["Subject"]
+__all__ = ["INTERRUPTS", "Subject", "attempt", "is_text"]
+
+# What is no failure of a tokenizer. All else is one: a panic of native code is no Exception.
+INTERRUPTS = (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)
+
+T = TypeVar("T")
 
 
 class Subject:
@@ -129,11 +134,7 @@ class Subject:
 
     def has_token(self, id: int) -> bool:
         """Return whether an id has a token."""
-        try:
-            self.decode([id])
-        except Exception:
-            return False
-        return True
+        return attempt(lambda: self.decode([id])) is not None
 
     def token(self, id: int) -> bytes | None:
         """Return the bytes that a token stands for inside a text, or None if it is not whole text and no one knows."""
@@ -150,11 +151,7 @@ class Subject:
     @cached_property
     def holes(self) -> frozenset[int]:
         """The ids that have no token."""
-        return frozenset(
-            id
-            for id in range(self.vocab_size)
-            if (id >= len(self.tokens) or self.tokens[id] is None) and not self.has_token(id)
-        )
+        return frozenset(id for id, token in enumerate(self.tokens) if token is None and not self.has_token(id))
 
     @cached_property
     def usable_ids(self) -> list[int]:
@@ -343,6 +340,27 @@ def _ids(result: Any) -> list[int]:
         return list(map(operator.index, row))
     except TypeError as error:
         raise TypeError(f"encode(text) gives a {type(result).__name__} that is no row of ids: {error}") from error
+
+
+def attempt(call: Callable[[], T]) -> T | None:
+    """Return what a call of the tokenizer returns, None if it fails."""
+    try:
+        return call()
+    except INTERRUPTS:
+        raise
+    except BaseException:
+        return None
+
+
+def is_text(token: bytes | None) -> bool:
+    """Return whether the bytes of a token are known and whole characters."""
+    if token is None:
+        return False
+    try:
+        token.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _text(text: str) -> bytes | None:
