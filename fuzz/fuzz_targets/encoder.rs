@@ -6,11 +6,10 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use tokseam_bpe::Tokenizer;
 use tokseam_bpe::added::Allowed;
 use tokseam_bpe::encoder::reference::Reference;
-use tokseam_fuzz::{FAMILIES, PATTERNS, fixed, tokenizer};
+use tokseam_fuzz::{FAMILIES, PATTERNS, fixed, is_due, tokenizer};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -32,20 +31,10 @@ const OWN: u8 = 0xFF;
 /// The patterns that are read soon: no merge depends on the pattern.
 const QUICK: [usize; 4] = [0, 5, 6, 7];
 
-/// Whether a tokenizer of its own may be made: by the first execution, so that a single input does
-/// what it says, and by few of the others. It costs a hundred times what a text does, and what is
-/// covered by making it would soon fill the corpus with such inputs.
-fn is_due() -> bool {
-    static EXECUTIONS: AtomicUsize = AtomicUsize::new(0);
-    EXECUTIONS
-        .fetch_add(1, Ordering::Relaxed)
-        .is_multiple_of(16)
-}
-
 /// The tokenizer, and whether it is the fixed one with the number.
 fn make(input: &Input) -> Option<(Arc<Tokenizer>, bool)> {
-    let due = is_due();
-    if input.number != OWN || !due {
+    // What is covered by making one would soon fill the corpus with such inputs.
+    if !is_due() || input.number != OWN {
         return Some((Arc::clone(fixed(input.number as usize)), true));
     }
     let pattern = PATTERNS[QUICK[input.pattern as usize % QUICK.len()]];
