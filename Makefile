@@ -37,6 +37,9 @@ test: $(STAMP)/test  ## all tests, against the built wheel; FULL=1 is the full v
 lint: $(STAMP)/lint  ## formatting, lints, types, and the generated stub
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	RUSTFLAGS='--cfg fuzzing' cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target/fuzz \
+		--locked --no-default-features -- -D warnings
 	$(TEST)/ruff check
 	$(TEST)/ruff format --check
 	$(TEST)/mypy

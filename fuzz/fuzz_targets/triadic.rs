@@ -27,10 +27,9 @@ fuzz_target!(|input: Input| {
     };
     let grammar = grammar.keep_years(input.keep_years).extend(input.extend);
     let grammar = grammar
-        .clone()
         .min_digits(input.min_digits as usize % 40)
         .unwrap_or(grammar);
-    let grammar = grammar.clone().grouped(input.grouped).unwrap_or(grammar);
+    let grammar = grammar.grouped(input.grouped).unwrap_or(grammar);
     let text = &input.text;
 
     let (mut annotated, mut restored) = (Vec::new(), Vec::new());

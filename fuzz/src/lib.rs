@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokseam_bpe::{Tokenizer, byte_alphabet};
 
@@ -79,7 +80,7 @@ pub fn tokenizer(
 const BASE: &[u8] = " aabbcxs'sdtre1230.,-\n\r\tA\u{301}\u{e9}\u{4e2d}\u{200d}\u{1f469}".as_bytes();
 
 /// How many tokenizers [`fixed`] has.
-pub const FIXED: usize = 128;
+pub const FIXED: usize = 64;
 
 /// The tokenizer with a number, made when it is first asked for. Its pattern is
 /// `PATTERNS[number % 8]`; those of different numbers have other merges.
@@ -112,4 +113,13 @@ pub fn fixed(number: usize) -> &'static Arc<Tokenizer> {
         let made = tokenizer(pattern, number / PATTERNS.len() % 2 == 1, &pairs, &whole);
         Arc::new(made.expect("the patterns and the vocabulary can be read"))
     })
+}
+
+/// Whether what costs a hundred times the rest may be done: at the first call, so that a single input
+/// does all that it says, and at one in sixteen of the others.
+pub fn is_due() -> bool {
+    static EXECUTIONS: AtomicUsize = AtomicUsize::new(0);
+    EXECUTIONS
+        .fetch_add(1, Ordering::Relaxed)
+        .is_multiple_of(16)
 }

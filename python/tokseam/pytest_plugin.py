@@ -5,6 +5,7 @@ Without the option nothing here is imported or collected.
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="Check this tokenizer file; may be given more than once.",
+        help="Check this tokenizer file, or the one in this folder; may be given more than once.",
     )
     group.addoption(
         "--tokseam-engine", default="tokseam", metavar="NAME", help="What loads it: see `tokseam fuzz --help`."
@@ -32,8 +33,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--tokseam-form", default=None, metavar="FORM", help="A text comes back in this form: NFC, NFD, NFKC or NFKD."
     )
-    group.addoption("--tokseam-examples", type=int, default=1000, metavar="N", help="Inputs for each check.")
+    group.addoption("--tokseam-examples", type=_count, default=1000, metavar="N", help="Inputs for each check.")
     group.addoption("--tokseam-seed", type=int, default=0, metavar="N", help="Another seed draws other inputs.")
+
+
+def _count(value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise argparse.ArgumentTypeError(f"{value!r} is no number of examples: give 1 or more")
+    return int(value)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,11 +49,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the checks before the other tests."""
+    """Put the checks before the other tests.
+
+    Raises:
+        pytest.UsageError: A file cannot be loaded, or an option is wrong.
+    """
     found: list[pytest.Item] = []
     for path in config.getoption("--tokseam"):
         file = _Tokenizer.from_parent(session, name=f"tokseam:{path}", nodeid=f"tokseam:{path}", file=path)
-        found += file.collect()
+        try:
+            checks = list(file.collect())
+        except (OSError, ImportError, ValueError) as error:
+            raise pytest.UsageError(f"--tokseam {path}: {error}") from error
+        # So that they are counted as collected.
+        config.hook.pytest_collectreport(report=pytest.CollectReport(file.nodeid, "passed", None, [*checks]))
+        found += checks
     items[:0] = found
 
 

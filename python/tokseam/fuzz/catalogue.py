@@ -16,15 +16,15 @@ class Case(NamedTuple):
         text: The text that must come back.
         symptom: What happened to it.
         thread: Where it is reported.
-        source: What the text is to the thread: `quoted` from it or a part of what it quotes, ours where the thread has
-            `described` the symptom, or ours where the thread is `unread`, because it could not be had.
+        source: What the text is to the thread: `quoted` from it or a part of what it quotes, or ours where the thread
+            has `described` the symptom.
     """
 
     name: str
     text: str
     symptom: str
     thread: str
-    source: Literal["quoted", "described", "unread"] = "quoted"
+    source: Literal["quoted", "described"] = "quoted"
 
 
 _CLEANED = "blanks before punctuation are lost in decoding"
@@ -55,7 +55,7 @@ CATALOGUE: tuple[Case, ...] = (
     Case("leading-blank", " hello world", _FIRST, "huggingface/transformers#46491", "described"),
     Case("indented", "    if x:\n", _FIRST, "huggingface/transformers#46574"),
     Case("two-leading-blanks", "  hello", _FIRST, "huggingface/transformers#47862"),
-    Case("blank-after-newline", "a\n b\n  c", "blanks are put in or lost", "ggml-org/llama.cpp#3287", "unread"),
+    Case("indented-lines", "    Hello\n    Hello", "blanks are put in or lost", "ggml-org/llama.cpp#2721"),
     Case("run-of-blanks", "hello     world", "runs of blanks become one", "openlm-research/open_llama#40"),
     Case(
         "long-run-of-blanks",
@@ -72,18 +72,16 @@ CATALOGUE: tuple[Case, ...] = (
         "bytes-of-added-name", "ilÖveyou", "an added token decodes to other characters", "huggingface/tokenizers#1392"
     ),
     Case(
-        "words-and-blanks",
-        "one  two\tthree",
-        "a pre-tokenizer that drops white space",
+        "added-in-a-sentence",
+        "this is a new_token_added_lstrip_false and a new_token_added_lstrip_true to test the tokenizer.",
+        _BESIDE_ADDED,
         "huggingface/tokenizers#959",
-        "unread",
     ),
     Case(
-        "blanks-around-special",
-        " <s> a </s> ",
-        "blanks around a special token are lost",
+        "added-with-a-blank",
+        ">>>>|||<||<<|<< aaaaa bbbbbb low cccccccccdddddddd <<<<<|||>|>>>>|> l",
+        _BESIDE_ADDED,
         "huggingface/transformers#23909",
-        "unread",
     ),
     Case("special-at-the-ends", "<s>hello</s>", "a blank is put behind a special token", "huggingface/tokenizers#1237"),
     Case(
@@ -106,7 +104,12 @@ CATALOGUE: tuple[Case, ...] = (
     Case("role", "<|start|>", _SPECIAL, "OWASP/AISVS#930"),
     Case("end-of-turn", "<|im_end|>", _SPECIAL, "vllm-project/vllm#31735"),
     Case("instruction", "[INST] a [/INST]", _SPECIAL, "vllm-project/vllm#11691", "described"),
-    Case("unknown", "a <unk> b", _SPECIAL, "marcelroed/gigatoken#57", "unread"),
+    Case(
+        "names-in-a-question",
+        "Write an LLM instruction template in python using <|im_start|> and <|im_end|>",
+        _SPECIAL,
+        "marcelroed/gigatoken#57",
+    ),
     Case(
         "cut-pepper",
         "Hello world \U0001f336",
@@ -135,7 +138,7 @@ CATALOGUE: tuple[Case, ...] = (
     ),
     Case("surrogates", "\U0001f44b", "a stream writes halves of a character", "waybarrios/vllm-mlx#195"),
     Case("think", "weighing it</think>Answer.", "a stream cuts a tag in two", "waybarrios/vllm-mlx#677"),
-    Case("stop-buffer", "a</think>\n\nb", "a stop string cuts the text in two", "vllm-project/vllm#45636", "unread"),
+    Case("stop-buffer", "a,b,c", "what is held back for a stop string cuts a token", "vllm-project/vllm#45636"),
     Case("stop-text", "stop\n\nUser:", "the text of a stop string is left in", "vllm-project/vllm#57052", "described"),
     Case(
         "stop-later",
@@ -151,7 +154,7 @@ CATALOGUE: tuple[Case, ...] = (
         "panbanda/higgs#178",
         "described",
     ),
-    Case("tool-call-tag", "<tool_call>{}</tool_call>", _SKIPPED, "jingyaogong/minimind#850", "unread"),
+    Case("tool-turn", "计算 1+1", _SKIPPED, "jingyaogong/minimind#850"),
     Case(
         "suffix", "<|user|>", "a text encodes otherwise alone than behind another", "radixark/miles#1319", "described"
     ),

@@ -12,7 +12,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from tokseam.fuzz.streams import WindowDecoder
-from tokseam.fuzz.subject import Subject
+from tokseam.fuzz.subject import INTERRUPTS, Subject
 from tokseam.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -105,9 +105,9 @@ def check_stream(tokenizer: Any, ids: Ids, decoder: Any = None) -> None:
     Args:
         tokenizer: Anything with `encode` and `decode`.
         ids: The ids.
-        decoder: An object with `push(id) -> str` and `finish() -> str`, fresh, or a callable that makes one. None is
-            the tokenizer's own, or a `WindowDecoder` if it has none. One without `finish` may hold back what it has
-            where the ids end inside a character.
+        decoder: An object with `push(id) -> str` and `finish() -> str`, fresh, or a class or callable that makes one.
+            None is the tokenizer's own, or a `WindowDecoder` if it has none. One without `finish` may hold back what
+            it has where the ids end inside a character.
 
     Raises:
         Failure: They differ, or a piece ends inside a character.
@@ -116,7 +116,7 @@ def check_stream(tokenizer: Any, ids: Ids, decoder: Any = None) -> None:
     row = [int(id) for id in ids]
     if decoder is None:
         decoder = subject.stream() or WindowDecoder(subject)
-    elif not hasattr(decoder, "push"):
+    elif isinstance(decoder, type) or not hasattr(decoder, "push"):
         decoder = decoder()
     whole = _call("decode", lambda: subject.decode(row), ids=row)
     pieces = [_call("push", lambda id=id: decoder.push(id), ids=row) or "" for id in row]  # type: ignore[misc]
@@ -166,33 +166,42 @@ def check_batch(tokenizer: Any, texts: Sequence[str]) -> None:
     rows = [_call("encode", lambda text=text: subject.encode(text), text=text) for text in texts]  # type: ignore[misc]
     together = _call("encode_batch", lambda: subject.encode_batch(texts))
     if together is not None:
+        _count(together, rows)
         for text, alone, row in zip(texts, rows, together, strict=True):
             if alone != list(row):
-                raise Failure("in a batch, the ids differ", text=text, ids=alone, expected=alone, result=list(row))
+                raise Failure("in a batch, the ids differ", text=text, expected=alone, result=list(row))
     back = _call("decode_batch", lambda: subject.decode_batch(rows))
     if back is not None:
+        _count(back, rows)
         for row, result in zip(rows, back, strict=True):
-            alone = subject.decode(row)
+            alone = _call("decode", lambda row=row: subject.decode(row), ids=row)  # type: ignore[misc]
             if alone != result:
                 raise Failure(f"in a batch, {explain(alone, result)}", ids=row, expected=alone, result=result)
 
 
+def _count(results: Sequence[Any], rows: Sequence[Any]) -> None:
+    if len(results) != len(rows):
+        raise Failure(f"a batch of {len(rows)} gives {len(results)}", result=list(results))
+
+
 def check_same(tokenizer: Any, other: Any, text: str) -> None:
-    """Check that two tokenizers give the same ids for a text: one saved and loaded, another library, another version.
+    """Check that a tokenizer gives the ids that another gives: one saved and loaded, another library, another version.
 
     Args:
         tokenizer: Anything with `encode` and `decode`.
-        other: Another one.
+        other: The one whose ids are expected.
         text: The text.
 
     Raises:
-        Failure: They do not.
+        Failure: It does not.
     """
     first, second = Subject.of(tokenizer), Subject.of(other)
-    ids = _call("encode", lambda: first.encode(text), text=text)
-    others = _call("encode", lambda: second.encode(text), text=text)
-    if ids != others:
-        raise Failure(f"{second!r} gives other ids than {first!r}", text=text, ids=ids, expected=ids, result=others)
+    result = _call("encode", lambda: first.encode(text), text=text)
+    expected = _call("encode", lambda: second.encode(text), text=text)
+    if result != expected:
+        # One that was saved and loaded is of the same class.
+        whose = f"{second!r}" if repr(second) != repr(first) else f"another {second!r}"
+        raise Failure(f"{first!r} gives other ids than {whose}", text=text, expected=expected, result=result)
 
 
 def check_resegmentation(tokenizer: Any, canonical: Ids, other: Ids) -> None:
@@ -256,9 +265,8 @@ def _call(name: str, call: Callable[[], Any], **case: Any) -> Any:
     """Return what a call of the tokenizer returns; its exceptions are failures."""
     try:
         return call()
-    except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+    except INTERRUPTS:
         raise
-    # A panic of native code is no Exception.
     except BaseException as error:
         raise Failure(f"{name} raises {type(error).__name__}: {error}", **case) from error
 

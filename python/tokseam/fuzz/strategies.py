@@ -11,7 +11,7 @@ import itertools
 from typing import TYPE_CHECKING, Any, cast
 
 from tokseam import _extras
-from tokseam.fuzz.subject import Subject
+from tokseam.fuzz.subject import Subject, attempt, is_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -269,11 +269,8 @@ def _encoded(subject: Subject) -> SearchStrategy[list[int]]:
     """Return a strategy of the encodings of texts."""
 
     def encode(text: str) -> list[int] | None:
-        try:
-            return subject.encode(text)
-        except Exception:
-            # A byte that has no token.
-            return None
+        # None for one with a byte that has no token.
+        return attempt(lambda: subject.encode(text))
 
     return cast("SearchStrategy[list[int]]", texts().map(encode).filter(lambda ids: ids is not None))
 
@@ -287,20 +284,10 @@ def _few(subject: Subject, count: int) -> list[int]:
 
     ids = subject.usable_ids
     special = sorted(subject.special_ids.intersection(ids))[: count // 10]
-    cut = [id for id in ids if not _is_text(subject.tokens[id])]
+    cut = [id for id in ids if not is_text(subject.tokens[id])]
     cut = sorted(cut, key=place)[:: max(1, len(cut) // (count // 2))][: count // 2]
-    words = [id for id in ids if _is_text(subject.tokens[id]) and id not in subject.special_ids]
+    words = [id for id in ids if is_text(subject.tokens[id]) and id not in subject.special_ids]
     words = sorted(words, key=place)
     # A few of each length.
     spread = words[:: max(1, len(words) // max(1, count - len(cut) - len(special)))]
     return list(dict.fromkeys([*spread, *cut, *special]))[:count]
-
-
-def _is_text(token: bytes | None) -> bool:
-    if token is None:
-        return False
-    try:
-        token.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -6,18 +6,23 @@ beginning-of-text, no template. Decoding writes special tokens out. All else is 
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokseam.errors import UnknownTokenError
 from tokseam.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["Subject"]
+__all__ = ["INTERRUPTS", "Subject", "attempt", "is_text"]
+
+# What is no failure of a tokenizer. All else is one: a panic of native code is no Exception.
+INTERRUPTS = (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)
+
+T = TypeVar("T")
 
 
 class Subject:
@@ -50,7 +55,8 @@ class Subject:
             return _Own(tokenizer)
         library = type(tokenizer).__module__.partition(".")[0]
         if library == "tokenizers" and hasattr(tokenizer, "id_to_token"):
-            return _Tokenizers(tokenizer)
+            # The classes of `tokenizers.implementations` hold one.
+            return _Tokenizers(getattr(tokenizer, "_tokenizer", tokenizer))
         if hasattr(tokenizer, "convert_ids_to_tokens"):
             return _Transformers(tokenizer)
         if library == "tiktoken":
@@ -73,7 +79,9 @@ class Subject:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids."""
-        text: str = self.tokenizer.decode(list(ids))
+        text = self.tokenizer.decode(list(ids))
+        if not isinstance(text, str):
+            raise TypeError(f"decode(ids) of {self!r} gives a {type(text).__name__}, not a str")
         return text
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]] | None:
@@ -126,11 +134,7 @@ class Subject:
 
     def has_token(self, id: int) -> bool:
         """Return whether an id has a token."""
-        try:
-            self.decode([id])
-        except Exception:
-            return False
-        return True
+        return attempt(lambda: self.decode([id])) is not None
 
     def token(self, id: int) -> bytes | None:
         """Return the bytes that a token stands for inside a text, or None if it is not whole text and no one knows."""
@@ -147,11 +151,7 @@ class Subject:
     @cached_property
     def holes(self) -> frozenset[int]:
         """The ids that have no token."""
-        return frozenset(
-            id
-            for id in range(self.vocab_size)
-            if (id >= len(self.tokens) or self.tokens[id] is None) and not self.has_token(id)
-        )
+        return frozenset(id for id, token in enumerate(self.tokens) if token is None and not self.has_token(id))
 
     @cached_property
     def usable_ids(self) -> list[int]:
@@ -325,11 +325,42 @@ class _SentencePiece(Subject):
 
 
 def _ids(result: Any) -> list[int]:
-    """Return ids as a list, from what some library's `encode` gave."""
-    result = getattr(result, "ids", result)
-    if isinstance(result, np.ndarray):
-        return [int(id) for id in result]
-    return list(result)
+    """Return ids as a list, from what some library's `encode` gave: a list, an array, a tensor, or what holds one.
+
+    Raises:
+        TypeError: They are no row of integers.
+    """
+    if isinstance(result, Mapping):
+        # What `transformers` gives where a tokenizer is called.
+        result = result.get("input_ids", result)
+    row = getattr(result, "ids", result)
+    if hasattr(row, "tolist"):
+        row = row.tolist()
+    try:
+        return list(map(operator.index, row))
+    except TypeError as error:
+        raise TypeError(f"encode(text) gives a {type(result).__name__} that is no row of ids: {error}") from error
+
+
+def attempt(call: Callable[[], T]) -> T | None:
+    """Return what a call of the tokenizer returns, None if it fails."""
+    try:
+        return call()
+    except INTERRUPTS:
+        raise
+    except BaseException:
+        return None
+
+
+def is_text(token: bytes | None) -> bool:
+    """Return whether the bytes of a token are known and whole characters."""
+    if token is None:
+        return False
+    try:
+        token.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _text(text: str) -> bytes | None:

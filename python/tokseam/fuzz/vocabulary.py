@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokseam.errors import UnsupportedTokenizerError
-from tokseam.fuzz.subject import Subject
+from tokseam.fuzz.subject import Subject, attempt, is_text
 from tokseam.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def audit(tokenizer: Any, corpus: Iterable[str] | None = None) -> Audit:
     size = subject.vocab_size
     kinds = np.full(size, UNREACHABLE, np.uint8)
     for id, token in enumerate(subject.tokens):
-        if token is None or not _is_text(token):
+        if not is_text(token):
             kinds[id] = UNDECODABLE
     kinds[list(subject.holes)] = UNUSED
     kinds[[id for id in subject.added_ids if id < size]] = ADDED
@@ -151,15 +151,10 @@ def _rows(subject: Subject, texts: list[str]) -> Iterator[Any]:
     """Yield the ids of texts, in batches; texts that cannot be encoded are left out."""
     for start in range(0, len(texts), 4096):
         batch = texts[start : start + 4096]
-        try:
-            rows = list(subject.encode_all(batch))
-        except Exception:
-            rows = []
-            for text in batch:
-                try:
-                    rows.append(subject.encode(text))
-                except Exception:
-                    continue
+        rows = attempt(lambda batch=batch: list(subject.encode_all(batch)))  # type: ignore[misc]
+        if rows is None:
+            each = [attempt(lambda text=text: subject.encode(text)) for text in batch]  # type: ignore[misc]
+            rows = [row for row in each if row is not None]
         yield from rows
 
 
@@ -170,11 +165,3 @@ def _count(subject: Subject, corpus: Iterable[str], size: int) -> NDArray[np.int
     for text in corpus:
         counts += np.bincount(np.asarray(subject.encode(text), np.int64), minlength=size)
     return counts
-
-
-def _is_text(token: bytes) -> bool:
-    try:
-        token.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
