@@ -29,10 +29,15 @@ pub fn insertions(
 ) {
     // Bytes that were put in.
     let mut more = 0;
+    let size = scheme.grammar.group_size();
     let apart = scheme.variant == Variant::Marker;
     each_group(text, &scheme.grammar, |group| match group {
         Group::Digits(range, marker) => {
-            let (start, end) = (range.start + more, range.end + more);
+            let (mut start, end) = (range.start + more, range.end + more);
+            while end - start > size {
+                piece(start, start + size);
+                start += size;
+            }
             if marker.is_empty() {
                 return piece(start, end);
             }
@@ -54,7 +59,7 @@ pub fn insertions(
 
 /// A part of a text that annotating has to do with.
 enum Group<'m> {
-    /// Digits, as many as are together in a piece, and what is put behind them.
+    /// Digits, and what is put behind them: a group and its marker, or a longer run and none.
     Digits(Range<usize>, &'m [u8]),
     /// An escape is put here.
     Escape(usize),
@@ -66,13 +71,9 @@ fn each_group(text: &[u8], grammar: &Grammar, mut emit: impl FnMut(Group)) {
     grammar.scan::<false>(text, |found| {
         let end = match found {
             Found::Digits(range) => {
-                let mut start = range.start;
-                while range.end - start > size {
-                    emit(Group::Digits(start..start + size, &[]));
-                    start += size;
-                }
-                emit(Group::Digits(start..range.end, &[]));
-                range.end
+                let end = range.end;
+                emit(Group::Digits(range, &[]));
+                end
             }
             Found::Numeral(numeral) => {
                 numeral.groups(size, |range, order| {
