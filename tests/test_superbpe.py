@@ -563,7 +563,8 @@ def test_a_shorter_corpus_is_not_gone_on_with(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("stage", "transition"), [("merge words", 6_000), ("merge superwords", 300)])
 def test_merging_goes_on_where_it_was(stage: str, transition: int, tmp_path: Path) -> None:
     letters = random.Random(0)
-    texts = ["".join(letters.choices("abcdefg ", k=300)) for _ in range(8_000)]
+    # Merging takes some tenths of a second: signals are looked for every tenth.
+    texts = ["".join(letters.choices("abcdefg ", k=300)) for _ in range(24_000)]
     options: Any = {"vocab_size": 6_000, "transition": transition, "checkpoint": tmp_path / "state"}
     sizes: list[int] = []
 
