@@ -8,7 +8,7 @@
 //!
 //! The table is one bit for each pair of bytes, 8 KiB, and a look-up is two loads.
 
-use super::symbols::{Base, Symbols};
+use super::symbols::Symbols;
 use crate::model::Model;
 
 /// For each pair of bytes whether there is a border between them.
@@ -22,20 +22,12 @@ impl Borders {
     #[must_use]
     pub fn new(model: &Model, symbols: &Symbols, limit: u32) -> Self {
         let mut rows = Box::new([[u64::MAX; 4]; 256]);
-        let mut close = |token: &[u8]| {
+        let close = |token: &[u8]| {
             for pair in token.windows(2) {
                 rows[pair[0] as usize][pair[1] as usize / 64] &= !(1 << (pair[1] % 64));
             }
         };
-        if let Base::Characters { symbols, .. } = symbols.base() {
-            let mut utf8 = [0; 4];
-            for character in symbols.keys() {
-                close(character.encode_utf8(&mut utf8).as_bytes());
-            }
-        }
-        for symbol in symbols.base_len()..limit {
-            close(model.vocab.get(symbols.id(symbol)).unwrap_or_default());
-        }
+        symbols.for_each_text(model, limit, close);
         Self { rows }
     }
 

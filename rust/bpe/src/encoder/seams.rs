@@ -15,7 +15,7 @@
 //! Cost: 16 to 32 bits for each surrounding, some 100 KiB for real vocabularies; a look-up reads
 //! four bits.
 
-use super::symbols::{Base, Symbols};
+use super::symbols::Symbols;
 use crate::model::Model;
 
 /// Seams with respect to some symbols.
@@ -47,7 +47,7 @@ impl Seams {
     #[must_use]
     pub fn new(model: &Model, symbols: &Symbols, limit: u32) -> Self {
         let mut all = Vec::new();
-        let mut cover = |token: &[u8]| {
+        let cover = |token: &[u8]| {
             for at in 1..token.len() {
                 if may_be(token[at - 1], token[at]) {
                     let first = at
@@ -63,15 +63,7 @@ impl Seams {
                 }
             }
         };
-        if let Base::Characters { symbols, .. } = symbols.base() {
-            let mut utf8 = [0; 4];
-            for character in symbols.keys() {
-                cover(character.encode_utf8(&mut utf8).as_bytes());
-            }
-        }
-        for symbol in symbols.base_len()..limit {
-            cover(model.vocab.get(symbols.id(symbol)).unwrap_or_default());
-        }
+        symbols.for_each_text(model, limit, cover);
         all.sort_unstable();
         all.dedup();
         let bits = (ROOM * all.len()).next_power_of_two().ilog2().max(6);

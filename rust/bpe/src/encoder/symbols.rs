@@ -220,6 +220,19 @@ impl Symbols {
         self.base.spell(text, out)
     }
 
+    /// Calls `each` with the text of every symbol below `limit` that may have more than one byte.
+    pub fn for_each_text(&self, model: &Model, limit: u32, mut each: impl FnMut(&[u8])) {
+        if let Base::Characters { symbols, .. } = &self.base {
+            let mut utf8 = [0; 4];
+            for character in symbols.keys() {
+                each(character.encode_utf8(&mut utf8).as_bytes());
+            }
+        }
+        for symbol in self.base_len..limit {
+            each(model.vocab.get(self.id(symbol)).unwrap_or_default());
+        }
+    }
+
     /// Every merge as `(left, right, result)`, in the order of ranks.
     #[must_use]
     pub fn iter_merges(&self) -> impl ExactSizeIterator<Item = (u32, u32, u32)> + '_ {
