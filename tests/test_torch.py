@@ -220,10 +220,8 @@ def test_small_ranges_keep_their_precision(monkeypatch: pytest.MonkeyPatch) -> N
                 close(host.totals(alike), totals, 1e-10)
 
 
-def test_no_row_of_the_model_goes_to_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokseam.torch, "HOSTS", ())
-    model, tokenizer, _ = bundled_pair()
-    state = ByteLM(TransformersLM(model), tokenizer).state(TEXT[:99])
+def sizes_of_copies(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the size of each tensor that goes to the host from now on."""
     sizes: list[int] = []
     moved = tokseam.torch._to_host
 
@@ -232,6 +230,14 @@ def test_no_row_of_the_model_goes_to_the_host(monkeypatch: pytest.MonkeyPatch) -
         return moved(tensor)
 
     monkeypatch.setattr(tokseam.torch, "_to_host", move)
+    return sizes
+
+
+def test_no_row_of_the_model_goes_to_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokseam.torch, "HOSTS", ())
+    model, tokenizer, _ = bundled_pair()
+    state = ByteLM(TransformersLM(model), tokenizer).state(TEXT[:99])
+    sizes = sizes_of_copies(monkeypatch)
     monkeypatch.setattr(TransformersLM, "logprobs", None)
     state.next_byte()
     sizes.clear()
@@ -252,14 +258,7 @@ def test_what_goes_to_the_host_does_not_grow_with_the_states(monkeypatch: pytest
     root = ByteLM(TransformersLM(model), tokenizer).state()
     states = [root.fork().push(TEXT[start : start + 60]) for start in range(8)]
     ByteState._prepare(states)
-    sizes: list[int] = []
-    moved = tokseam.torch._to_host
-
-    def move(tensor: Any) -> Any:
-        sizes.append(tensor.numel())
-        return moved(tensor)
-
-    monkeypatch.setattr(tokseam.torch, "_to_host", move)
+    sizes = sizes_of_copies(monkeypatch)
     for step in range(60, 90):
         for start, state in enumerate(states):
             state.push(TEXT[start + step : start + step + 1])

@@ -78,11 +78,16 @@ class Token(NamedTuple):
 
     def is_text(self) -> bool:
         """Return whether the token is whole characters."""
-        try:
-            self.data.decode()
-        except UnicodeDecodeError:
-            return False
-        return True
+        return is_text(self.data)
+
+
+def is_text(data: bytes) -> bool:
+    """Return whether bytes are whole characters."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class Segmentation:

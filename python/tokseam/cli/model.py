@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from tokseam import Tokenizer
 from tokseam.bytelm import ByteLM, bundled
 from tokseam.numpy_lm import NumpyLM
+from tokseam.segmentation import is_text
 
 ModelPath = Annotated[
     Path | None,
@@ -31,23 +30,15 @@ def load(path: Path | None) -> tuple[ByteLM, str | None]:
 
 def parts(model: ByteLM, data: bytes) -> list[bytes]:
     """Return a text in parts that fit into half of the model's window, cut where tokens and characters end."""
-    ids = model.tokenizer.encode(data)
+    ids, decode = model.tokenizer.encode(data), model.tokenizer.decode_bytes
     size = max(getattr(model.lm, "window", 2 * len(ids)) // 2, 1)
     found: list[bytes] = []
     start = 0
     while start < len(ids):
         end = min(start + size, len(ids))
         # A character has four tokens at most; what is no text is cut anywhere.
-        borders = (border for border in range(end, max(end - 4, start), -1) if _is_text(model, ids[start:border]))
-        end = next(borders, end)
-        found.append(model.tokenizer.decode_bytes(ids[start:end]))
+        borders = range(end, max(end - 4, start), -1)
+        end = next((border for border in borders if is_text(decode(ids[start:border]))), end)
+        found.append(decode(ids[start:end]))
         start = end
     return found
-
-
-def _is_text(model: ByteLM, ids: NDArray[np.uint32]) -> bool:
-    try:
-        model.tokenizer.decode_bytes(ids).decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tokseam import segmentation
 from tokseam.errors import UnknownTokenError
 from tokseam.tokenizer import Tokenizer
 
@@ -354,13 +355,7 @@ def attempt(call: Callable[[], T]) -> T | None:
 
 def is_text(token: bytes | None) -> bool:
     """Return whether the bytes of a token are known and whole characters."""
-    if token is None:
-        return False
-    try:
-        token.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    return token is not None and segmentation.is_text(token)
 
 
 def _text(text: str) -> bytes | None:

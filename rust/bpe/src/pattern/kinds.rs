@@ -81,13 +81,13 @@ impl Kinds {
             }
         }
         let kind = |bit: Mask| {
-            let with = |set: Mask, kind: Kind| if set & bit != 0 { kind } else { STOP };
-            match (head & bit != 0, body & bit != 0) {
-                (true, true) => LETTER | CASELESS | with(marks, MARK),
-                (true, false) => LETTER | CAPITAL | with(marks, MARK),
-                (false, true) => LETTER | with(marks, MARK),
-                (false, false) => with(marks, MARK),
-            }
+            let letter = match (head & bit != 0, body & bit != 0) {
+                (true, true) => LETTER | CASELESS,
+                (true, false) => LETTER | CAPITAL,
+                (false, true) => LETTER,
+                (false, false) => STOP,
+            };
+            letter | if marks & bit != 0 { MARK } else { STOP }
         };
         let mut kinds = Self {
             leads: Box::new([STOP; 3 << 10]),
@@ -125,9 +125,9 @@ impl Kinds {
             let at = rest.trailing_zeros();
             let (kind, length) = self.kind(classes, block, at as usize);
             let bytes = ((1 << length) - 1) << at;
-            let before = (letter | beyond.letter) << 1;
-            let is_letter = kind & LETTER != 0 && (kind & MARK == 0 || before >> at & 1 != 0);
-            if kind & (LETTER | MARK) == 0 || kind & LETTER != 0 && !is_letter {
+            let is_letter = kind & LETTER != 0;
+            let is_behind_letter = (letter | beyond.letter) << 1 >> at & 1 != 0;
+            if kind == STOP || is_letter && kind & MARK != 0 && !is_behind_letter {
                 break;
             }
             let with = |is: bool| if is { bytes } else { 0 };
