@@ -881,7 +881,14 @@ impl Block<'_> {
             }
             misses[number].start = start;
             misses[number].end = made.len();
-            cache.put(text, from, to - from, key & PART, &made[start..]);
+            cache.put(
+                text,
+                from,
+                to - from,
+                key & PART,
+                &made[start..],
+                &encoder.known,
+            );
         }
         Ok(())
     }
