@@ -49,7 +49,7 @@ struct WideEntry {
 }
 
 /// How many times the tables may double.
-const DOUBLINGS: u32 = 6;
+const DOUBLINGS: u32 = 5;
 
 /// The cache of one thread.
 pub struct Cache {
@@ -325,7 +325,7 @@ mod tests {
         }
         assert_eq!(
             (cache.narrow.len(), cache.wide.len()),
-            (64 * before.0, 64 * before.1)
+            (32 * before.0, 32 * before.1)
         );
         let (mut short, mut long) = (0, 0);
         for number in 0..count {
