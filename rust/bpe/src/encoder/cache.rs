@@ -5,11 +5,15 @@
 //! seven tokens, an entry a line; a short unit that is there has a mark in the first, so that a new
 //! short unit is known by one read. A key is the bytes of the unit, zeros behind them, and the
 //! length in the top byte, with [`PART`] for what is only a part of a pretoken and must not be taken
-//! for one: equal keys are equal units, so a wrong answer is impossible, and the zero key is no unit. A new entry pushes out the older one of its bucket: the cache never stops
-//! learning.
+//! for one: equal keys are equal units, so a wrong answer is impossible, and the zero key is no unit.
+//! A new entry pushes out the older one of its bucket: the cache never stops learning.
 //!
-//! Tables double as they fill, up to a limit: what a text uses stays near the processor.
+//! Tables start small and grow as they fill, up to a limit. When the first table grows for the first
+//! time, it takes in all short units that are [`known`](super::known) to be one token: a thread
+//! that goes on to new text finds most of its new units there. That takes two milliseconds or three,
+//! which short texts are spared.
 
+use super::known::Known;
 use super::memory::{self, Table};
 
 /// The longest unit of the first table, in bytes.
@@ -44,8 +48,8 @@ struct WideEntry {
     len: u32,
 }
 
-/// Units that the tables have room for at first, as a power of two.
-const FIRST_BITS: u32 = 17;
+/// How many times the tables may double.
+const DOUBLINGS: u32 = 5;
 
 /// The cache of one thread.
 pub struct Cache {
@@ -53,6 +57,8 @@ pub struct Cache {
     wide: Table<WideEntry>,
     /// The most units, as a power of two.
     bits: u32,
+    /// Bits of a hash behind those that say where a narrow key lies.
+    shift: u32,
     /// Units that came to each table since it has its size.
     narrow_count: usize,
     wide_count: usize,
@@ -121,22 +127,41 @@ impl Cache {
     #[must_use]
     pub fn new(bits: u32) -> Self {
         let bits = bits.max(3);
-        let first = bits.min(FIRST_BITS);
+        let first = bits.saturating_sub(DOUBLINGS).max(3);
         Self {
             narrow: Table::new(Bucket::default(), 1 << first >> 1),
             wide: Table::new(WideEntry::default(), 1 << first >> 2),
             bits,
+            shift: u64::BITS + 1 - first,
             narrow_count: 0,
             wide_count: 0,
         }
     }
 
-    /// Doubles the first table.
+    /// Doubles the first table, or more, until half of it has room for what is known, and takes
+    /// that in.
     #[cold]
-    fn grow_narrow(&mut self) {
-        let twice = Table::new(Bucket::default(), 2 * self.narrow.len());
-        let before = std::mem::replace(&mut self.narrow, twice);
+    fn grow_narrow(&mut self, known: &Known) {
+        let mut bits = self.narrow.len().ilog2() + 2;
+        while bits < self.bits && known.len() > 1 << bits >> 1 {
+            bits += 1;
+        }
+        self.shift = u64::BITS + 1 - bits;
+        let larger = Table::new(Bucket::default(), 1 << bits >> 1);
+        let before = std::mem::replace(&mut self.narrow, larger);
         self.narrow_count = 0;
+        // Without a branch on what is free, which nothing foretells.
+        for (key, token) in known.iter() {
+            let place = self.place(key);
+            let Bucket(entries) = &mut self.narrow[place];
+            let slot = &mut entries[usize::from(entries[0].key != 0)];
+            if slot.key == 0 {
+                *slot = Entry {
+                    key,
+                    tokens: [token, 0, 0, 1],
+                };
+            }
+        }
         for &Bucket([first, second]) in before.iter() {
             for entry in [second, first] {
                 if entry.key != 0 {
@@ -174,7 +199,7 @@ impl Cache {
     #[inline(always)]
     #[must_use]
     pub fn place(&self, key: u128) -> usize {
-        mix(key as u64, (key >> 64) as u64) as usize & (self.narrow.len() - 1)
+        (mix(key as u64, (key >> 64) as u64) >> self.shift) as usize
     }
 
     /// Announces that the place of a narrow key will be read.
@@ -215,9 +240,18 @@ impl Cache {
         mix(first, second) as usize & (self.wide.len() - 1)
     }
 
-    /// Remembers the tokens of a unit, if they fit; `part` is [`PART`] or 0.
+    /// Remembers the tokens of a unit, if they fit; `part` is [`PART`] or 0. `known` are units of one
+    /// token, the same ones with each call.
     #[inline(always)]
-    pub fn put(&mut self, text: &[u8], start: usize, len: usize, part: u128, tokens: &[u32]) {
+    pub fn put(
+        &mut self,
+        text: &[u8],
+        start: usize,
+        len: usize,
+        part: u128,
+        tokens: &[u32],
+        known: &Known,
+    ) {
         if len > WIDE || tokens.len() > 7 {
             return;
         }
@@ -235,7 +269,7 @@ impl Cache {
             if self.narrow_count > self.narrow.len() * 3 / 4
                 && self.narrow.len() < 1 << self.bits >> 1
             {
-                self.grow_narrow();
+                self.grow_narrow(known);
             }
             self.put_narrow(entry);
         }
@@ -260,7 +294,11 @@ mod tests {
 
     #[test]
     fn keeps_what_it_has_when_it_grows() {
-        let mut cache = Cache::new(FIRST_BITS + 1);
+        let texts: Vec<Vec<u8>> = (0..50_000_u32)
+            .map(|number| format!("+{number}").into_bytes())
+            .collect();
+        let known = Known::new(texts.len(), texts.iter().map(Vec::as_slice).zip(0..));
+        let mut cache = Cache::new(18);
         let before = (cache.narrow.len(), cache.wide.len());
         let count = 70_000;
         let unit = |number: u32, len: usize| {
@@ -268,21 +306,31 @@ mod tests {
             text.resize(len, b'x');
             text
         };
-        for number in 0..count {
+        let put = |cache: &mut Cache, number: u32| {
             for len in [10, 20] {
-                cache.put(&unit(number, len), 0, len, 0, &[number, number + 1]);
+                let text = unit(number, len);
+                cache.put(&text, 0, len, 0, &[number, number + 1], &known);
             }
+        };
+        let found = |cache: &Cache, text: &[u8]| {
+            let key = narrow_key(text, 0, text.len());
+            cache.get(cache.place(key), key).copied()
+        };
+        for number in 0..1000 {
+            put(&mut cache, number);
+            assert_eq!(found(&cache, &texts[number as usize]), None);
+        }
+        for number in 1000..count {
+            put(&mut cache, number);
         }
         assert_eq!(
             (cache.narrow.len(), cache.wide.len()),
-            (2 * before.0, 2 * before.1)
+            (32 * before.0, 32 * before.1)
         );
         let (mut short, mut long) = (0, 0);
         for number in 0..count {
-            let text = unit(number, 10);
-            let key = narrow_key(&text, 0, 10);
-            if let Some(few) = cache.get(cache.place(key), key) {
-                assert_eq!(few, &[number, number + 1, 0, 2]);
+            if let Some(few) = found(&cache, &unit(number, 10)) {
+                assert_eq!(few, [number, number + 1, 0, 2]);
                 short += 1;
             }
             if let Some(found) = cache.get_wide(&unit(number, 20), 0, 20, 0) {
@@ -291,5 +339,13 @@ mod tests {
             }
         }
         assert!(short > count * 3 / 4 && long > count / 3, "{short} {long}");
+        let mut one = 0;
+        for (number, text) in (0..).zip(&texts) {
+            if let Some(few) = found(&cache, text) {
+                assert_eq!(few, [number, 0, 0, 1]);
+                one += 1;
+            }
+        }
+        assert!(one > texts.len() / 2, "{one}");
     }
 }

@@ -22,6 +22,7 @@ struct Line {
 /// A table from short texts to values.
 pub struct Known {
     lines: Table<Line>,
+    len: usize,
 }
 
 impl Known {
@@ -31,8 +32,10 @@ impl Known {
         // Two thirds full, and at least one place is free.
         let mut known = Self {
             lines: Table::new(Line::default(), count / 2 + 1),
+            len: 0,
         };
         for (text, value) in entries {
+            known.len += 1;
             let key = narrow_key(text, 0, text.len());
             let mut at = known.home(key);
             loop {
@@ -46,6 +49,18 @@ impl Known {
             }
         }
         known
+    }
+
+    /// The number of texts.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The keys and their values, nearly in the order of hashes; a zero key where a place is free.
+    pub fn iter(&self) -> impl Iterator<Item = (u128, u32)> + '_ {
+        let lines = self.lines.iter();
+        lines.flat_map(|line| line.keys.into_iter().zip(line.values))
     }
 
     #[inline(always)]

@@ -571,8 +571,9 @@ impl Block<'_> {
                         .is_some_and(|cut| cut >> (unit.to % 64) & 1 != 0);
                 if let Some(more) = self.cached(from, unit, scratch, filled) {
                     filled = more;
-                    if filled > 0 {
-                        let last = &mut scratch.tokens[filled - 1];
+                    if encoder.clusters.is_some()
+                        && let Some(last) = scratch.tokens[..filled].last_mut()
+                    {
                         *last = Clusters::ended(*last, ends);
                     }
                     continue;
@@ -881,7 +882,14 @@ impl Block<'_> {
             }
             misses[number].start = start;
             misses[number].end = made.len();
-            cache.put(text, from, to - from, key & PART, &made[start..]);
+            cache.put(
+                text,
+                from,
+                to - from,
+                key & PART,
+                &made[start..],
+                &encoder.known,
+            );
         }
         Ok(())
     }

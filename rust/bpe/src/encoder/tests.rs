@@ -223,6 +223,27 @@ fn seams_are_found() {
     assert_eq!(found, [6, 12, 15, 18, 21]);
 }
 
+/// The last part of a long pretoken is no pretoken, wherever it ends: `xyz` is a token that merging
+/// does not make.
+#[test]
+fn last_part_is_merged() {
+    let model = model(b"\xa5\xe1\xe2\xe3", &[(1, 2), (2, 3), (1, 5)], false, true);
+    let specials = FxHashSet::default();
+    let encoder = Encoder::new(&model, specials.clone());
+    let end = b"\xe1\xe2\xe3";
+    assert_eq!(encoder.whole(&model, end), model.vocab.id(end));
+    for len in 0..150 {
+        let text = [&vec![0xa5; len][..], end].concat();
+        assert_eq!(encoder.seams.is_at(&text, len), len > 0);
+        check(&model, &encoder, &specials, &text, &[]);
+        for cut in [1, 70] {
+            if cut < text.len() {
+                check(&model, &encoder, &specials, &text, &[cut]);
+            }
+        }
+    }
+}
+
 #[test]
 fn cancelled_between_blocks() {
     let model = model(b"ab ", &[(0, 1)], false, false);
