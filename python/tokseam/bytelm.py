@@ -24,7 +24,7 @@ import functools
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,10 @@ from tokseam import _bundled, _native, fim
 from tokseam.errors import ModelError, PretokenizeError
 from tokseam.fim import FimTemplate
 from tokseam.numpy_lm import NumpyLM, read_safetensors
-from tokseam.tokenizer import Tokenizer
+from tokseam.tokenizer import Tokenizer, as_bytes
+
+if TYPE_CHECKING:
+    from tokseam.tokenizer import Text
 
 __all__ = [
     "ByteLM",
@@ -49,7 +52,6 @@ __all__ = [
     "bundled",
 ]
 
-Text = str | bytes
 Floats = NDArray[np.float64]
 # The number of bytes that are taken back, then new bytes, and None where the model ends the text.
 _Chunks = Iterator[bytes | int | None]
@@ -945,7 +947,7 @@ class _Result:
 
 def _stops(stop: Text | Iterable[Text]) -> list[bytes]:
     stops = [stop] if isinstance(stop, (str, bytes)) else list(stop)
-    encoded = [one.encode() if isinstance(one, str) else bytes(one) for one in stops]
+    encoded = [as_bytes(one) for one in stops]
     if b"" in encoded:
         raise ValueError("a stop string is empty: every text has it")
     return encoded
@@ -1096,7 +1098,7 @@ class ByteState:
             UnicodeError: The bytes are not UTF-8.
             ModelError: The model returned something else than log-probabilities.
         """
-        data = text.encode() if isinstance(text, str) else text
+        data = as_bytes(text)
         with self._lock:
             state = self.fork()
         total = 0.0
@@ -1544,7 +1546,7 @@ class ByteLM(_Model):
             UnicodeError: As `generate`.
         """
         template = fim.find(template)
-        prefix = prefix.encode() if isinstance(prefix, str) else prefix
+        prefix = as_bytes(prefix)
         after = tuple(self.tokenizer.encode(suffix).tolist())
         tail = b""
         if not heal:
@@ -1874,7 +1876,7 @@ class _EnsembleState:
 
     def push(self, data: Text) -> _EnsembleState:
         """Put bytes behind the text of all members, or of none; returns the state itself."""
-        data = data.encode() if isinstance(data, str) else data
+        data = as_bytes(data)
         states, weights, before = [state.fork() for state in self._states], self._weights, []
         # The weights need the rows on the way.
         steps = [bytes([byte]) for byte in data] if self._ensemble.mode == "posterior" else [data]
@@ -1945,7 +1947,7 @@ class _EnsembleState:
 
         Under a tolerance of a member each row is within its bound; a byte has -inf only if it has it exactly.
         """
-        data = text.encode() if isinstance(text, str) else text
+        data = as_bytes(text)
         state, total = self.fork(), 0.0
         for byte in data:
             total += float(state.next_byte(observed=byte).logp[byte])

@@ -42,11 +42,12 @@ from tokseam.errors import VocabError
 from tokseam.tokenizer import Ragged, Tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import ArrayLike, NDArray
 
-    Ids = Sequence[int] | NDArray[np.integer[Any]]
+    from tokseam.tokenizer import Ids
+
     How = Literal["first", "sum", "nan"]
     Kind = Literal["unchanged", "replaced", "phantom", "lost"]
 

@@ -34,17 +34,17 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final, overload
 import numpy as np
 
 from tokseam import _arrow, _atomic, _extras, _native
-from tokseam._corpus import Batch, Files, Texts, as_bytes, files
+from tokseam._corpus import Batch, Files, Texts, files
 from tokseam.errors import TrainError
-from tokseam.tokenizer import Tokenizer
+from tokseam.tokenizer import Tokenizer, as_bytes, cores
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from tokseam._arrow import Column
+    from tokseam.tokenizer import Text
 
-    Text = str | bytes
     Corpus = Iterable[Text] | Column | Files
     Progress = bool | Callable[[str, int, int | None], None] | None
 
@@ -97,7 +97,7 @@ class Constraints:
             raise TrainError(f"forbid_substrings is a tuple of non-empty strings, not {self.forbid_substrings!r}")
 
     def _native(self) -> tuple[int | None, list[bytes], bool, bool, bool, bool]:
-        parts = [part.encode() if isinstance(part, str) else bytes(part) for part in self.forbid_substrings]
+        parts = [as_bytes(part) for part in self.forbid_substrings]
         flags = (self.cross_newline, self.cross_sentence, self.trailing_punctuation, self.cross_script)
         return (self.max_words, parts, *flags)
 
@@ -157,7 +157,7 @@ def _check_stages(scheme: str | Scheme, stages: tuple[str, ...]) -> None:
 
 def _workers(threads: int | None) -> int:
     if threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cores()
     if threads < 1:
         raise TrainError(f"threads is at least 1, or None for one a core, not {threads}")
     return threads

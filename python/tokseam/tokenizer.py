@@ -340,9 +340,8 @@ class Tokenizer:
             VocabError: A byte of the text has no token.
         """
         ids, offsets = self.encode_with_offsets(text, allowed_special=allowed_special)
-        data = text.encode() if isinstance(text, str) else bytes(text)
         special = set(self.special_tokens.values())
-        return Segmentation.from_offsets(data, ids.tolist(), offsets.tolist(), special)
+        return Segmentation.from_offsets(as_bytes(text), ids.tolist(), offsets.tolist(), special)
 
     # Decoding.
 
@@ -449,7 +448,7 @@ class Tokenizer:
         Args:
             token: The bytes, or text that stands for its UTF-8.
         """
-        return self._native.token_id(token.encode() if isinstance(token, str) else token)
+        return self._native.token_id(as_bytes(token))
 
     @property
     def vocab_size(self) -> int:
@@ -597,12 +596,26 @@ def _threads(parallel: bool | int | None) -> int:
         worker = any(process is not None and process.parent_process() is not None for process in loaded)
         parallel = not worker and os.getpid() == _PROCESS
     if parallel is True:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cores()
     if parallel is False:
         return 1
     if parallel < 1:
         raise ValueError(f"parallel is a number of threads, True, False or None, not {parallel}")
     return int(parallel)
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def as_bytes(text: Text) -> bytes:
+    """Return the UTF-8 of a text; bytes as they are.
+
+    Raises:
+        UnicodeError: The text holds a lone surrogate.
+    """
+    return text.encode() if isinstance(text, str) else text
 
 
 def file_bytes(path: Path) -> bytes:

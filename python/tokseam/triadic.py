@@ -36,7 +36,7 @@ Examples:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, AnyStr, Literal, NamedTuple
+from typing import TYPE_CHECKING, AnyStr, Literal, NamedTuple
 
 import numpy as np
 
@@ -45,12 +45,12 @@ from tokseam.errors import NumeralError, UnsupportedTokenizerError
 from tokseam.tokenizer import Ragged, Tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    Text = str | bytes
-    Ids = Sequence[int] | NDArray[np.integer[Any]]
+    from tokseam.tokenizer import Ids, Text
+
     Style = Literal["lossless", "author", "paper"]
     Variant = Literal["vocabulary", "marker"]
     Years = Literal["annotate", "keep"]

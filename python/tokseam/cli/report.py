@@ -16,6 +16,7 @@ from tqdm import tqdm
 from tokseam import Tokenizer, _atomic, _bundled, _extras, superbpe
 from tokseam import report as measure
 from tokseam.cli import source
+from tokseam.tokenizer import as_bytes
 
 # Texts are cut at the first line end behind so many bytes.
 PART = 1 << 20
@@ -193,8 +194,7 @@ def read(paths: list[Path], lines: bool, field: str) -> Iterator[bytes]:
         for ending in PACKED:
             plain = plain.removesuffix(ending)
         if plain.endswith(RECORDS):
-            for text in superbpe.files(path, text=field):
-                yield text.encode() if isinstance(text, str) else text
+            yield from map(as_bytes, superbpe.files(path, text=field))
             continue
         with ExitStack() as stack:
             yield from cut(opened(path, stack), lines)

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 import tokseam
-from tokseam._corpus import Files, _batched, _lines
+from tokseam._corpus import Files, batched, split_lines
 from tokseam.errors import ReportError, VocabError
 from tokseam.fuzz.subject import Subject
 from tokseam.fuzz.vocabulary import CLASSES, audit
 from tokseam.segmentation import Token
 from tokseam.superbpe import Training
-from tokseam.tokenizer import Tokenizer
+from tokseam.tokenizer import Tokenizer, as_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Text = str | bytes
+    from tokseam.tokenizer import Text
+
     Progress = Callable[[str, int, int | None], None] | None
 
 __all__ = [
@@ -553,10 +554,10 @@ def _batches(text: Text | Iterable[Text] | Files) -> Iterator[list[bytes]]:
         text = [text]
     if not isinstance(text, Iterable):
         raise TypeError(f"a text is str, bytes, an iterable of them or superbpe.files(...), not {type(text).__name__}")
-    for batch in text.batches() if isinstance(text, Files) else _batched(text):
-        texts = [one.encode() if isinstance(one, str) else one for one in batch.texts]
+    for batch in text.batches() if isinstance(text, Files) else batched(text):
+        texts = [as_bytes(one) for one in batch.texts]
         if batch.lines:
-            texts = [line for one in texts for line in _lines(one)]
+            texts = [line for one in texts for line in split_lines(one)]
         if texts:
             yield texts
 
