@@ -23,6 +23,7 @@ from __future__ import annotations
 import functools
 import math
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -853,11 +854,12 @@ class _Settled(NamedTuple):
     asleep: float
 
 
-class _Model:
+class _Model(ABC):
     """What `ByteLM` and `Ensemble` share: everything that needs rows of bytes alone."""
 
+    @abstractmethod
     def state(self, prefix: Text = b"", *, context_ids: Sequence[int] = ()) -> Any:
-        raise NotImplementedError
+        """Return the state behind a prefix."""
 
     def next_byte_logprobs(self, prefixes: Iterable[Text]) -> Floats:
         """Return the rows of some prefixes: float64 of shape (prefixes, 257).
@@ -891,8 +893,9 @@ class _Model:
         result: float = self.state(prefix).logprob(text, end=end)
         return result
 
+    @abstractmethod
     def _is_utf8(self) -> bool:
-        raise NotImplementedError
+        """Return whether texts are UTF-8."""
 
     def _pieces(self, source: _Chunks, max_bytes: int, stop: Text | Iterable[Text], result: _Result) -> Iterator[bytes]:
         return _cut(source, max_bytes, _stops(stop), result, self._is_utf8())

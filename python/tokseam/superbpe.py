@@ -26,8 +26,9 @@ import os
 import sys
 import time
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final, overload
 
@@ -181,6 +182,11 @@ def _metadata(table: pa.Table, kind: str) -> dict[str, Any]:
     return dict(meta)
 
 
+def _table(columns: dict[str, Any], meta: dict[str, Any]) -> pa.Table:
+    """Return a table with what `_metadata` reads."""
+    return _pyarrow().table(columns).replace_schema_metadata({"tokseam": json.dumps(meta)})
+
+
 def _rows(pa: Any, items: Any, ends: NDArray[np.int64], type: Any) -> Any:
     """Return rows as an Arrow array of `type` (large_binary, or large_list of uint32)."""
     offsets = np.concatenate([np.zeros(1, np.int64), ends])
@@ -189,7 +195,7 @@ def _rows(pa: Any, items: Any, ends: NDArray[np.int64], type: Any) -> Any:
     return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(items))
 
 
-class _Counts:
+class _Counts(ABC):
     """What the three counts share: a native object, and updates in batches."""
 
     _counts: Any
@@ -213,8 +219,9 @@ class _Counts:
         self._counts.update(batch.texts, batch.lines, threads)
 
     @property
+    @abstractmethod
     def totals(self) -> dict[str, int]:
-        raise NotImplementedError
+        """What was counted in all, by name."""
 
     def _part(self) -> _Part:
         """Return what a checkpoint stores."""
@@ -280,7 +287,7 @@ class PretokenCounts(_Counts):
         items, ends, counts = self._counts.table()
         meta = {"kind": "pretokens", "pre_tokenizer": self._component, "totals": list(self._counts.totals())}
         columns = {"pretoken": _rows(pa, items, ends, pa.large_binary()), "count": pa.array(counts)}
-        return pa.table(columns).replace_schema_metadata({"tokseam": json.dumps(meta)})
+        return _table(columns, meta)
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> PretokenCounts:
@@ -377,7 +384,7 @@ class PairCounts(_Counts):
             "totals": list(self._counts.totals()),
         }
         columns = {"left": pa.array(left), "right": pa.array(right), "count": pa.array(counts)}
-        return pa.table(columns).replace_schema_metadata({"tokseam": json.dumps(meta)})
+        return _table(columns, meta)
 
     @classmethod
     def from_arrow(cls, table: pa.Table, tokenizer: Tokenizer) -> PairCounts:
@@ -458,7 +465,7 @@ class RunCounts(_Counts):
         items, ends, counts = self._counts.table()
         meta = {"kind": "runs", **self._meta()}
         columns = {"run": _rows(pa, items, ends, pa.large_list(pa.uint32())), "count": pa.array(counts)}
-        return pa.table(columns).replace_schema_metadata({"tokseam": json.dumps(meta)})
+        return _table(columns, meta)
 
     @classmethod
     def from_arrow(cls, table: pa.Table, tokenizer: Tokenizer) -> RunCounts:
@@ -589,7 +596,6 @@ class _Recipe:
         words: The merges of the first stage.
         kept: Those that the second stage inherited, by their new ids.
         across: The merges of the second stage; None if there is none.
-        size: The full size.
         bytes: The bytes of the text.
     """
 
@@ -606,10 +612,12 @@ class _Recipe:
 
     @property
     def parts(self) -> list[_Steps]:
+        """The merges that the tokenizer has, stage by stage."""
         return [self.kept] if self.across is None else [self.kept, self.across]
 
     @property
     def size(self) -> int:
+        """The vocabulary size after all merges."""
         if self.base is None:
             return self.first + sum(len(part.left) for part in self.parts)
         sizes = _sizes(self.parts[-1], self.first)
@@ -1214,7 +1222,7 @@ def _training(recipe: _Recipe, report: dict[str, Any], second: _Second | None) -
     report |= {"vetoed": 0, "barrier": 0}
     if second is not None:
         steps = second.steps
-        recipe = _Recipe(**(vars(recipe) | {"across": steps}))
+        recipe = replace(recipe, across=steps)
         report["special_vetoes"] += steps.special_vetoes
         report |= {
             "vetoed": steps.vetoed,
@@ -1325,53 +1333,18 @@ def _drop(
     words = recipe.words
     left, right, result = (column.tolist() for column in words.ids())
     tokenizer = Tokenizer.from_json(recipe.write(recipe.transition))
-    pairs = PairCounts(tokenizer, scheme)
-    if (stored := saved.get(f"{part}.seen")) is not None:
-        seen = stored[0][0]
-    else:
-        pairs._resume(saved.take(f"{part}.pairs"))
-        settings.read(texts, "find inherited tokens", None, {f"{part}.pairs": pairs}, saved)
-        seen = pairs._counts.seen()
-        saved.put({f"{part}.seen": (lambda: [seen], None)})
     came = np.zeros(tokenizer.vocab_size, bool)
-    came[seen] = True
+    came[_seen(texts, tokenizer, settings, scheme, saved, part)] = True
     for merge in range(len(result) - 1, -1, -1):
         if came[result[merge]]:
             came[left[merge]] = came[right[merge]] = True
-    doubtful = [merge for merge in range(len(result)) if not came[result[merge]]]
-    step = {id: merge for merge, id in enumerate(result)}
-    spelled = {merge: tokenizer.token_bytes(result[merge]) for merge in doubtful}
-    counts: dict[int, PairCounts] = {}
-    for merge in doubtful:
-        size = recipe.first + 1 + max(step.get(left[merge], -1), step.get(right[merge], -1))
-        counts[merge] = PairCounts(Tokenizer.from_json(recipe.write(size)), scheme)
-    found: set[int] = set()
-    if (stored := saved.get(f"{part}.found")) is not None:
-        found.update(stored[0][0].tolist())
-    elif doubtful:
-        behind = 0
-        if (making := saved.take(f"{part}.found")) is not None:
-            found.update(making[0][0].tolist())
-            behind = making[1]
-        for batch in texts.batches(behind):
-            for merge in [merge for merge in doubtful if merge not in found]:
-                holding = [text for text in batch.texts if spelled[merge] in as_bytes(text)]
-                if not holding:
-                    continue
-                counts[merge]._update(Batch(holding, batch.lines, 0), settings.threads)
-                one, two, _ = counts[merge]._counts.table()
-                if ((one == left[merge]) & (two == right[merge])).any():
-                    found.add(merge)
-            behind += batch.rows
-            if saved.is_due:
-                saved.keep({f"{part}.found": (lambda: [np.array(sorted(found))], behind)})
-        saved.put({f"{part}.found": (lambda: [np.array(sorted(found))], None)})
+    doubtful = [merge for merge, id in enumerate(result) if not came[id]]
+    lost = set(doubtful) - _standing(texts, recipe, doubtful, settings, scheme, saved, part)
     new: dict[int, int] = {id: id for id in range(recipe.first)}
     dropped: list[list[str]] = []
     kept: list[int] = []
     for merge, id in enumerate(result):
-        is_lost = merge in spelled and merge not in found
-        if is_lost or left[merge] not in new or right[merge] not in new:
+        if merge in lost or left[merge] not in new or right[merge] not in new:
             dropped.append([_shown(tokenizer, side) for side in (left[merge], right[merge])])
         else:
             new[id] = recipe.first + len(kept)
@@ -1386,7 +1359,65 @@ def _drop(
         counts=words.counts[at],
         applied=words.applied[at],
     )
-    return _Recipe(**(vars(recipe) | {"kept": steps})), dropped
+    return replace(recipe, kept=steps), dropped
+
+
+def _seen(
+    texts: Texts, tokenizer: Tokenizer, settings: _Settings, scheme: str | Scheme, saved: _Checkpoint, part: str
+) -> NDArray[np.uint32]:
+    """Return the ids that the second stage's text has."""
+    if (stored := saved.get(f"{part}.seen")) is not None:
+        return stored[0][0]
+    pairs = PairCounts(tokenizer, scheme)
+    pairs._resume(saved.take(f"{part}.pairs"))
+    settings.read(texts, "find inherited tokens", None, {f"{part}.pairs": pairs}, saved)
+    seen: NDArray[np.uint32] = pairs._counts.seen()
+    saved.put({f"{part}.seen": (lambda: [seen], None)})
+    return seen
+
+
+def _standing(
+    texts: Texts,
+    recipe: _Recipe,
+    merges: Sequence[int],
+    settings: _Settings,
+    scheme: str | Scheme,
+    saved: _Checkpoint,
+    part: str,
+) -> set[int]:
+    """Return those of some merges whose pair stands in the text right after the step that made its younger side."""
+    if (stored := saved.get(f"{part}.found")) is not None:
+        return set(stored[0][0].tolist())
+    if not merges:
+        return set()
+    left, right, result = (column.tolist() for column in recipe.words.ids())
+    step = {id: merge for merge, id in enumerate(result)}
+    counts: dict[int, PairCounts] = {}
+    spelled: dict[int, bytes] = {}
+    for merge in merges:
+        size = recipe.first + 1 + max(step.get(left[merge], -1), step.get(right[merge], -1))
+        start = Tokenizer.from_json(recipe.write(size))
+        counts[merge] = PairCounts(start, scheme)
+        spelled[merge] = start.token_bytes(left[merge]) + start.token_bytes(right[merge])
+    found: set[int] = set()
+    behind = 0
+    if (making := saved.take(f"{part}.found")) is not None:
+        found.update(making[0][0].tolist())
+        behind = making[1]
+    for batch in texts.batches(behind):
+        for merge in [merge for merge in merges if merge not in found]:
+            holding = [text for text in batch.texts if spelled[merge] in as_bytes(text)]
+            if not holding:
+                continue
+            counts[merge]._update(Batch(holding, batch.lines, 0), settings.threads)
+            one, two, _ = counts[merge]._counts.table()
+            if ((one == left[merge]) & (two == right[merge])).any():
+                found.add(merge)
+        behind += batch.rows
+        if saved.is_due:
+            saved.keep({f"{part}.found": (lambda: [np.array(sorted(found))], behind)})
+    saved.put({f"{part}.found": (lambda: [np.array(sorted(found))], None)})
+    return found
 
 
 def _shown(tokenizer: Tokenizer, id: int) -> str:
