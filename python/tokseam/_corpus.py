@@ -22,13 +22,14 @@ from tokseam.tokenizer import as_bytes
 if TYPE_CHECKING:
     from tokseam.tokenizer import Text
 
-__all__ = ["Batch", "Files", "Texts", "batched", "files", "open_file", "split_lines"]
+__all__ = ["Batch", "Files", "Texts", "batched", "files", "open_file", "plain_name", "split_lines"]
 
 BATCH = 4 << 20
 BATCH_TEXTS = 1 << 16
 LONG_PART = 64 << 20
 LARGEST = 1 << 30
 LINE_SUFFIXES = (".jsonl", ".ndjson", ".json")
+PACKED_SUFFIXES = (".gz", ".zst")
 PLAIN_SUFFIXES = (".txt", *LINE_SUFFIXES, ".parquet")
 
 
@@ -188,7 +189,7 @@ class Files:
         return _blocks(file, lambda: self._fail("texts", f"{path} has a line of more than 1 GiB; cut it into texts"))
 
     def _read(self, path: str) -> Iterator[Batch]:
-        plain = path.removesuffix(".gz").removesuffix(".zst")
+        plain = plain_name(path)
         try:
             with open_file(path) as file:
                 if plain.endswith(".parquet"):
@@ -273,6 +274,13 @@ class Files:
                 else:
                     self._fail("records", f"row {number} of a batch of {path} has no text in {self._text!r}")
             yield Batch(texts, False, sum(map(len, texts)))
+
+
+def plain_name(path: str) -> str:
+    """Return the path of a file as it would be if it were not packed."""
+    for suffix in PACKED_SUFFIXES:
+        path = path.removesuffix(suffix)
+    return path
 
 
 def _is_plain(path: str) -> bool:
