@@ -87,7 +87,7 @@ def files(
 
 @final
 class Files:
-    """The texts of files; `files` makes one. Iterating gives text after text.
+    """The texts of files; `files` makes one. Iterating gives text after text, and raises what `batches` raises.
 
     Attributes:
         skipped: What was left out in the latest pass, by kind (`files`, `records`, `texts`), if errors are skipped.
@@ -131,7 +131,12 @@ class Files:
                     yield text
 
     def describe(self) -> list[Any]:
-        """Return what tells this corpus from another: files with their sizes, and how they are read."""
+        """Return what tells this corpus from another: files with their sizes, and how they are read.
+
+        Raises:
+            ImportError: fsspec is not installed.
+            OSError: A file is not there any more.
+        """
         fsspec = _extras.load("fsspec", "train", "reading files")
         sizes = []
         for paths in self.paths:
@@ -141,7 +146,12 @@ class Files:
         return [sizes, self._text, list(self._weights or ()), self._seed, self._skip]
 
     def batches(self) -> Iterator[Batch]:
-        """Yield all texts, once."""
+        """Yield all texts, once.
+
+        Raises:
+            ImportError: What unpacks or reads a file is not installed.
+            TrainError: A file cannot be read to its end, or has something that is no text, unless errors are skipped.
+        """
         self.skipped = {}
         if self._weights is None:
             for paths in self.paths:

@@ -81,6 +81,9 @@ class Constraints:
         trailing_punctuation: Whether a token with a letter or a number may end in punctuation (white space behind it
             not counted).
         cross_script: Whether a token may have letters of two scripts; Han and the kana count as one.
+
+    Raises:
+        TrainError: `max_words` is below 1, or `forbid_substrings` is one string or has an empty one.
     """
 
     max_words: int | None = 4
@@ -266,6 +269,7 @@ class PretokenCounts(_Counts):
 
     Raises:
         TrainError: There is no such scheme, or a limit is below 1.
+        TypeError: A stage of the scheme is no regex, dict or pre-tokenizer.
         UnsupportedTokenizerError: A pre-tokenizer of the scheme is not supported.
     """
 
@@ -282,7 +286,11 @@ class PretokenCounts(_Counts):
         return dict(zip(names, self._counts.totals(), strict=True))
 
     def to_arrow(self) -> pa.Table:
-        """Return the columns `pretoken` (large_binary) and `count` (uint64), with what else belongs to them."""
+        """Return the columns `pretoken` (large_binary) and `count` (uint64), with what else belongs to them.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+        """
         pa = _pyarrow()
         items, ends, counts = self._counts.table()
         meta = {"kind": "pretokens", "pre_tokenizer": self._component, "totals": list(self._counts.totals())}
@@ -329,6 +337,7 @@ class PairCounts(_Counts):
 
     Raises:
         TrainError: As `PretokenCounts`; also a tokenizer that is not byte-level.
+        TypeError: As `PretokenCounts`.
         UnsupportedTokenizerError: As `PretokenCounts`.
     """
 
@@ -374,7 +383,11 @@ class PairCounts(_Counts):
             self._counts.see(seen)
 
     def to_arrow(self) -> pa.Table:
-        """Return the columns `left`, `right` (uint32) and `count` (uint64), with what else belongs to them."""
+        """Return the columns `left`, `right` (uint32) and `count` (uint64), with what else belongs to them.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+        """
         pa = _pyarrow()
         left, right, counts = self._counts.table()
         meta = {
@@ -460,7 +473,11 @@ class RunCounts(_Counts):
         return dict(zip(("texts", "bytes", "tokens"), self._counts.totals(), strict=True))
 
     def to_arrow(self) -> pa.Table:
-        """Return the columns `run` (large_list of uint32) and `count` (uint64), with what else belongs to them."""
+        """Return the columns `run` (large_list of uint32) and `count` (uint64), with what else belongs to them.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+        """
         pa = _pyarrow()
         items, ends, counts = self._counts.table()
         meta = {"kind": "runs", **self._meta()}
@@ -1458,8 +1475,13 @@ def extend(
         checkpoint: As in `train`.
         checkpoint_seconds: As in `train`.
 
+    Returns:
+        A `Training` whose merges are the new ones.
+
     Raises:
-        TrainError: As in `train`; also a tokenizer that is not byte-level.
+        KeyboardInterrupt: As in `train`.
+        TrainError: As in `train`; also a tokenizer that is not byte-level, or that has more entries than `vocab_size`.
+        TypeError: As in `train`; also what is no `Tokenizer`.
         UnsupportedTokenizerError: A pre-tokenizer of the scheme is not supported, or drops text or counts so far that
             `is_admissible` could not judge sequences of the tokenizer.
         VocabError: The text has a byte that the tokenizer cannot spell.
@@ -1542,6 +1564,9 @@ def train_from_counts(
         max_token_length: As in `train`.
         progress: As in `train`.
 
+    Returns:
+        A `Training` of plain BPE.
+
     Raises:
         TrainError: As in `train`.
     """
@@ -1575,9 +1600,13 @@ def extend_from_counts(
         max_token_length: As in `train`.
         progress: As in `train`.
 
+    Returns:
+        A `Training` whose merges are the new ones.
+
     Raises:
-        TrainError: As in `extend`; also where the last merge would come less often than the barrier of the runs, so
-            that the result would not be exact: count the runs again with a lower one.
+        TrainError: As in `extend`; also where the runs are of another tokenizer, or where the last merge would come
+            less often than their barrier, so that the result would not be exact: count the runs again with a lower one.
+        TypeError: What is extended is no `Tokenizer`, or the constraints are none.
     """
     _check_extends(tokenizer, vocab_size)
     if tokenizer != runs._tokenizer:
