@@ -296,6 +296,28 @@ def test_counts_gathered_apart_give_the_same(corpus: Any, tmp_path: Any) -> None
         PretokenCounts.from_arrow(runs.to_arrow())
 
 
+# One text is one batch, and takes long enough for the counting thread to ask for the interpreter on the way.
+LOOKED_AT = """
+import threading
+from tokseam import _bundled, superbpe
+counts = superbpe.PairCounts(_bundled.tokenizer())
+text = "".join(f"{i * 7919 % 1000003} words, " for i in range(1_000_000))
+counting = threading.Thread(target=counts.update, args=([text],), kwargs={"threads": 1}, daemon=True)
+counting.start()
+looks = 0
+while counting.is_alive():
+    looked = counts.totals["bytes"], len(counts)
+    assert looked[0] in (0, len(text)) and looked[1] in (0, len(counts))
+    looks += 1
+print(looks)
+"""
+
+
+def test_counts_can_be_looked_at_while_they_are_made() -> None:
+    done = subprocess.run([sys.executable, "-c", LOOKED_AT], capture_output=True, check=True, timeout=120)
+    assert int(done.stdout) > 0
+
+
 def test_weighted_counts_beyond_32_bits() -> None:
     counts = PretokenCounts()
     counts.update(["ab cd cd"])
