@@ -508,6 +508,8 @@ impl StreamDecoder {
     /// Raises:
     ///     TypeError: The id is no integer.
     ///     UnknownTokenError: It has no token; the decoder is as before.
+    // Read as a docstring of Python.
+    #[allow(clippy::doc_markdown)]
     fn push(&self, py: Python<'_>, id: &Bound<'_, PyAny>) -> PyResult<String> {
         let id = array::id(id)?;
         let mut stream = lock(py, &self.stream);
