@@ -29,6 +29,7 @@ from tokseam import Tokenizer, VocabError, _bundled, fuzz
 from tokseam.cli.app import app
 from tokseam.fuzz.plan import ENGINES, load
 from tokseam.fuzz.subject import Subject
+from tokseam.segmentation import is_text
 
 EXAMPLES = 500
 SOUND = 100_000 if FULL else 300
@@ -581,14 +582,6 @@ def test_short_ids_are_exhaustive() -> None:
     tokens = [tokenizer.token_bytes(row[0]) for row in rows[1:10]]
     assert any(not is_text(token) for token in tokens)
     assert any(is_text(token) for token in tokens)
-
-
-def is_text(token: bytes) -> bool:
-    try:
-        token.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def test_numbers() -> None:

@@ -25,6 +25,7 @@ from texts import adversarial
 from toys import TOYS
 
 from tokseam import ModelError, PretokenizeError, Ragged, Tokenizer, UnknownTokenError, VocabError, fuzz, phantom
+from tokseam.segmentation import is_text
 
 # The bundled vocabulary, merging over all of a text.
 UNSPLIT = "bundled, unsplit"
@@ -130,14 +131,6 @@ def sequences(name: str, number: int) -> Iterator[list[int]]:
             continue
         made += 1
         yield ids
-
-
-def is_text(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 @pytest.mark.timeout(3600)
