@@ -49,8 +49,6 @@ exclude_also =
 """
 # Why lines of a function stay that no test reaches: a file, a function, and the reason.
 WHY = {
-    ("python/tokseam/_bench.py", "compare"): "a library that fails while it is measured",
-    ("python/tokseam/cli/decode.py", "decode"): "the end of a line on a terminal",
     ("rust/bpe/src/admissible/mod.rs", "State::branches"): "benches/admissible.py alone asks",
     ("rust/bpe/src/admissible/mod.rs", "State::size"): "benches/admissible.py alone asks",
     ("rust/bpe/src/admissible/mod.rs", "Tokenizer::largest_state"): "benches/admissible.py alone asks",

@@ -237,6 +237,21 @@ def test_numbers_on_a_terminal() -> None:
     os.close(master)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_a_terminal_gives_no_text_and_gets_whole_lines() -> None:
+    import pty
+
+    master, slave = pty.openpty()
+    for words in (("encode",), ("count", "--lines"), ("phantom",), ("report", "-")):
+        done = subprocess.run([sys.executable, "-m", "tokseam", *words], stdin=slave, capture_output=True, check=False)
+        assert (done.returncode, b"pipe something in" in done.stderr) == (2, True), words
+    ids = [str(id) for id in _bundled.tokenizer().encode("no line end")]
+    subprocess.run([sys.executable, "-m", "tokseam", "decode", *ids], stdout=slave, check=True)
+    assert os.read(master, 100) == b"no line end\r\n"
+    os.close(slave)
+    os.close(master)
+
+
 def test_help_lists_its_examples_as_they_are_typed() -> None:
     shown = run("train", "--help").stdout
     assert "\n  • tokseam train book.txt -o tokenizer.json -v 8000" in shown
