@@ -994,67 +994,102 @@ class _Second(NamedTuple):
         return self.steps.arrays, [self.steps.stop, self.steps.start, *self[1:]]
 
 
-def _second_stage(
-    texts: Texts, starts: Sequence[tuple[Tokenizer, int]], scheme: str | Scheme, settings: _Settings, saved: _Checkpoint
-) -> list[_Second]:
-    """Extend each tokenizer to its size, all in the same passes over the texts."""
-    done: dict[int, _Second] = {}
-    pairs: dict[int, PairCounts] = {}
-    barriers: list[int | None] = [None] * len(starts)
-    runs: dict[int, RunCounts] = {}
-    passes = 0
-    total = None
-    least = max(1, settings.min_frequency)
-    if (stored := saved.get("barriers")) is not None:
-        barriers, passes = stored[1]
-    for index, (tokenizer, _) in enumerate(starts):
-        if (stored := saved.get(f"across{index}")) is not None:
-            done[index] = _Second.of(*stored)
-        elif (stored := saved.get(f"runs{index}")) is not None:
-            runs[index] = RunCounts._from_table(tokenizer, stored[1], stored[0])
-        elif (stored := saved.get(f"pairs{index}")) is not None:
-            pairs[index] = PairCounts(tokenizer, scheme)
-            pairs[index]._resume(stored)
-    while True:
-        for index in sorted(runs):
-            counts = runs.pop(index)
-            steps = settings.extend(counts, starts[index][1], saved, f"across{index}")
-            saved.drop(f"runs{index}")
-            if steps.stop == "barrier" and counts.barrier > least:
+class _Across:
+    """The second stage over some starts, all in the same passes over the texts: what is done, and what is counted.
+
+    A start is a tokenizer and the size that it is extended to.
+    """
+
+    def __init__(
+        self,
+        texts: Texts,
+        starts: Sequence[tuple[Tokenizer, int]],
+        scheme: str | Scheme,
+        settings: _Settings,
+        saved: _Checkpoint,
+    ) -> None:
+        self._texts, self._starts, self._scheme, self._settings, self._saved = texts, starts, scheme, settings, saved
+        self._least = max(1, settings.min_frequency)
+        self._barriers: list[int | None] = [None] * len(starts)
+        self._passes = 0
+        self._pairs: dict[int, PairCounts] = {}
+        self._runs: dict[int, RunCounts] = {}
+        self._done: dict[int, _Second] = {}
+        self._resume()
+
+    def _resume(self) -> None:
+        """Take what a checkpoint has of whole passes and stages."""
+        if (stored := self._saved.get("barriers")) is not None:
+            self._barriers, self._passes = stored[1]
+        for index, (tokenizer, _) in enumerate(self._starts):
+            if (stored := self._saved.get(f"across{index}")) is not None:
+                self._done[index] = _Second.of(*stored)
+            elif (stored := self._saved.get(f"runs{index}")) is not None:
+                self._runs[index] = RunCounts._from_table(tokenizer, stored[1], stored[0])
+            elif (stored := self._saved.get(f"pairs{index}")) is not None:
+                self._pairs[index] = PairCounts(tokenizer, self._scheme)
+                self._pairs[index]._resume(stored)
+
+    def run(self) -> list[_Second]:
+        """Extend each tokenizer to its size; return what each came to."""
+        while True:
+            self._merge()
+            missing = [index for index in range(len(self._starts)) if index not in self._done]
+            if not missing:
+                return [self._done[index] for index in range(len(self._starts))]
+            unpaired = [index for index in missing if index not in self._pairs]
+            if unpaired:
+                self._count_pairs(unpaired)
+            self._count_runs(missing)
+
+    def _merge(self) -> None:
+        """Merge over the runs that are counted; those of a barrier that was too high are to be counted again."""
+        for index in sorted(self._runs):
+            counts = self._runs.pop(index)
+            steps = self._settings.extend(counts, self._starts[index][1], self._saved, f"across{index}")
+            self._saved.drop(f"runs{index}")
+            if steps.stop == "barrier" and counts.barrier > self._least:
                 # The merges so far are exact; the rest needs the rarer pairs.
-                barriers[index] = max(least, counts.barrier // 4)
-                saved.put({"barriers": (list, [barriers, passes])})
+                self._barriers[index] = max(self._least, counts.barrier // 4)
+                self._saved.put(self._parts({}))
             else:
-                done[index] = _Second(steps, counts.barrier, passes, counts.totals, counts._spilled)
-                saved.put({f"across{index}": done[index].part()})
-        missing = [index for index in range(len(starts)) if index not in done]
-        if not missing:
-            return [done[index] for index in range(len(starts))]
-        unpaired = [index for index in missing if index not in pairs]
-        if unpaired:
-            for index in unpaired:
-                pairs[index] = PairCounts(starts[index][0], scheme)
-                pairs[index]._resume(saved.take(f"pairs{index}"))
-            settings.read(texts, "count pairs", None, {f"pairs{index}": pairs[index] for index in unpaired}, saved)
-            parts: dict[str, _Part] = {"barriers": (list, [barriers, passes])}
-            for index in unpaired:
-                tokenizer, size = starts[index]
-                guess = barriers[index] or pairs[index].guess_barrier(size - tokenizer.vocab_size)
-                barriers[index] = max(least, guess)
-                parts[f"pairs{index}"] = pairs[index]._part(max(least, guess))
-            saved.put(parts)
+                self._done[index] = _Second(steps, counts.barrier, self._passes, counts.totals, counts._spilled)
+                self._saved.put({f"across{index}": self._done[index].part()})
+
+    def _count_pairs(self, missing: Sequence[int]) -> None:
+        """Count the pairs of some starts, and guess their barriers."""
         for index in missing:
-            runs[index] = RunCounts(starts[index][0], pairs[index], barriers[index])
-            runs[index]._resume(saved.take(f"runs{index}"))
-            total = pairs[index].totals["bytes"]
+            self._pairs[index] = PairCounts(self._starts[index][0], self._scheme)
+            self._pairs[index]._resume(self._saved.take(f"pairs{index}"))
+        counts = {f"pairs{index}": self._pairs[index] for index in missing}
+        self._settings.read(self._texts, "count pairs", None, counts, self._saved)
+        parts: dict[str, _Part] = {}
+        for index in missing:
+            tokenizer, size = self._starts[index]
+            guess = self._barriers[index] or self._pairs[index].guess_barrier(size - tokenizer.vocab_size)
+            barrier = self._barriers[index] = max(self._least, guess)
+            parts[f"pairs{index}"] = self._pairs[index]._part(barrier)
+        self._saved.put(self._parts(parts))
+
+    def _count_runs(self, missing: Sequence[int]) -> None:
+        """Count the runs of some starts, whose pairs are counted."""
+        total = None
+        for index in missing:
+            self._runs[index] = RunCounts(self._starts[index][0], self._pairs[index], self._barriers[index])
+            self._runs[index]._resume(self._saved.take(f"runs{index}"))
+            total = self._pairs[index].totals["bytes"]
             # Most of the memory; should the guess fail, which is rare, they are counted again.
-            del pairs[index]
-        settings.read(texts, "count runs", total, {f"runs{index}": runs[index] for index in missing}, saved)
-        passes += 1
+            del self._pairs[index]
+        counts = {f"runs{index}": self._runs[index] for index in missing}
+        self._settings.read(self._texts, "count runs", total, counts, self._saved)
+        self._passes += 1
         for index in missing:
-            saved.drop(f"pairs{index}")
-        finished = {f"runs{index}": runs[index]._part() for index in missing}
-        saved.put(finished | {"barriers": (list, [barriers, passes])})
+            self._saved.drop(f"pairs{index}")
+        self._saved.put(self._parts({name: one._part() for name, one in counts.items()}))
+
+    def _parts(self, parts: Mapping[str, _Part]) -> dict[str, _Part]:
+        """Return parts of a checkpoint with what belongs to all starts."""
+        return {**parts, "barriers": (list, [self._barriers, self._passes])}
 
 
 @overload
@@ -1194,7 +1229,7 @@ def train(
         for index in across:
             trainings[index], dropped[index] = _drop(texts, trainings[index], settings, scheme, saved, f"drop{index}")
     starts = [(trainings[index].inherited(), vocab_size) for index in across]
-    seconds = dict(zip(across, _second_stage(texts, starts, scheme, settings, saved), strict=True)) if across else {}
+    seconds = dict(zip(across, _Across(texts, starts, scheme, settings, saved).run(), strict=True)) if across else {}
     named = scheme if isinstance(scheme, str) else {"stage1": stages[0], "stage2": stages[1]}
     results = []
     for index, recipe in enumerate(trainings):
@@ -1498,7 +1533,7 @@ def extend(
         "corpus": texts.describe() if checkpoint is not None else None,
     }
     saved = _Checkpoint(checkpoint, asked | settings.report(), checkpoint_seconds)
-    (second,) = _second_stage(texts, [(tokenizer, operator.index(vocab_size))], scheme, settings, saved)
+    (second,) = _Across(texts, [(tokenizer, operator.index(vocab_size))], scheme, settings, saved).run()
     training = _extended(tokenizer, second, vocab_size, scheme, stages, settings, texts.skipped)
     saved.remove()
     return training
