@@ -1193,14 +1193,12 @@ class ByteState:
                 stem = tuple(native.ids().tolist())
                 if part.at == 0:
                     found.append((part.weight - total, stem))
-                    continue
-                if part.scores is None:
-                    continue
-                logs = reader.sums.host(part.scores.slice(part.exact, part.high))
-                for place in np.argsort(-logs, kind="stable")[:limit].tolist():
-                    if logs[place] > -math.inf:
-                        id = int(reader.order[part.exact + place])
-                        found.append((part.weight - total + float(logs[place]), (*stem, id)))
+                elif part.scores is not None:
+                    logs = reader.sums.host(part.scores.slice(part.exact, part.high))
+                    for place in np.argsort(-logs, kind="stable")[:limit].tolist():
+                        if logs[place] > -math.inf:
+                            id = int(reader.order[part.exact + place])
+                            found.append((part.weight - total + float(logs[place]), (*stem, id)))
         found.sort(key=lambda cover: (-cover[0], cover[1]))
         return [Cover(ids, logprob) for logprob, ids in found[:limit] if logprob > -math.inf]
 
