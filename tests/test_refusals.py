@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 import tokseam
-from tokseam import _bundled
-from tokseam.errors import ModelError, NumeralError, ReportError, TrainError, UnknownTokenError, VocabError
+from tokseam import _bundled, _native
+from tokseam.errors import ModelError, NumeralError, ReportError, TrainError, VocabError
 
 # A type checker refuses many of these too.
 bytelm: Any = tokseam.bytelm
@@ -23,6 +23,7 @@ superbpe: Any = tokseam.superbpe
 triadic: Any = tokseam.triadic
 Tokenizer: Any = tokseam.Tokenizer
 BUNDLED: Any = _bundled.tokenizer()
+NATIVE: Any = _native
 TEXTS = ["a seam", "two seams and a seam"]
 
 
@@ -287,16 +288,60 @@ def test_refused(name: str) -> None:
     assert found.type is error or error is not ValueError, "a plain ValueError was expected"
 
 
-@pytest.mark.parametrize("ids", [[-1], np.array([-1]), np.array([2**40]), [2**32]], ids=str)
-def test_numbers_that_are_no_ids(ids: Any) -> None:
-    with pytest.raises(UnknownTokenError, match="ids are 0 to 4294967295"):
-        BUNDLED.decode(ids)
+def column(*values: int, dtype: Any = np.uint32) -> Any:
+    return np.array(values, dtype)
 
 
-@pytest.mark.parametrize("ids", [["a"], "a", np.array([0.5]), np.zeros((1, 1), np.uint32)], ids=str)
-def test_what_is_no_number_is_no_id(ids: Any) -> None:
-    with pytest.raises(TypeError):
-        BUNDLED.decode(ids)
+def plan() -> Any:
+    kernel = NATIVE.ByteKernel(BUNDLED._native, True, True)
+    return kernel.start().push(kernel, b"a").plan(kernel)
+
+
+# What no call of the package passes on, but code that calls the native module may.
+UNDER: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
+    "a text as many": (lambda: BUNDLED._native.encode_batch("a", None, 1), TypeError, "not one text"),
+    "a number as a text": (lambda: BUNDLED._native.encode_batch([3], None, 1), TypeError, "not int"),
+    "a name as many": (lambda: BUNDLED._native.encode("a", "<s>"), TypeError, '"<s>"'),
+    "a rank beyond": (lambda: NATIVE.Tokenizer.from_tiktoken([(b"a", -1)], "a", []), VocabError, "-1 is no token id"),
+    "a split that is no JSON": (lambda: NATIVE.PretokenCounts("{", None), VocabError, "no JSON"),
+    "fewer counts than rows": (
+        lambda: NATIVE.PretokenCounts(NATIVE.split_component("a"), None).add(
+            column(97, dtype=np.uint8), column(1, dtype=np.int64), column(dtype=np.uint64), (0, 0, 0, 0)
+        ),
+        ValueError,
+        "as many counts as rows",
+    ),
+    "ends that fall": (
+        lambda: NATIVE.PretokenCounts(NATIVE.split_component("a"), None).add(
+            column(97, dtype=np.uint8), column(-1, dtype=np.int64), column(1, dtype=np.uint64), (0, 0, 0, 0)
+        ),
+        ValueError,
+        "must rise",
+    ),
+    "columns that differ": (
+        lambda: pairs()._counts.add(column(1), column(), column(1, dtype=np.uint64), (0, 0, 0, 0, 0)),
+        ValueError,
+        "differ in length",
+    ),
+    "a node beyond": (lambda: plan().stem(10**6), IndexError, "node 1000000 of"),
+    "a depth beyond": (
+        lambda: NATIVE.ByteKernel(BUNDLED._native, True, True).depth(10**8),
+        IndexError,
+        "node 100000000 of",
+    ),
+    "a map of a part": (
+        lambda: NATIVE.project(column(dtype=np.float64), column(1, dtype=np.int64), 0, 0, "sum"),
+        ValueError,
+        "no map",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNDER)
+def test_refused_under_the_package(name: str) -> None:
+    call, error, words = UNDER[name]
+    with pytest.raises(error, match=re.escape(words)):
+        call()
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
