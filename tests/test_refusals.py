@@ -174,6 +174,17 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         TrainError,
         "255 is not in this run",
     ),
+    "no text": (lambda: superbpe.extend(BUNDLED, [], vocab_size=32_100), TrainError, "the corpus is empty"),
+    "words that are no bytes": (
+        lambda: superbpe.PretokenCounts(superbpe.Scheme(stage1={"type": "Whitespace"}, stage2="a")),
+        TrainError,
+        "not byte-level",
+    ),
+    "pairs with those of another": (
+        lambda: pairs().merge(superbpe.PairCounts(other())),
+        TrainError,
+        "of another tokenizer or scheme",
+    ),
     # Models of bytes.
     "no ids": (lambda: bytelm.FunctionLM(uniform, vocab_size=0), ValueError, "vocab_size is 0"),
     "an end beyond": (lambda: bytelm.FunctionLM(uniform, vocab_size=3, end_ids=[3]), ValueError, "end id 3"),
@@ -297,6 +308,12 @@ def plan() -> Any:
     return kernel.start().push(kernel, b"a").plan(kernel)
 
 
+def learned(text: bytes, alphabet: list[int]) -> Any:
+    counts = NATIVE.PretokenCounts(NATIVE.split_component("a"), None)
+    counts.update([text], False, 1)
+    return NATIVE.learn(counts, [], alphabet, 300, 1, None, None, (lambda _: False, None))
+
+
 # What no call of the package passes on, but code that calls the native module may.
 UNDER: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a text as many": (lambda: BUNDLED._native.encode_batch("a", None, 1), TypeError, "not one text"),
@@ -322,6 +339,19 @@ UNDER: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         lambda: pairs()._counts.add(column(1), column(), column(1, dtype=np.uint64), (0, 0, 0, 0, 0)),
         ValueError,
         "differ in length",
+    ),
+    "a run of no ids": (
+        lambda: NATIVE.RunCounts.gathered(BUNDLED._native, NATIVE.split_component("a"), 1).add(
+            column(10**6), column(1, dtype=np.int64), column(1, dtype=np.uint64), (0, 0, 0)
+        ),
+        TrainError,
+        "the id 1000000",
+    ),
+    "a text beyond its alphabet": (lambda: learned(b"ab", [97]), TrainError, "0x62, which is not of the alphabet"),
+    "a merge of no tokens": (
+        lambda: NATIVE.plain_json([], [97], column(5), column(0), column(1), NATIVE.split_component("a")),
+        TrainError,
+        "(5, 0) -> 1",
     ),
     "a node beyond": (lambda: plan().stem(10**6), IndexError, "node 1000000 of"),
     "a depth beyond": (
