@@ -2,9 +2,11 @@
 
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 import tiktoken
+import vocabularies
 from sources import SEED
 from tokenizers import Regex, pre_tokenizers
 
@@ -58,6 +60,27 @@ def test_pieces_are_those_of_tokenizers(pattern: str, texts: list[str]) -> None:
     stock = pre_tokenizers.Split(Regex(pattern), "isolated")
     expected = Counter(piece.encode() for text in texts for piece, _ in stock.pre_tokenize_str(text) if piece)
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        pre_tokenizers.ByteLevel(add_prefix_space=True),
+        pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.ByteLevel(False, use_regex=False)]),
+        pre_tokenizers.Sequence([pre_tokenizers.Digits(True), pre_tokenizers.ByteLevel(False, use_regex=False)]),
+        pre_tokenizers.Sequence([pre_tokenizers.Punctuation(), pre_tokenizers.ByteLevel(False, use_regex=False)]),
+    ],
+    ids=str,
+)
+def test_steps_that_add_or_drop_text(stage: Any, texts: list[str]) -> None:
+    counts = PretokenCounts(Scheme(stage1=stage, stage2=stage))
+    counts.update(texts)
+    table = counts.to_arrow()
+    found = {
+        vocabularies.spell(pretoken): count
+        for pretoken, count in zip(table["pretoken"].to_pylist(), table["count"].to_pylist(), strict=True)
+    }
+    assert found == Counter(piece for text in texts for piece, _ in stage.pre_tokenize_str(text) if piece)
 
 
 @pytest.mark.parametrize("pattern", REFUSED)
