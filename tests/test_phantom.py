@@ -439,6 +439,27 @@ def test_artefacts(words: Tokenizer, before: list[str], after: list[str], level:
     assert (strict.verdict, strict.labels) == ("replaced", [])
 
 
+def test_classes(bundled: Tokenizer) -> None:
+    """What the labels do not know: digits, characters that are cut, and bytes that stand in for a token."""
+    fallback = ours("mistral3")
+    spelled = [id for id in range(fallback.vocab_size) if fallback.token_bytes(id) == b"a"]
+    for tokenizer, before, after, expected in (
+        (bundled, ids_of(bundled, ["3", "3"]), ids_of(bundled, ["33"]), ["number"]),
+        (
+            bundled,
+            [bundled.token_id(bytes([byte])) or 0 for byte in "ß".encode()],
+            ids_of(bundled, ["ß"]),
+            ["character"],
+        ),
+        (fallback, spelled[:1], spelled[1:], ["byte-fallback"]),
+    ):
+        found = phantom.compare(before, after, tokenizer)
+        assert found.verdict == "phantom"
+        (change,) = found.blocks
+        assert change.classes == expected
+        assert (change.tokens_before, change.tokens_after) == (len(before), len(after))
+
+
 def test_verdicts(words: Tokenizer) -> None:
     """B3 and B9."""
     cat, dog = ids_of(words, ["cat"]), ids_of(words, ["dog"])
