@@ -82,6 +82,11 @@ def test_what_cannot_be_measured() -> None:
     assert isinstance(others[0], _bench.Peer)
     found = list(_bench.compare([own, _bench.Peer("broken", broken), others[0]], DOCUMENTS, repetitions=1))
     assert _bench.LeftOut("broken", "cannot read") in found
+    # One that reads the file and fails behind the first library.
+    found = list(_bench.compare([own, others[0], _bench.Peer("broken", broken)], DOCUMENTS, repetitions=1))
+    assert found[-1] == _bench.LeftOut("broken", "cannot read")
+    with pytest.raises(ValueError, match="cannot"):
+        list(_bench.compare([_bench.Peer("tokseam", broken), others[0]], DOCUMENTS, repetitions=1))
     assert any(isinstance(one, _bench.Rate) and one.ratio and one.peer != "tokseam" for one in found)
 
 

@@ -836,6 +836,61 @@ def test_never_half_a_character() -> None:
                 piece.decode()
 
 
+def alone(id: int, **options: Any) -> ByteLM:
+    """Return a model of the toy "ab" that gives all mass to one id."""
+    tokenizer = TOYS["ab"].tokenizer()
+    row = np.full(tokenizer.vocab_size, -math.inf)
+    row[id] = 0.0
+    lm = FunctionLM(
+        lambda contexts: np.tile(row, (len(contexts), 1)),
+        vocab_size=len(row),
+        end_ids=[tokenizer.special_tokens["<end>"]],
+    )
+    return ByteLM(lm, tokenizer, **options)
+
+
+def test_a_model_without_mass_says_so() -> None:
+    special = TOYS["ab"].tokenizer().special_tokens
+    other, end = alone(special["<other>"]), alone(special["<end>"])
+    with pytest.raises(ModelError, match="no probability to any text that starts with these bytes"):
+        other.state().next_byte()
+    with pytest.raises(ModelError, match="no probability to any text that starts with the prompt"):
+        end.generate("a", max_bytes=1)
+    with pytest.raises(ModelError, match="no probability to any token that may follow"):
+        other.generate("", max_bytes=1)
+    with pytest.raises(ModelError, match='normalize="local" has nothing to normalize'):
+        alone(special["<other>"], normalize="local").state().next_byte()
+    # An end is drawn by bytes as by tokens.
+    for unit in ("bytes", "tokens"):
+        done = end.generate("", max_bytes=9, unit=unit)
+        assert (done.data, done.text, done.finish_reason, done.logprob) == (b"", "", "end", 0.0)
+
+
+def test_members_that_disagree() -> None:
+    a, b = (alone(TOYS["ab"].tokenizer().token_id(byte) or 0) for byte in (b"a", b"b"))
+    with pytest.raises(ModelError, match="agree on no byte"):
+        Ensemble([a, b], mode="product").state().next_byte()
+    assert Ensemble([a, a]).logprob("ab") == -math.inf
+    both = Ensemble([Case("ab", seed).model() for seed in range(2)])
+    rows = both.next_byte_logprobs(["", "a"])
+    np.testing.assert_array_equal(rows, [both.state(prefix).next_byte().logp for prefix in ("", "a")])
+    assert both.next_byte_logprobs([]).shape == (0, 257)
+    options: dict[str, Any] = {"max_bytes": 8, "seed": 1}
+    assert b"".join(both.generate_stream("a", **options)) == both.generate("a", **options).data
+
+
+def test_many_rows_are_summed_in_blocks() -> None:
+    """Five starts of a text are more places of the vocabulary than one block has."""
+    tokenizer = ours("bundled")
+    size = tokenizer.vocab_size
+    rng = np.random.default_rng(0)
+    row = rng.normal(size=size)
+    row -= np.logaddexp.reduce(row)
+    model = ByteLM(FunctionLM(lambda contexts: np.tile(row, (len(contexts), 1)), vocab_size=size), tokenizer)
+    rows = model.next_byte_logprobs([b""] * 9)
+    np.testing.assert_allclose(rows, np.tile(model.state().next_byte().logp, (9, 1)), rtol=1e-12)
+
+
 def test_ties_take_the_lowest_byte() -> None:
     case = Case("ab")
     even = np.full(case.hash.vocab_size, -math.log(case.hash.vocab_size))

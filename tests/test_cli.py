@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tokseam import _bundled
+from tokseam import _bundled, superbpe
 from tokseam.bytelm import ByteLM, bundled
 from tokseam.cli import model as cli_model
 from tokseam.cli.app import app
@@ -101,6 +101,8 @@ def test_info(tmp_path: Path) -> None:
     _bundled.tokenizer().save(tmp_path / "tokenizer.json")
     for path in (tmp_path, tmp_path / "tokenizer.json"):
         assert json.loads(run("info", "--json", "-t", str(path)).stdout) == facts
+    superbpe.train(["text"], vocab_size=256, transition=256).tokenizer.save(tmp_path)
+    assert " special tokens   0 " in run("info", "-t", str(tmp_path)).stdout
 
 
 def test_missing_bytes_are_ranges() -> None:
@@ -171,6 +173,10 @@ def test_without_the_extra(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == b""
     assert b"pip install 'tokseam[cli]'" in done.stderr
+    # What one of them lacks by itself, the extra does not bring.
+    (tmp_path / "rich.py").write_text("import no_such_module\n")
+    done = command("info", env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    assert (done.returncode, b"no_such_module" in done.stderr, b"tokseam[cli]" in done.stderr) == (1, True, False)
 
 
 def test_importing_is_light() -> None:
@@ -234,6 +240,21 @@ def test_numbers_on_a_terminal() -> None:
     subprocess.run([sys.executable, "-m", "tokseam", "numbers", "annotate", "1234"], stdout=slave, check=True)
     os.close(slave)
     assert os.read(master, 100).strip() == b"1{k}234"
+    os.close(master)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_a_terminal_gives_no_text_and_gets_whole_lines() -> None:
+    import pty
+
+    master, slave = pty.openpty()
+    for words in (("encode",), ("count", "--lines"), ("phantom",), ("report", "-")):
+        done = subprocess.run([sys.executable, "-m", "tokseam", *words], stdin=slave, capture_output=True, check=False)
+        assert (done.returncode, b"pipe something in" in done.stderr) == (2, True), words
+    ids = [str(id) for id in _bundled.tokenizer().encode("no line end")]
+    subprocess.run([sys.executable, "-m", "tokseam", "decode", *ids], stdout=slave, check=True)
+    assert os.read(master, 100) == b"no line end\r\n"
+    os.close(slave)
     os.close(master)
 
 

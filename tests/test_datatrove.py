@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
@@ -249,6 +250,15 @@ def test_the_files_are_those_of_datatrove(
         empty.run(iter([]), 2, 3)
     assert contents(tmp_path / "ours") == contents(tmp_path / "theirs")
     assert sum(map(len, contents(tmp_path / "ours").values())) > 10_000
+
+
+def test_a_folder_of_a_store_gets_the_same_files(texts: list[str], file: Path, tmp_path: Path) -> None:
+    for place in (str(tmp_path), "memory://ids"):
+        step = DocumentTokenizer(place, str(file), shuffle_documents=False, allowed_special="all")
+        step.run(iter(documents(texts[:20])))
+    stored = fsspec.filesystem("memory")
+    for name, data in contents(tmp_path).items():
+        assert stored.cat_file(f"/ids/{name}") == data
 
 
 def framed(name: str) -> str:

@@ -29,6 +29,7 @@ from tokseam import Tokenizer, VocabError, _bundled, fuzz
 from tokseam.cli.app import app
 from tokseam.fuzz.plan import ENGINES, load
 from tokseam.fuzz.subject import Subject
+from tokseam.segmentation import is_text
 
 EXAMPLES = 500
 SOUND = 100_000 if FULL else 300
@@ -533,6 +534,75 @@ def test_exceptions_are_failures() -> None:
     assert fuzz.audit(broken).ids("unreachable").tolist() == [0x0D]
 
 
+class Faulty:
+    """The bundled tokenizer with calls that are not its own."""
+
+    def __init__(self, **calls: Any) -> None:
+        self.inner = _bundled.tokenizer()
+        vars(self).update({"encode": self.inner.encode, "decode": self.inner.decode} | calls)
+
+
+def test_each_fault_has_a_name() -> None:
+    tokenizer = _bundled.tokenizer()
+    whole = tokenizer.encode("seam").tolist()
+    cut = [tokenizer.token_id(bytes([byte])) or 0 for byte in b"seam"]
+    for faulty, check, said in (
+        (Faulty(decode_bytes=lambda _: b"x"), lambda one: fuzz.check_round_trip(one, b"ab"), "bytes do not come back"),
+        (Faulty(encode_batch=lambda texts: [[0]] * len(texts)), lambda one: fuzz.check_batch(one, ["a"]), "ids differ"),
+        (Faulty(encode_batch=lambda _: []), lambda one: fuzz.check_batch(one, ["a"]), "a batch of 1 gives 0"),
+        (
+            Faulty(decode_batch=lambda rows: ["xy"] * len(rows)),
+            lambda one: fuzz.check_batch(one, ["a"]),
+            "in a batch, at character 0, U\\+0061",
+        ),
+        (
+            Faulty(decode=lambda ids: "x" * len(ids)),
+            lambda one: fuzz.check_resegmentation(one, whole, cut),
+            "cut otherwise",
+        ),
+        (
+            Faulty(is_canonical=lambda _: True),
+            lambda one: fuzz.check_resegmentation(one, whole, cut),
+            "is_canonical is True",
+        ),
+    ):
+        with pytest.raises(fuzz.Failure, match=said):
+            check(faulty)  # type: ignore[no-untyped-call]
+
+
+def test_ctrl_c_is_no_failure() -> None:
+    def stop(_: object) -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fuzz.check_round_trip(Faulty(encode=stop), "a")
+    with pytest.raises(KeyboardInterrupt):
+        fuzz.audit(Faulty(decode=stop, vocab_size=3))
+
+
+def test_checks_of_ids_need_a_vocabulary() -> None:
+    assert "ids" not in [job.name for job in fuzz.jobs(Faulty())]
+    # What the first of two ids gave is gone when the second comes.
+    faulty = Faulty(decode=lambda ids: "x" * (len(ids) % 2), vocab_size=9, token_bytes=lambda _: b"x")
+    jobs = {job.name: job for job in fuzz.jobs(faulty)}
+    failure = jobs["short-ids"].run(examples=1, seed=0)
+    assert failure is not None
+    assert len(failure.ids or ()) == 2
+
+
+def test_what_is_not_known_of_a_vocabulary_is_looked_for() -> None:
+    """Of steps that drop text it is not known which texts have a token, so tokens are tried."""
+    tree = vocabularies.document(
+        {"a": 0, "b": 1, "ab": 2, "ba": 3},
+        [("a", "b")],
+        pre_tokenizer=vocabularies.sequence({"type": "WhitespaceSplit"}, vocabularies.byte_level()),
+        decoder=vocabularies.byte_level(),
+    )
+    found = fuzz.audit(Tokenizer.from_json(json.dumps(tree)))
+    assert not found.exact
+    assert (found.ids("ok").tolist(), found.ids("unreachable").tolist()) == ([0, 1, 2], [3])
+
+
 def test_reasons() -> None:
     from tokseam.fuzz.checks import explain
 
@@ -581,14 +651,6 @@ def test_short_ids_are_exhaustive() -> None:
     tokens = [tokenizer.token_bytes(row[0]) for row in rows[1:10]]
     assert any(not is_text(token) for token in tokens)
     assert any(is_text(token) for token in tokens)
-
-
-def is_text(token: bytes) -> bool:
-    try:
-        token.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def test_numbers() -> None:
@@ -744,6 +806,10 @@ def test_audit_command(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, ["audit", "--corpus", str(corpus)]).stdout
     for word in (*facts["classes"], "in all", "32,000", "'<|endoftext|>'"):
         assert word in shown
+    # tokenizers does not say which bytes a part of a character is.
+    _bundled.tokenizer().save(tmp_path)
+    shown = CliRunner().invoke(app, ["audit", str(tmp_path), "--engine", "tokenizers"]).stdout
+    assert re.search(r"undecodable +\S+ +\d+:\? ", shown)
 
 
 def pytest_in(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

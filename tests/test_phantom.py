@@ -24,7 +24,18 @@ from sources import FULL, NAMES, SEED, corpora, missing, ours, stock, stock_from
 from texts import adversarial
 from toys import TOYS
 
-from tokseam import ModelError, PretokenizeError, Ragged, Tokenizer, UnknownTokenError, VocabError, fuzz, phantom
+from tokseam import (
+    ModelError,
+    PretokenizeError,
+    Ragged,
+    Tokenizer,
+    UnknownTokenError,
+    VocabError,
+    _bundled,
+    fuzz,
+    phantom,
+)
+from tokseam.segmentation import is_text
 
 # The bundled vocabulary, merging over all of a text.
 UNSPLIT = "bundled, unsplit"
@@ -130,14 +141,6 @@ def sequences(name: str, number: int) -> Iterator[list[int]]:
             continue
         made += 1
         yield ids
-
-
-def is_text(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 @pytest.mark.timeout(3600)
@@ -436,6 +439,27 @@ def test_artefacts(words: Tokenizer, before: list[str], after: list[str], level:
     assert (strict.verdict, strict.labels) == ("replaced", [])
 
 
+def test_classes(bundled: Tokenizer) -> None:
+    """What the labels do not know: digits, characters that are cut, and bytes that stand in for a token."""
+    fallback = ours("mistral3")
+    spelled = [id for id in range(fallback.vocab_size) if fallback.token_bytes(id) == b"a"]
+    for tokenizer, before, after, expected in (
+        (bundled, ids_of(bundled, ["3", "3"]), ids_of(bundled, ["33"]), ["number"]),
+        (
+            bundled,
+            [bundled.token_id(bytes([byte])) or 0 for byte in "ß".encode()],
+            ids_of(bundled, ["ß"]),
+            ["character"],
+        ),
+        (fallback, spelled[:1], spelled[1:], ["byte-fallback"]),
+    ):
+        found = phantom.compare(before, after, tokenizer)
+        assert found.verdict == "phantom"
+        (change,) = found.blocks
+        assert change.classes == expected
+        assert (change.tokens_before, change.tokens_after) == (len(before), len(after))
+
+
 def test_verdicts(words: Tokenizer) -> None:
     """B3 and B9."""
     cat, dog = ids_of(words, ["cat"]), ids_of(words, ["dog"])
@@ -694,6 +718,14 @@ def test_ambiguous_texts(bundled: Tokenizer) -> None:
     assert phantom.ambiguities("hello world", ours("mistral3")) == ["hello\u2581world"]
     assert phantom.ambiguities("hello", ours("mistral3")) == []
     assert phantom.ambiguities("", ours("mistral3")) == []
+    # A form that has no tokens is no other text.
+    tree = vocabularies.document(
+        {vocabularies.spell(b"\xc3"): 0, vocabularies.spell(b"\xa9"): 1},
+        [],
+        pre_tokenizer=vocabularies.byte_level(),
+        decoder=vocabularies.byte_level(),
+    )
+    assert phantom.ambiguities("\u00e9", Tokenizer.from_json(json.dumps(tree))) == []
     with pytest.raises(UnicodeError):
         phantom.ambiguities(b"\xff", bundled)
     with pytest.raises(UnicodeError):
@@ -951,6 +983,36 @@ def test_probe(bundled: Tokenizer) -> None:
         phantom.Probe.make("1 2 3", bundled, seed=1)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_answers_with_other_words(seed: int, bundled: Tokenizer) -> None:
+    """Each replaced word is found, whatever the tokens around it are; an answer cut otherwise is the same text."""
+    rng = random.Random(seed)
+    lines = _bundled.text()[:4000].split("\n")
+    start = rng.randrange(len(lines) - 5)
+    text = "\n".join(["The report says:", *lines[start : start + 5]])
+    probe = phantom.Probe.make(text, bundled, rate=0.4, seed=seed)
+    words, answer, end = [], "", 0
+    for start, stop in probe.targets:
+        old = text.encode()[start:stop].decode()
+        words.append(rng.choice([old, old, "elephant", "x", "unbelievable", "Saturday"]))
+        answer += text.encode()[end:start].decode() + words[-1]
+        end = stop
+    answer += text.encode()[end:].decode()
+    ids = bundled.encode(answer).tolist()
+    found = probe.score(ids)
+    for outcome, word in zip(found, words, strict=True):
+        if word != outcome.target:
+            assert (outcome.kind, outcome.answer) == ("replaced", word)
+        elif outcome.kind != "unchanged":
+            # A superword that reaches into the next target, which is another word now.
+            assert (outcome.kind, outcome.answer) == ("lost", "")
+    # Special ids around it are no part of an answer.
+    assert probe.score([0, 0, *ids, 0]) == found
+    same = resegment(bundled, bundled.encode(text).tolist(), rng)
+    if bundled.decode(same) == text:
+        assert {outcome.kind for outcome in probe.score(same)} <= {"unchanged", "phantom"}
+
+
 def random_model(size: int) -> Any:
     try:
         import torch
@@ -1104,6 +1166,12 @@ def test_processor_rows(bundled: Tokenizer) -> None:
         expected = phantom.next_token_mask(ids, bundled)[:columns]
         assert (allowed[: len(expected)] == expected).all()
         assert not allowed[len(expected) :].any()
+    # An id that the mask forbids starts a text anew.
+    forbidden = int(np.flatnonzero(~phantom.next_token_mask(ids, bundled))[0])
+    before = processor.restarted
+    anew = processor(torch.tensor([[*ids, forbidden]]), torch.zeros(1, bundled.vocab_size))
+    assert processor.restarted == before + 1
+    assert ((anew[0] == 0).numpy() == phantom.next_token_mask([], bundled)).all()
     # A model with fewer columns than ids: none of those that may follow is among them.
     lowest = int(np.flatnonzero(phantom.next_token_mask(ids, bundled))[0])
     with pytest.raises(ModelError, match=f"{lowest} columns, but id {lowest} "):
@@ -1149,3 +1217,34 @@ def test_lines_that_are_none() -> None:
     for line in [*lines, '{"before": [1], "after": null}']:
         with pytest.raises(VocabError, match="line 7 is neither"):
             _parse(line.encode(errors="surrogateescape"), 7)
+
+
+def test_processor_where_nothing_can_follow() -> None:
+    """Behind one letter another would be merged with it, and there is no id that ends a text."""
+    random_model(8)
+    import torch
+
+    from tokseam.hf import CanonicalLogitsProcessor
+
+    tree = vocabularies.document(
+        {"a": 0, "aa": 1}, [("a", "a")], pre_tokenizer=vocabularies.byte_level(), decoder=vocabularies.byte_level()
+    )
+    tokenizer = Tokenizer.from_json(json.dumps(tree))
+    assert not phantom.next_token_mask([0], tokenizer).any()
+    processor = CanonicalLogitsProcessor(tokenizer)
+    assert (processor(torch.tensor([[0]]), torch.zeros(1, 2))[0] == 0).all()
+    assert processor.restarted == 1
+
+
+def test_processor_keeps_few_rows(bundled: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    random_model(8)
+    import torch
+
+    from tokseam import hf
+
+    monkeypatch.setattr(hf, "_KEPT", 2)
+    processor = hf.CanonicalLogitsProcessor(bundled)
+    for text in ("The report", "import os", "a", "12", "The report"):
+        ids = bundled.encode(text).tolist()
+        scores = processor(torch.tensor([ids]), torch.zeros(1, bundled.vocab_size))
+        assert ((scores[0] == 0).numpy() == phantom.next_token_mask(ids, bundled)).all()

@@ -1,6 +1,7 @@
 """The signatures of what is public: names, order and defaults, as the documentation promises them."""
 
 import inspect
+import pkgutil
 from operator import attrgetter
 from typing import Any
 
@@ -154,3 +155,10 @@ def test_signature(name: str) -> None:
 def test_signature_with_torch(name: str) -> None:
     pytest.importorskip("torch", reason=f"{name} needs torch")
     assert signature(attrgetter(name)(tokseam)) == OF_TORCH[name]
+
+
+def test_what_is_public_is_listed() -> None:
+    modules = {one.name for one in pkgutil.iter_modules(tokseam.__path__) if not one.name.startswith("_")}
+    # The command, and what pytest loads by itself.
+    wanted = {*tokseam.__all__, *modules} - {"cli", "pytest_plugin"}
+    assert wanted <= set(dir(tokseam))

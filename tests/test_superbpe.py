@@ -26,6 +26,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from tokseam import Tokenizer, TrainError, UnsupportedTokenizerError, _corpus, _native, superbpe
 from tokseam.superbpe import Constraints, PairCounts, PretokenCounts, RunCounts, Scheme
+from tokseam.tokenizer import as_bytes
 
 ALPHABET = pre_tokenizers.ByteLevel.alphabet()
 NONE = Constraints(max_words=None, forbid_substrings=())
@@ -294,6 +295,28 @@ def test_counts_gathered_apart_give_the_same(corpus: Any, tmp_path: Any) -> None
         superbpe.extend_from_counts(whole.tokenizer, runs, vocab_size=6_000)
     with pytest.raises(TrainError, match="pretokens"):
         PretokenCounts.from_arrow(runs.to_arrow())
+
+
+# One text is one batch, and takes long enough for the counting thread to ask for the interpreter on the way.
+LOOKED_AT = """
+import threading
+from tokseam import _bundled, superbpe
+counts = superbpe.PairCounts(_bundled.tokenizer())
+text = "".join(f"{i * 7919 % 1000003} words, " for i in range(1_000_000))
+counting = threading.Thread(target=counts.update, args=([text],), kwargs={"threads": 1}, daemon=True)
+counting.start()
+looks = 0
+while counting.is_alive():
+    looked = counts.totals["bytes"], len(counts)
+    assert looked[0] in (0, len(text)) and looked[1] in (0, len(counts))
+    looks += 1
+print(looks)
+"""
+
+
+def test_counts_can_be_looked_at_while_they_are_made() -> None:
+    done = subprocess.run([sys.executable, "-c", LOOKED_AT], capture_output=True, check=True, timeout=120)
+    assert int(done.stdout) > 0
 
 
 def test_weighted_counts_beyond_32_bits() -> None:
@@ -769,6 +792,27 @@ def test_records_are_those_of_json(value: Any, ascii: bool, changes: Any) -> Non
     if not changes and text is not None:
         # What only Python takes for JSON is read by Python.
         assert seen == text or any(part in line for part in (b"NaN", b"Infinity", b"\\ud"))
+
+
+def test_records_without_a_text(tmp_path: Path) -> None:
+    lines, table = tmp_path / "lines.jsonl", tmp_path / "table.parquet"
+    lines.write_text('{"text": "caf\\u00e9"}\n \n{"text": 3}\n{"other": "a"}\n', encoding="utf-8")
+    pa.parquet.write_table(pa.table({"text": ["a", None]}), table)
+    corpus = superbpe.files(lines, table, on_error="skip")
+    assert [as_bytes(text) for text in corpus] == ["café".encode(), b"a"]
+    assert corpus.skipped == {"records": 3}
+    for path, said in ((lines, "line 3 of .*the text is int"), (table, "row 1 .* has no text in 'text'")):
+        with pytest.raises(TrainError, match=said):
+            list(superbpe.files(path))
+    with pytest.raises(TrainError, match="no column 'body', only text"):
+        list(superbpe.files(table, text="body"))
+
+
+def test_a_bar_names_the_stages(capsys: pytest.CaptureFixture[str]) -> None:
+    superbpe.train(["a seam", "two seams"], vocab_size=262, transition=260, progress=True)
+    shown = capsys.readouterr().err
+    for stage in ("count words", "merge words", "count pairs", "count runs", "merge superwords"):
+        assert stage in shown
 
 
 def test_mixtures_are_drawn_by_share(tmp_path: Any) -> None:

@@ -237,22 +237,7 @@ def compare(
     if len(documents) < 2:
         raise VocabError("too little text to measure: give two documents or more, some ten kilobytes of text")
     own, *others = candidates
-    assert isinstance(own, Peer)
-    expected = None
-    left_out = {other.name: other for other in others if isinstance(other, LeftOut)}
-    for other in others:
-        if isinstance(other, LeftOut):
-            continue
-        try:
-            expected = encode_all(other, documents)
-            break
-        except Exception as error:  # A library that cannot read the file is a line of the result.
-            left_out[other.name] = LeftOut(other.name, " ".join(str(error).split()))
-    if expected is None:
-        reasons = "; ".join(f"{one.name}: {one.why}" for one in left_out.values())
-        raise _extras.MissingExtraError(
-            f"there is nothing to compare with, and a speed stands beside a check of the ids only ({reasons})"
-        )
+    expected, left_out = _reference(others, documents)
     size = sum(len(document.encode()) for document in documents[len(documents) // 2 :])
     ours: dict[str, float] = {}
     for peer in candidates:
@@ -265,7 +250,7 @@ def compare(
         except Exception as error:
             if peer is own:
                 raise
-            yield LeftOut(peer.name, " ".join(str(error).split()))
+            yield _failed(peer, error)
             continue
         whole = equal == len(documents)
         if peer is own and whole:
@@ -273,6 +258,28 @@ def compare(
         for state, passed in seconds.items():
             ratio = passed / ours[state] if whole and ours else None
             yield Rate(peer.name, state, size / passed / 1e6, ratio, equal, len(documents), first)
+
+
+def _reference(
+    others: Sequence[Peer | LeftOut], documents: Sequence[str]
+) -> tuple[list[list[int]], dict[str, LeftOut]]:
+    """Return the ids of the first of some libraries that can encode, and those that cannot, by name."""
+    left_out = {other.name: other for other in others if isinstance(other, LeftOut)}
+    for other in others:
+        if isinstance(other, LeftOut):
+            continue
+        try:
+            return encode_all(other, documents), left_out
+        except Exception as error:  # A library that cannot read the file is a line of the result.
+            left_out[other.name] = _failed(other, error)
+    reasons = "; ".join(f"{one.name}: {one.why}" for one in left_out.values())
+    raise _extras.MissingExtraError(
+        f"there is nothing to compare with, and a speed stands beside a check of the ids only ({reasons})"
+    )
+
+
+def _failed(peer: Peer, error: Exception) -> LeftOut:
+    return LeftOut(peer.name, " ".join(str(error).split()))
 
 
 def times(ratio: float) -> str:

@@ -17,19 +17,19 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, final
 
 from tokseam import _arrow, _extras, _native
 from tokseam.errors import TrainError
+from tokseam.tokenizer import as_bytes
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from tokseam.tokenizer import Text
 
-    Text: TypeAlias = str | bytes
-
-__all__ = ["Batch", "Files", "Texts", "files"]
+__all__ = ["Batch", "Files", "Texts", "batched", "files", "open_file", "plain_name", "split_lines"]
 
 BATCH = 4 << 20
 BATCH_TEXTS = 1 << 16
 LONG_PART = 64 << 20
 LARGEST = 1 << 30
 LINE_SUFFIXES = (".jsonl", ".ndjson", ".json")
+PACKED_SUFFIXES = (".gz", ".zst")
 PLAIN_SUFFIXES = (".txt", *LINE_SUFFIXES, ".parquet")
 
 
@@ -87,7 +87,7 @@ def files(
 
 @final
 class Files:
-    """The texts of files; `files` makes one. Iterating gives text after text.
+    """The texts of files; `files` makes one. Iterating gives text after text, and raises what `batches` raises.
 
     Attributes:
         skipped: What was left out in the latest pass, by kind (`files`, `records`, `texts`), if errors are skipped.
@@ -126,12 +126,17 @@ class Files:
         for batch in self.batches():
             for text in batch.texts:
                 if batch.lines:
-                    yield from _lines(text)  # type: ignore[arg-type]
+                    yield from split_lines(as_bytes(text))
                 else:
                     yield text
 
     def describe(self) -> list[Any]:
-        """Return what tells this corpus from another: files with their sizes, and how they are read."""
+        """Return what tells this corpus from another: files with their sizes, and how they are read.
+
+        Raises:
+            ImportError: fsspec is not installed.
+            OSError: A file is not there any more.
+        """
         fsspec = _extras.load("fsspec", "train", "reading files")
         sizes = []
         for paths in self.paths:
@@ -141,7 +146,12 @@ class Files:
         return [sizes, self._text, list(self._weights or ()), self._seed, self._skip]
 
     def batches(self) -> Iterator[Batch]:
-        """Yield all texts, once."""
+        """Yield all texts, once.
+
+        Raises:
+            ImportError: What unpacks or reads a file is not installed.
+            TrainError: A file cannot be read to its end, or has something that is no text, unless errors are skipped.
+        """
         self.skipped = {}
         if self._weights is None:
             for paths in self.paths:
@@ -164,7 +174,9 @@ class Files:
             for path in paths:
                 for batch in self._read(path):
                     texts = []
-                    whole = [line for text in batch.texts for line in _lines(text)] if batch.lines else batch.texts  # type: ignore[arg-type]
+                    whole = batch.texts
+                    if batch.lines:
+                        whole = [line for text in whole for line in split_lines(as_bytes(text))]
                     for text in whole:
                         if _draw(self._seed, source, index) < limit:
                             texts.append(text)
@@ -175,7 +187,7 @@ class Files:
         total = 0
         for path in paths:
             for batch in self._read(path):
-                total += sum(len(text) if isinstance(text, bytes) else len(text.encode()) for text in batch.texts)
+                total += sum(len(as_bytes(text)) for text in batch.texts)
         return total
 
     def _fail(self, kind: str, message: str, cause: BaseException | None = None) -> None:
@@ -187,9 +199,9 @@ class Files:
         return _blocks(file, lambda: self._fail("texts", f"{path} has a line of more than 1 GiB; cut it into texts"))
 
     def _read(self, path: str) -> Iterator[Batch]:
-        plain = path.removesuffix(".gz").removesuffix(".zst")
+        plain = plain_name(path)
         try:
-            with _open(path) as file:
+            with open_file(path) as file:
                 if plain.endswith(".parquet"):
                     yield from self._tables(path, file)
                 elif plain.endswith(LINE_SUFFIXES):
@@ -207,7 +219,7 @@ class Files:
         for block in self._lines_of(path, file):
             if not _native.is_utf8(block):
                 kept: list[Text] = []
-                for line in _lines(block):
+                for line in split_lines(block):
                     try:
                         line.decode()
                     except UnicodeDecodeError as error:
@@ -229,14 +241,14 @@ class Files:
                 if None in found:
                     found = [
                         text if text is not None else self._record(path, number + index, line)
-                        for index, (line, text) in enumerate(zip(_lines(block), found, strict=True), 1)
+                        for index, (line, text) in enumerate(zip(split_lines(block), found, strict=True), 1)
                     ]
                 number += len(found)
                 # A long line is not held beside its text while that is counted.
                 del block
                 yield from (text for text in found if text is not None)
 
-        yield from _batched(texts())
+        yield from batched(texts())
 
     def _record(self, path: str, number: int, line: bytes) -> bytes | None:
         """Return the text of a line in which it was not plain to see, or say why there is none."""
@@ -274,12 +286,19 @@ class Files:
             yield Batch(texts, False, sum(map(len, texts)))
 
 
+def plain_name(path: str) -> str:
+    """Return the path of a file as it would be if it were not packed."""
+    for suffix in PACKED_SUFFIXES:
+        path = path.removesuffix(suffix)
+    return path
+
+
 def _is_plain(path: str) -> bool:
     """Whether a path is a file of this machine that is not packed: it needs no fsspec, which takes long to load."""
     return path.endswith(PLAIN_SUFFIXES) and "::" not in path and Path(path).is_file()
 
 
-def _open(path: str) -> Any:
+def open_file(path: str) -> Any:
     if _is_plain(path):
         return Path(path).open("rb")
     fsspec = _extras.load("fsspec", "train", "reading files")
@@ -335,7 +354,7 @@ def _joined(parts: list[bytes]) -> bytes:
     return whole
 
 
-def _lines(block: bytes) -> Iterator[bytes]:
+def split_lines(block: bytes) -> Iterator[bytes]:
     """Yield lines with their line ends. Unlike `splitlines`, only a newline ends one."""
     start = 0
     while end := block.find(b"\n", start) + 1:
@@ -352,12 +371,8 @@ def _without(batch: Batch, behind: int) -> tuple[Batch, int]:
         return batch._replace(texts=[]), rows
     texts = batch.texts
     if batch.lines:
-        texts = [line for text in texts for line in _lines(as_bytes(text))]
+        texts = [line for text in texts for line in split_lines(as_bytes(text))]
     return batch._replace(texts=texts[behind:], lines=False), behind
-
-
-def as_bytes(text: Text) -> bytes:
-    return text.encode() if isinstance(text, str) else text
 
 
 def _draw(seed: int, source: int, index: int) -> int:
@@ -369,7 +384,7 @@ def _draw(seed: int, source: int, index: int) -> int:
     return value ^ value >> 31
 
 
-def _batched(texts: Iterable[Text]) -> Iterator[Batch]:
+def batched(texts: Iterable[Text]) -> Iterator[Batch]:
     batch: list[Text] = []
     size = 0
     for index, text in enumerate(texts):
@@ -436,7 +451,7 @@ class Texts:
         if isinstance(self._corpus, Files):
             yield from self._corpus.batches()
         elif self._column is not None:
-            yield from _batched(_arrow.strings(self._column))
+            yield from batched(_arrow.strings(self._column))
         elif self._spool is not None:
             self._spool.seek(0)
             while True:
@@ -445,11 +460,11 @@ class Texts:
                 except EOFError:
                     return
         elif iter(self._corpus) is not self._corpus:
-            yield from _batched(self._corpus)
+            yield from batched(self._corpus)
         else:
             spool = tempfile.TemporaryFile()  # noqa: SIM115
             try:
-                for batch in _batched(self._corpus):
+                for batch in batched(self._corpus):
                     pickle.dump(batch, spool, protocol=5)
                     yield batch
             except BaseException:

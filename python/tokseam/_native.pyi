@@ -339,11 +339,18 @@ class StreamDecoder:
     """
     def finish(self, /) -> str:
         """
-        The rest; the decoder then starts anew.
+        Return the rest, with U+FFFD for a character that was cut; the decoder then starts anew.
         """
     def push(self, /, id: Any) -> str:
         """
-        The text that is certain with this id and was not before.
+        Return the text that is certain with this id and was not before.
+
+        Args:
+            id: The id.
+
+        Raises:
+            TypeError: The id is no integer.
+            UnknownTokenError: It has no token; the decoder is as before.
         """
 
 @final
@@ -391,10 +398,6 @@ class Tokenizer:
     def first_inadmissible(self, /, ids: Any) -> int | None:
         """
         The first position at which the ids are not the start of an encoding any more.
-        """
-    def first_noncanonical(self, /, ids: Any) -> tuple[int, str] | None:
-        """
-        The first position where ids are not canonical, and the name of the reason.
         """
     @staticmethod
     def from_json(data: Any) -> Tokenizer:

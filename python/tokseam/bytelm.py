@@ -23,8 +23,9 @@ from __future__ import annotations
 import functools
 import math
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,10 @@ from tokseam import _bundled, _native, fim
 from tokseam.errors import ModelError, PretokenizeError
 from tokseam.fim import FimTemplate
 from tokseam.numpy_lm import NumpyLM, read_safetensors
-from tokseam.tokenizer import Tokenizer
+from tokseam.tokenizer import Tokenizer, as_bytes
+
+if TYPE_CHECKING:
+    from tokseam.tokenizer import Text
 
 __all__ = [
     "ByteLM",
@@ -49,7 +53,6 @@ __all__ = [
     "bundled",
 ]
 
-Text = str | bytes
 Floats = NDArray[np.float64]
 # The number of bytes that are taken back, then new bytes, and None where the model ends the text.
 _Chunks = Iterator[bytes | int | None]
@@ -189,7 +192,14 @@ class FunctionLM:
                 raise ValueError(f"end id {id} is not among the {self.vocab_size} ids of the model")
 
     def logprobs(self, contexts: Sequence[tuple[int, ...]]) -> NDArray[Any]:
-        """Return what the function returns for some contexts, in nats: float64 or float32, shape (contexts, ids)."""
+        """Return what the function returns for some contexts.
+
+        Args:
+            contexts: Tuples of ids; one may be empty.
+
+        Returns:
+            Natural logarithms: float64 or float32 of shape (contexts, vocab_size).
+        """
         return np.asarray(self._fn(list(contexts)))
 
 
@@ -851,16 +861,20 @@ class _Settled(NamedTuple):
     asleep: float
 
 
-class _Model:
+class _Model(ABC):
     """What `ByteLM` and `Ensemble` share: everything that needs rows of bytes alone."""
 
+    @abstractmethod
     def state(self, prefix: Text = b"", *, context_ids: Sequence[int] = ()) -> Any:
-        raise NotImplementedError
+        """Return the state behind a prefix."""
 
     def next_byte_logprobs(self, prefixes: Iterable[Text]) -> Floats:
         """Return the rows of some prefixes: float64 of shape (prefixes, 257).
 
         Natural logarithms; column 256 is the end of the text.
+
+        Args:
+            prefixes: Bytes, which may end anywhere, or texts.
 
         Raises:
             UnicodeError: A prefix does not start a UTF-8 text.
@@ -889,8 +903,9 @@ class _Model:
         result: float = self.state(prefix).logprob(text, end=end)
         return result
 
+    @abstractmethod
     def _is_utf8(self) -> bool:
-        raise NotImplementedError
+        """Return whether texts are UTF-8."""
 
     def _pieces(self, source: _Chunks, max_bytes: int, stop: Text | Iterable[Text], result: _Result) -> Iterator[bytes]:
         return _cut(source, max_bytes, _stops(stop), result, self._is_utf8())
@@ -945,7 +960,7 @@ class _Result:
 
 def _stops(stop: Text | Iterable[Text]) -> list[bytes]:
     stops = [stop] if isinstance(stop, (str, bytes)) else list(stop)
-    encoded = [one.encode() if isinstance(one, str) else bytes(one) for one in stops]
+    encoded = [as_bytes(one) for one in stops]
     if b"" in encoded:
         raise ValueError("a stop string is empty: every text has it")
     return encoded
@@ -1022,10 +1037,13 @@ class ByteState:
         return len(self._heads)
 
     def push(self, data: Text) -> ByteState:
-        """Put bytes behind the text; returns the state itself.
+        """Put bytes behind the text.
 
         Args:
             data: Bytes, which may end inside a character, or text.
+
+        Returns:
+            The state itself.
 
         Raises:
             UnicodeError: The bytes are not the start of a UTF-8 text.
@@ -1038,10 +1056,13 @@ class ByteState:
         return self
 
     def pop(self, n: int) -> ByteState:
-        """Take the last n bytes back; returns the state itself.
+        """Take the last n bytes back.
 
         Args:
             n: The number of bytes.
+
+        Returns:
+            The state itself.
 
         Raises:
             ValueError: There are not so many.
@@ -1096,7 +1117,7 @@ class ByteState:
             UnicodeError: The bytes are not UTF-8.
             ModelError: The model returned something else than log-probabilities.
         """
-        data = text.encode() if isinstance(text, str) else text
+        data = as_bytes(text)
         with self._lock:
             state = self.fork()
         total = 0.0
@@ -1172,14 +1193,12 @@ class ByteState:
                 stem = tuple(native.ids().tolist())
                 if part.at == 0:
                     found.append((part.weight - total, stem))
-                    continue
-                if part.scores is None:
-                    continue
-                logs = reader.sums.host(part.scores.slice(part.exact, part.high))
-                for place in np.argsort(-logs, kind="stable")[:limit].tolist():
-                    if logs[place] > -math.inf:
-                        id = int(reader.order[part.exact + place])
-                        found.append((part.weight - total + float(logs[place]), (*stem, id)))
+                elif part.scores is not None:
+                    logs = reader.sums.host(part.scores.slice(part.exact, part.high))
+                    for place in np.argsort(-logs, kind="stable")[:limit].tolist():
+                        if logs[place] > -math.inf:
+                            id = int(reader.order[part.exact + place])
+                            found.append((part.weight - total + float(logs[place]), (*stem, id)))
         found.sort(key=lambda cover: (-cover[0], cover[1]))
         return [Cover(ids, logprob) for logprob, ids in found[:limit] if logprob > -math.inf]
 
@@ -1408,6 +1427,9 @@ class ByteLM(_Model):
         They come from one call of the model, unless contexts are chosen by their weight: under a tolerance, and with
         `covers="all"`. Natural logarithms; column 256 is the end of the text.
 
+        Args:
+            prefixes: Bytes, which may end anywhere, or texts.
+
         Raises:
             UnicodeError: A prefix does not start a UTF-8 text.
             PretokenizeError: No text starts with a prefix.
@@ -1425,10 +1447,10 @@ class ByteLM(_Model):
             context_ids: Ids before it that are fixed.
 
         Raises:
-            ModelError: With `covers="all"`, there are too many contexts to list.
+            ModelError: An id of `context_ids` is not one of the model, or, with `covers="all"`, there are too many
+                contexts to list.
+            PretokenizeError: No text of the tokenizer starts with the prompt.
             UnicodeError: The prompt does not start a UTF-8 text.
-            PretokenizeError: No text of the tokenizer starts with it.
-            ModelError: An id of `context_ids` is not one of the model.
         """
         return HealPlan(self, self.state(prompt, context_ids=context_ids))
 
@@ -1459,6 +1481,9 @@ class ByteLM(_Model):
             context_ids: Ids before the prompt, fixed: special tokens.
             mask: Whether tokens that no encoding has there are left out. Without it generation by tokens is exact up
                 to the leak.
+
+        Returns:
+            The bytes behind the prompt, why they end, and their log-probability.
 
         Raises:
             ValueError: An argument is out of its range.
@@ -1544,7 +1569,7 @@ class ByteLM(_Model):
             UnicodeError: As `generate`.
         """
         template = fim.find(template)
-        prefix = prefix.encode() if isinstance(prefix, str) else prefix
+        prefix = as_bytes(prefix)
         after = tuple(self.tokenizer.encode(suffix).tolist())
         tail = b""
         if not heal:
@@ -1691,8 +1716,12 @@ class HealPlan:
             seed: The same seed draws the same cover.
             temperature: Heads are drawn with their weight to the power 1 / temperature; 0 takes the best.
 
+        Returns:
+            The cover, with what the engine goes on from.
+
         Raises:
             ModelError: The rows are no log-probabilities, or of another shape.
+            ValueError: The temperature is negative.
         """
         rows = np.array(logprobs, dtype=np.float64)
         expected = (len(self.contexts), self._model.lm.vocab_size)
@@ -1859,7 +1888,7 @@ def _product_bound(logs: Floats, shares: Floats, bounds: Floats) -> float:
 
 
 class _EnsembleState:
-    """The states of the members, and their weights."""
+    """The states of the members, and their weights. Calls are locked."""
 
     def __init__(self, ensemble: Ensemble, states: list[Any], weights: Floats) -> None:
         self._ensemble, self._states = ensemble, states
@@ -1867,6 +1896,7 @@ class _EnsembleState:
         self._weights = weights if weights.ndim == 2 else np.stack([weights, weights, weights])
         # Of a posterior mixture, the weights before each byte.
         self._history: list[Floats] = []
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
         """Return the number of bytes."""
@@ -1874,40 +1904,43 @@ class _EnsembleState:
 
     def push(self, data: Text) -> _EnsembleState:
         """Put bytes behind the text of all members, or of none; returns the state itself."""
-        data = data.encode() if isinstance(data, str) else data
-        states, weights, before = [state.fork() for state in self._states], self._weights, []
-        # The weights need the rows on the way.
-        steps = [bytes([byte]) for byte in data] if self._ensemble.mode == "posterior" else [data]
-        for step in steps:
-            if self._ensemble.mode == "posterior":
-                before.append(weights)
-                weights = weights + _log_ranges([state.next_byte(observed=step[0]) for state in states], step[0])
-                total = _log_sum(weights[0])
-                if total == -math.inf:
-                    raise PretokenizeError(f"no member gives byte 0x{step[0]:02X} a probability")
-                weights = weights - total
-            for state in states:
-                state.push(step)
-        self._states, self._weights = states, weights
-        self._history += before
-        return self
+        data = as_bytes(data)
+        with self._lock:
+            states, weights, before = [state.fork() for state in self._states], self._weights, []
+            # The weights need the rows on the way.
+            steps = [bytes([byte]) for byte in data] if self._ensemble.mode == "posterior" else [data]
+            for step in steps:
+                if self._ensemble.mode == "posterior":
+                    before.append(weights)
+                    weights = weights + _log_ranges([state.next_byte(observed=step[0]) for state in states], step[0])
+                    total = _log_sum(weights[0])
+                    if total == -math.inf:
+                        raise PretokenizeError(f"no member gives byte 0x{step[0]:02X} a probability")
+                    weights = weights - total
+                for state in states:
+                    state.push(step)
+            self._states, self._weights = states, weights
+            self._history += before
+            return self
 
     def pop(self, n: int) -> _EnsembleState:
         """Take the last n bytes back; returns the state itself."""
-        if not 0 <= n <= len(self):
-            raise ValueError(f"{n} bytes cannot be taken back from {len(self)}")
-        for state in self._states:
-            state.pop(n)
-        if n and self._history:
-            self._weights = self._history[-n]
-            del self._history[-n:]
-        return self
+        with self._lock:
+            if not 0 <= n <= len(self):
+                raise ValueError(f"{n} bytes cannot be taken back from {len(self)}")
+            for state in self._states:
+                state.pop(n)
+            if n and self._history:
+                self._weights = self._history[-n]
+                del self._history[-n:]
+            return self
 
     def fork(self) -> _EnsembleState:
         """Return a second state of the same bytes."""
-        other = _EnsembleState(self._ensemble, [state.fork() for state in self._states], self._weights)
-        other._history = list(self._history)
-        return other
+        with self._lock:
+            other = _EnsembleState(self._ensemble, [state.fork() for state in self._states], self._weights)
+            other._history = list(self._history)
+            return other
 
     def next_byte(self, *, observed: int | None = None) -> Row:
         """Return the distribution of the next byte, in nats, with its bound from those of the members.
@@ -1922,9 +1955,10 @@ class _EnsembleState:
         Raises:
             ModelError: As `ByteState.next_byte`, or the members of a product agree on no byte.
         """
-        rows = [state.next_byte(observed=observed) for state in self._states]
+        with self._lock:
+            rows = [state.next_byte(observed=observed) for state in self._states]
+            weights, lows, highs = self._weights
         logs, bounds = np.stack([row.logp for row in rows]), np.array([row.bound for row in rows])
-        weights, lows, highs = self._weights
         shares = np.exp(weights)
         if self._ensemble.mode == "product":
             # A byte that one member excludes is excluded, unless that member has no say.
@@ -1945,7 +1979,7 @@ class _EnsembleState:
 
         Under a tolerance of a member each row is within its bound; a byte has -inf only if it has it exactly.
         """
-        data = text.encode() if isinstance(text, str) else text
+        data = as_bytes(text)
         state, total = self.fork(), 0.0
         for byte in data:
             total += float(state.next_byte(observed=byte).logp[byte])
@@ -2040,6 +2074,9 @@ class Ensemble(_Model):
             stop: As in `ByteLM.generate`.
             seed: As in `ByteLM.generate`.
             context_ids: As in `state`.
+
+        Returns:
+            As `ByteLM.generate`.
 
         Raises:
             ValueError: An argument is out of its range.

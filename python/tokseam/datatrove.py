@@ -248,6 +248,10 @@ class PretokenCounter(_Counter):
         threads: Threads of a task; None is one a core.
         min_count: As in `superbpe.PretokenCounts`, for each rank by itself.
         max_entries: As in `superbpe.PretokenCounts`, for each rank by itself.
+
+    Raises:
+        TrainError: `batch_size` is below 1, or as `superbpe.PretokenCounts`.
+        UnsupportedTokenizerError: As `superbpe.PretokenCounts`.
     """
 
     name = "count pretokens"
@@ -285,6 +289,9 @@ class PairCounter(_Counter):
         threads: Threads of a task; None is one a core.
         min_count: As in `superbpe.PretokenCounts`, for each rank by itself.
         max_entries: As in `superbpe.PretokenCounts`, for each rank by itself.
+
+    Raises:
+        TrainError: `batch_size` is below 1.
     """
 
     name = "count pairs"
@@ -326,7 +333,7 @@ class RunCounter(_Counter):
         threads: Threads of a task; None is one a core.
 
     Raises:
-        TrainError: Neither or both of `vocab_size` and `barrier` are given.
+        TrainError: Neither or both of `vocab_size` and `barrier` are given, or `batch_size` is below 1.
     """
 
     name = "count runs"

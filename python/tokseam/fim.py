@@ -24,6 +24,9 @@ class FimTemplate:
             `"{prefix}"`, the middle goes on behind the prefix.
         stops: Literals of special tokens that end the middle, beside the model's own; those that the tokenizer does
             not have are left out.
+
+    Raises:
+        ValueError: The parts do not have `"{prefix}"` and `"{suffix}"` once each.
     """
 
     parts: tuple[str, ...]
@@ -61,7 +64,11 @@ class FimTemplate:
         return tuple(ids)
 
     def stop_ids(self, tokenizer: Tokenizer) -> tuple[int, ...]:
-        """Return the ids of the stops that the tokenizer has, and of the template's own special tokens."""
+        """Return the ids of the stops that the tokenizer has, and of the template's own special tokens.
+
+        Args:
+            tokenizer: The tokenizer of the model.
+        """
         own = [part for part in self.parts if not part.startswith("{")]
         known = tokenizer.special_tokens
         return tuple(dict.fromkeys(known[literal] for literal in (*self.stops, *own) if literal in known))

@@ -42,11 +42,12 @@ from tokseam.errors import VocabError
 from tokseam.tokenizer import Ragged, Tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import ArrayLike, NDArray
 
-    Ids = Sequence[int] | NDArray[np.integer[Any]]
+    from tokseam.tokenizer import Ids
+
     How = Literal["first", "sum", "nan"]
     Kind = Literal["unchanged", "replaced", "phantom", "lost"]
 
@@ -210,9 +211,9 @@ class Comparison:
         level: The lowest level at which the texts agree: 0 bytes, 1 characters, 2 but for white space outside, 3 but
             for how much white space there is, 4 after NFC, 5 after NFKC and case folding; None if at none.
         blocks: Where the ids differ.
-        labels: The labels of all blocks, rising: 1 a border moved over white space, 2 white space became or ceased to
-            be a token, 3 a line end changed, 4 a word cut otherwise, 5 the same of a name, 6 at the edges of affixes,
-            7 of an acronym, 8 before a final s.
+        labels: The labels of all blocks, rising, which are the eight artifacts of Ayoobi et al. 2026: 1 a border moved
+            over white space, 2 white space became or ceased to be a token, 3 a line end changed, 4 a word cut
+            otherwise, 5 the same of a name, 6 at the edges of affixes, 7 of an acronym, 8 before a final s.
         map: Where the tokens went.
     """
 
@@ -374,6 +375,9 @@ def compare(before: Ids, after: Ids, tokenizer: Tokenizer, *, level: int | None 
         tokenizer: The tokenizer of both.
         level: The highest level at which texts count as the same, 0 to 5; see `Comparison`. None is 4.
 
+    Returns:
+        The verdict, the lowest level at which the texts agree, and the blocks in which the ids differ.
+
     Raises:
         TypeError: The ids are not integers.
         UnknownTokenError: An id has no token.
@@ -428,6 +432,8 @@ def project(values: ArrayLike, map: Map, *, how: How) -> NDArray[np.float64]:
 
 def next_token_mask(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.bool_]:
     """Say which ids may come next so that the sequence can still become canonical.
+
+    What it does to a language model: Vieira et al. 2025, arXiv 2506.07956.
 
     Args:
         ids: Ids that start the encoding of some text.
@@ -512,7 +518,11 @@ class Detector:
         return [Block(*block) for block in self._native.push(id)]
 
     def finish(self) -> list[Block]:
-        """End the sequence and return the other blocks; then all starts anew."""
+        """End the sequence; then all starts anew.
+
+        Returns:
+            The blocks that no `push` has returned.
+        """
         return [Block(*block) for block in self._native.finish()]
 
     @property
@@ -583,6 +593,10 @@ class Probe:
         text: The text.
         targets: The marked words as byte ranges of its UTF-8, rising.
         tokenizer: The tokenizer of the model.
+
+    Raises:
+        UnicodeError: The text is not UTF-8.
+        ValueError: The targets do not rise, or one is empty, outside of the text or cuts a character.
     """
 
     text: str
@@ -590,12 +604,7 @@ class Probe:
     tokenizer: Tokenizer
 
     def __post_init__(self) -> None:
-        """Refuse targets that are none, as records of another text would have.
-
-        Raises:
-            UnicodeError: The text is not UTF-8.
-            ValueError: The targets do not rise, or one is empty, outside of the text or cuts a character.
-        """
+        """Refuse targets that are none, as records of another text would have."""
         data, last = self.text.encode(), 0
         for start, end in self.targets:
             cuts = any(place < len(data) and data[place] & 0xC0 == 0x80 for place in (start, end))
@@ -616,6 +625,9 @@ class Probe:
             rate: The share of the words, English stop words left out, that are marked; at least one is, and no two
                 that stand side by side.
             seed: The same seed marks the same words.
+
+        Returns:
+            The probe.
 
         Raises:
             UnicodeError: The text is not UTF-8.
@@ -710,6 +722,9 @@ class Probe:
 
         Args:
             outcomes: What `Probe.score` returned.
+
+        Returns:
+            The counts.
         """
         all = list(outcomes)
         counts = Counter(outcome.kind for outcome in all)

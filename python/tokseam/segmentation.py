@@ -141,7 +141,11 @@ class Segmentation:
         return f"<style>{STYLE}</style>{self.to_html()}"
 
     def to_page(self, title: str = "tokens") -> str:
-        """Return a whole page of HTML that needs nothing else and follows the reader's light or dark setting."""
+        """Return a whole page of HTML that needs nothing else and follows the reader's light or dark setting.
+
+        Args:
+            title: The title of the page and its heading.
+        """
         return (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

@@ -26,25 +26,26 @@ import os
 import sys
 import time
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final, overload
 
 import numpy as np
 
 from tokseam import _arrow, _atomic, _extras, _native
-from tokseam._corpus import Batch, Files, Texts, as_bytes, files
+from tokseam._corpus import Batch, Files, Texts, files
 from tokseam.errors import TrainError
-from tokseam.tokenizer import Tokenizer
+from tokseam.tokenizer import Tokenizer, as_bytes, cores
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from tokseam._arrow import Column
+    from tokseam.tokenizer import Text
 
-    Text = str | bytes
     Corpus = Iterable[Text] | Column | Files
     Progress = bool | Callable[[str, int, int | None], None] | None
 
@@ -80,6 +81,9 @@ class Constraints:
         trailing_punctuation: Whether a token with a letter or a number may end in punctuation (white space behind it
             not counted).
         cross_script: Whether a token may have letters of two scripts; Han and the kana count as one.
+
+    Raises:
+        TrainError: `max_words` is below 1, or `forbid_substrings` is one string or has an empty one.
     """
 
     max_words: int | None = 4
@@ -97,7 +101,7 @@ class Constraints:
             raise TrainError(f"forbid_substrings is a tuple of non-empty strings, not {self.forbid_substrings!r}")
 
     def _native(self) -> tuple[int | None, list[bytes], bool, bool, bool, bool]:
-        parts = [part.encode() if isinstance(part, str) else bytes(part) for part in self.forbid_substrings]
+        parts = [as_bytes(part) for part in self.forbid_substrings]
         flags = (self.cross_newline, self.cross_sentence, self.trailing_punctuation, self.cross_script)
         return (self.max_words, parts, *flags)
 
@@ -157,7 +161,7 @@ def _check_stages(scheme: str | Scheme, stages: tuple[str, ...]) -> None:
 
 def _workers(threads: int | None) -> int:
     if threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cores()
     if threads < 1:
         raise TrainError(f"threads is at least 1, or None for one a core, not {threads}")
     return threads
@@ -181,6 +185,11 @@ def _metadata(table: pa.Table, kind: str) -> dict[str, Any]:
     return dict(meta)
 
 
+def _table(columns: dict[str, Any], meta: dict[str, Any]) -> pa.Table:
+    """Return a table with what `_metadata` reads."""
+    return _pyarrow().table(columns).replace_schema_metadata({"tokseam": json.dumps(meta)})
+
+
 def _rows(pa: Any, items: Any, ends: NDArray[np.int64], type: Any) -> Any:
     """Return rows as an Arrow array of `type` (large_binary, or large_list of uint32)."""
     offsets = np.concatenate([np.zeros(1, np.int64), ends])
@@ -189,7 +198,7 @@ def _rows(pa: Any, items: Any, ends: NDArray[np.int64], type: Any) -> Any:
     return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(items))
 
 
-class _Counts:
+class _Counts(ABC):
     """What the three counts share: a native object, and updates in batches."""
 
     _counts: Any
@@ -213,8 +222,9 @@ class _Counts:
         self._counts.update(batch.texts, batch.lines, threads)
 
     @property
+    @abstractmethod
     def totals(self) -> dict[str, int]:
-        raise NotImplementedError
+        """What was counted in all, by name."""
 
     def _part(self) -> _Part:
         """Return what a checkpoint stores."""
@@ -259,6 +269,7 @@ class PretokenCounts(_Counts):
 
     Raises:
         TrainError: There is no such scheme, or a limit is below 1.
+        TypeError: A stage of the scheme is no regex, dict or pre-tokenizer.
         UnsupportedTokenizerError: A pre-tokenizer of the scheme is not supported.
     """
 
@@ -275,12 +286,16 @@ class PretokenCounts(_Counts):
         return dict(zip(names, self._counts.totals(), strict=True))
 
     def to_arrow(self) -> pa.Table:
-        """Return the columns `pretoken` (large_binary) and `count` (uint64), with what else belongs to them."""
+        """Return the columns `pretoken` (large_binary) and `count` (uint64), with what else belongs to them.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+        """
         pa = _pyarrow()
         items, ends, counts = self._counts.table()
         meta = {"kind": "pretokens", "pre_tokenizer": self._component, "totals": list(self._counts.totals())}
         columns = {"pretoken": _rows(pa, items, ends, pa.large_binary()), "count": pa.array(counts)}
-        return pa.table(columns).replace_schema_metadata({"tokseam": json.dumps(meta)})
+        return _table(columns, meta)
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> PretokenCounts:
@@ -322,6 +337,7 @@ class PairCounts(_Counts):
 
     Raises:
         TrainError: As `PretokenCounts`; also a tokenizer that is not byte-level.
+        TypeError: As `PretokenCounts`.
         UnsupportedTokenizerError: As `PretokenCounts`.
     """
 
@@ -367,7 +383,11 @@ class PairCounts(_Counts):
             self._counts.see(seen)
 
     def to_arrow(self) -> pa.Table:
-        """Return the columns `left`, `right` (uint32) and `count` (uint64), with what else belongs to them."""
+        """Return the columns `left`, `right` (uint32) and `count` (uint64), with what else belongs to them.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+        """
         pa = _pyarrow()
         left, right, counts = self._counts.table()
         meta = {
@@ -377,7 +397,7 @@ class PairCounts(_Counts):
             "totals": list(self._counts.totals()),
         }
         columns = {"left": pa.array(left), "right": pa.array(right), "count": pa.array(counts)}
-        return pa.table(columns).replace_schema_metadata({"tokseam": json.dumps(meta)})
+        return _table(columns, meta)
 
     @classmethod
     def from_arrow(cls, table: pa.Table, tokenizer: Tokenizer) -> PairCounts:
@@ -453,12 +473,16 @@ class RunCounts(_Counts):
         return dict(zip(("texts", "bytes", "tokens"), self._counts.totals(), strict=True))
 
     def to_arrow(self) -> pa.Table:
-        """Return the columns `run` (large_list of uint32) and `count` (uint64), with what else belongs to them."""
+        """Return the columns `run` (large_list of uint32) and `count` (uint64), with what else belongs to them.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+        """
         pa = _pyarrow()
         items, ends, counts = self._counts.table()
         meta = {"kind": "runs", **self._meta()}
         columns = {"run": _rows(pa, items, ends, pa.large_list(pa.uint32())), "count": pa.array(counts)}
-        return pa.table(columns).replace_schema_metadata({"tokseam": json.dumps(meta)})
+        return _table(columns, meta)
 
     @classmethod
     def from_arrow(cls, table: pa.Table, tokenizer: Tokenizer) -> RunCounts:
@@ -589,7 +613,6 @@ class _Recipe:
         words: The merges of the first stage.
         kept: Those that the second stage inherited, by their new ids.
         across: The merges of the second stage; None if there is none.
-        size: The full size.
         bytes: The bytes of the text.
     """
 
@@ -606,10 +629,12 @@ class _Recipe:
 
     @property
     def parts(self) -> list[_Steps]:
+        """The merges that the tokenizer has, stage by stage."""
         return [self.kept] if self.across is None else [self.kept, self.across]
 
     @property
     def size(self) -> int:
+        """The vocabulary size after all merges."""
         if self.base is None:
             return self.first + sum(len(part.left) for part in self.parts)
         sizes = _sizes(self.parts[-1], self.first)
@@ -969,67 +994,102 @@ class _Second(NamedTuple):
         return self.steps.arrays, [self.steps.stop, self.steps.start, *self[1:]]
 
 
-def _second_stage(
-    texts: Texts, starts: Sequence[tuple[Tokenizer, int]], scheme: str | Scheme, settings: _Settings, saved: _Checkpoint
-) -> list[_Second]:
-    """Extend each tokenizer to its size, all in the same passes over the texts."""
-    done: dict[int, _Second] = {}
-    pairs: dict[int, PairCounts] = {}
-    barriers: list[int | None] = [None] * len(starts)
-    runs: dict[int, RunCounts] = {}
-    passes = 0
-    total = None
-    least = max(1, settings.min_frequency)
-    if (stored := saved.get("barriers")) is not None:
-        barriers, passes = stored[1]
-    for index, (tokenizer, _) in enumerate(starts):
-        if (stored := saved.get(f"across{index}")) is not None:
-            done[index] = _Second.of(*stored)
-        elif (stored := saved.get(f"runs{index}")) is not None:
-            runs[index] = RunCounts._from_table(tokenizer, stored[1], stored[0])
-        elif (stored := saved.get(f"pairs{index}")) is not None:
-            pairs[index] = PairCounts(tokenizer, scheme)
-            pairs[index]._resume(stored)
-    while True:
-        for index in sorted(runs):
-            counts = runs.pop(index)
-            steps = settings.extend(counts, starts[index][1], saved, f"across{index}")
-            saved.drop(f"runs{index}")
-            if steps.stop == "barrier" and counts.barrier > least:
+class _Across:
+    """The second stage over some starts, all in the same passes over the texts: what is done, and what is counted.
+
+    A start is a tokenizer and the size that it is extended to.
+    """
+
+    def __init__(
+        self,
+        texts: Texts,
+        starts: Sequence[tuple[Tokenizer, int]],
+        scheme: str | Scheme,
+        settings: _Settings,
+        saved: _Checkpoint,
+    ) -> None:
+        self._texts, self._starts, self._scheme, self._settings, self._saved = texts, starts, scheme, settings, saved
+        self._least = max(1, settings.min_frequency)
+        self._barriers: list[int | None] = [None] * len(starts)
+        self._passes = 0
+        self._pairs: dict[int, PairCounts] = {}
+        self._runs: dict[int, RunCounts] = {}
+        self._done: dict[int, _Second] = {}
+        self._resume()
+
+    def _resume(self) -> None:
+        """Take what a checkpoint has of whole passes and stages."""
+        if (stored := self._saved.get("barriers")) is not None:
+            self._barriers, self._passes = stored[1]
+        for index, (tokenizer, _) in enumerate(self._starts):
+            if (stored := self._saved.get(f"across{index}")) is not None:
+                self._done[index] = _Second.of(*stored)
+            elif (stored := self._saved.get(f"runs{index}")) is not None:
+                self._runs[index] = RunCounts._from_table(tokenizer, stored[1], stored[0])
+            elif (stored := self._saved.get(f"pairs{index}")) is not None:
+                self._pairs[index] = PairCounts(tokenizer, self._scheme)
+                self._pairs[index]._resume(stored)
+
+    def run(self) -> list[_Second]:
+        """Extend each tokenizer to its size; return what each came to."""
+        while True:
+            self._merge()
+            missing = [index for index in range(len(self._starts)) if index not in self._done]
+            if not missing:
+                return [self._done[index] for index in range(len(self._starts))]
+            unpaired = [index for index in missing if index not in self._pairs]
+            if unpaired:
+                self._count_pairs(unpaired)
+            self._count_runs(missing)
+
+    def _merge(self) -> None:
+        """Merge over the runs that are counted; those of a barrier that was too high are to be counted again."""
+        for index in sorted(self._runs):
+            counts = self._runs.pop(index)
+            steps = self._settings.extend(counts, self._starts[index][1], self._saved, f"across{index}")
+            self._saved.drop(f"runs{index}")
+            if steps.stop == "barrier" and counts.barrier > self._least:
                 # The merges so far are exact; the rest needs the rarer pairs.
-                barriers[index] = max(least, counts.barrier // 4)
-                saved.put({"barriers": (list, [barriers, passes])})
+                self._barriers[index] = max(self._least, counts.barrier // 4)
+                self._saved.put(self._parts({}))
             else:
-                done[index] = _Second(steps, counts.barrier, passes, counts.totals, counts._spilled)
-                saved.put({f"across{index}": done[index].part()})
-        missing = [index for index in range(len(starts)) if index not in done]
-        if not missing:
-            return [done[index] for index in range(len(starts))]
-        unpaired = [index for index in missing if index not in pairs]
-        if unpaired:
-            for index in unpaired:
-                pairs[index] = PairCounts(starts[index][0], scheme)
-                pairs[index]._resume(saved.take(f"pairs{index}"))
-            settings.read(texts, "count pairs", None, {f"pairs{index}": pairs[index] for index in unpaired}, saved)
-            parts: dict[str, _Part] = {"barriers": (list, [barriers, passes])}
-            for index in unpaired:
-                tokenizer, size = starts[index]
-                guess = barriers[index] or pairs[index].guess_barrier(size - tokenizer.vocab_size)
-                barriers[index] = max(least, guess)
-                parts[f"pairs{index}"] = pairs[index]._part(max(least, guess))
-            saved.put(parts)
+                self._done[index] = _Second(steps, counts.barrier, self._passes, counts.totals, counts._spilled)
+                self._saved.put({f"across{index}": self._done[index].part()})
+
+    def _count_pairs(self, missing: Sequence[int]) -> None:
+        """Count the pairs of some starts, and guess their barriers."""
         for index in missing:
-            runs[index] = RunCounts(starts[index][0], pairs[index], barriers[index])
-            runs[index]._resume(saved.take(f"runs{index}"))
-            total = pairs[index].totals["bytes"]
+            self._pairs[index] = PairCounts(self._starts[index][0], self._scheme)
+            self._pairs[index]._resume(self._saved.take(f"pairs{index}"))
+        counts = {f"pairs{index}": self._pairs[index] for index in missing}
+        self._settings.read(self._texts, "count pairs", None, counts, self._saved)
+        parts: dict[str, _Part] = {}
+        for index in missing:
+            tokenizer, size = self._starts[index]
+            guess = self._barriers[index] or self._pairs[index].guess_barrier(size - tokenizer.vocab_size)
+            barrier = self._barriers[index] = max(self._least, guess)
+            parts[f"pairs{index}"] = self._pairs[index]._part(barrier)
+        self._saved.put(self._parts(parts))
+
+    def _count_runs(self, missing: Sequence[int]) -> None:
+        """Count the runs of some starts, whose pairs are counted."""
+        total = None
+        for index in missing:
+            self._runs[index] = RunCounts(self._starts[index][0], self._pairs[index], self._barriers[index])
+            self._runs[index]._resume(self._saved.take(f"runs{index}"))
+            total = self._pairs[index].totals["bytes"]
             # Most of the memory; should the guess fail, which is rare, they are counted again.
-            del pairs[index]
-        settings.read(texts, "count runs", total, {f"runs{index}": runs[index] for index in missing}, saved)
-        passes += 1
+            del self._pairs[index]
+        counts = {f"runs{index}": self._runs[index] for index in missing}
+        self._settings.read(self._texts, "count runs", total, counts, self._saved)
+        self._passes += 1
         for index in missing:
-            saved.drop(f"pairs{index}")
-        finished = {f"runs{index}": runs[index]._part() for index in missing}
-        saved.put(finished | {"barriers": (list, [barriers, passes])})
+            self._saved.drop(f"pairs{index}")
+        self._saved.put(self._parts({name: one._part() for name, one in counts.items()}))
+
+    def _parts(self, parts: Mapping[str, _Part]) -> dict[str, _Part]:
+        """Return parts of a checkpoint with what belongs to all starts."""
+        return {**parts, "barriers": (list, [self._barriers, self._passes])}
 
 
 @overload
@@ -1169,7 +1229,7 @@ def train(
         for index in across:
             trainings[index], dropped[index] = _drop(texts, trainings[index], settings, scheme, saved, f"drop{index}")
     starts = [(trainings[index].inherited(), vocab_size) for index in across]
-    seconds = dict(zip(across, _second_stage(texts, starts, scheme, settings, saved), strict=True)) if across else {}
+    seconds = dict(zip(across, _Across(texts, starts, scheme, settings, saved).run(), strict=True)) if across else {}
     named = scheme if isinstance(scheme, str) else {"stage1": stages[0], "stage2": stages[1]}
     results = []
     for index, recipe in enumerate(trainings):
@@ -1214,7 +1274,7 @@ def _training(recipe: _Recipe, report: dict[str, Any], second: _Second | None) -
     report |= {"vetoed": 0, "barrier": 0}
     if second is not None:
         steps = second.steps
-        recipe = _Recipe(**(vars(recipe) | {"across": steps}))
+        recipe = replace(recipe, across=steps)
         report["special_vetoes"] += steps.special_vetoes
         report |= {
             "vetoed": steps.vetoed,
@@ -1325,53 +1385,18 @@ def _drop(
     words = recipe.words
     left, right, result = (column.tolist() for column in words.ids())
     tokenizer = Tokenizer.from_json(recipe.write(recipe.transition))
-    pairs = PairCounts(tokenizer, scheme)
-    if (stored := saved.get(f"{part}.seen")) is not None:
-        seen = stored[0][0]
-    else:
-        pairs._resume(saved.take(f"{part}.pairs"))
-        settings.read(texts, "find inherited tokens", None, {f"{part}.pairs": pairs}, saved)
-        seen = pairs._counts.seen()
-        saved.put({f"{part}.seen": (lambda: [seen], None)})
     came = np.zeros(tokenizer.vocab_size, bool)
-    came[seen] = True
+    came[_seen(texts, tokenizer, settings, scheme, saved, part)] = True
     for merge in range(len(result) - 1, -1, -1):
         if came[result[merge]]:
             came[left[merge]] = came[right[merge]] = True
-    doubtful = [merge for merge in range(len(result)) if not came[result[merge]]]
-    step = {id: merge for merge, id in enumerate(result)}
-    spelled = {merge: tokenizer.token_bytes(result[merge]) for merge in doubtful}
-    counts: dict[int, PairCounts] = {}
-    for merge in doubtful:
-        size = recipe.first + 1 + max(step.get(left[merge], -1), step.get(right[merge], -1))
-        counts[merge] = PairCounts(Tokenizer.from_json(recipe.write(size)), scheme)
-    found: set[int] = set()
-    if (stored := saved.get(f"{part}.found")) is not None:
-        found.update(stored[0][0].tolist())
-    elif doubtful:
-        behind = 0
-        if (making := saved.take(f"{part}.found")) is not None:
-            found.update(making[0][0].tolist())
-            behind = making[1]
-        for batch in texts.batches(behind):
-            for merge in [merge for merge in doubtful if merge not in found]:
-                holding = [text for text in batch.texts if spelled[merge] in as_bytes(text)]
-                if not holding:
-                    continue
-                counts[merge]._update(Batch(holding, batch.lines, 0), settings.threads)
-                one, two, _ = counts[merge]._counts.table()
-                if ((one == left[merge]) & (two == right[merge])).any():
-                    found.add(merge)
-            behind += batch.rows
-            if saved.is_due:
-                saved.keep({f"{part}.found": (lambda: [np.array(sorted(found))], behind)})
-        saved.put({f"{part}.found": (lambda: [np.array(sorted(found))], None)})
+    doubtful = [merge for merge, id in enumerate(result) if not came[id]]
+    lost = set(doubtful) - _standing(texts, recipe, doubtful, settings, scheme, saved, part)
     new: dict[int, int] = {id: id for id in range(recipe.first)}
     dropped: list[list[str]] = []
     kept: list[int] = []
     for merge, id in enumerate(result):
-        is_lost = merge in spelled and merge not in found
-        if is_lost or left[merge] not in new or right[merge] not in new:
+        if merge in lost or left[merge] not in new or right[merge] not in new:
             dropped.append([_shown(tokenizer, side) for side in (left[merge], right[merge])])
         else:
             new[id] = recipe.first + len(kept)
@@ -1386,7 +1411,65 @@ def _drop(
         counts=words.counts[at],
         applied=words.applied[at],
     )
-    return _Recipe(**(vars(recipe) | {"kept": steps})), dropped
+    return replace(recipe, kept=steps), dropped
+
+
+def _seen(
+    texts: Texts, tokenizer: Tokenizer, settings: _Settings, scheme: str | Scheme, saved: _Checkpoint, part: str
+) -> NDArray[np.uint32]:
+    """Return the ids that the second stage's text has."""
+    if (stored := saved.get(f"{part}.seen")) is not None:
+        return stored[0][0]
+    pairs = PairCounts(tokenizer, scheme)
+    pairs._resume(saved.take(f"{part}.pairs"))
+    settings.read(texts, "find inherited tokens", None, {f"{part}.pairs": pairs}, saved)
+    seen: NDArray[np.uint32] = pairs._counts.seen()
+    saved.put({f"{part}.seen": (lambda: [seen], None)})
+    return seen
+
+
+def _standing(
+    texts: Texts,
+    recipe: _Recipe,
+    merges: Sequence[int],
+    settings: _Settings,
+    scheme: str | Scheme,
+    saved: _Checkpoint,
+    part: str,
+) -> set[int]:
+    """Return those of some merges whose pair stands in the text right after the step that made its younger side."""
+    if (stored := saved.get(f"{part}.found")) is not None:
+        return set(stored[0][0].tolist())
+    if not merges:
+        return set()
+    left, right, result = (column.tolist() for column in recipe.words.ids())
+    step = {id: merge for merge, id in enumerate(result)}
+    counts: dict[int, PairCounts] = {}
+    spelled: dict[int, bytes] = {}
+    for merge in merges:
+        size = recipe.first + 1 + max(step.get(left[merge], -1), step.get(right[merge], -1))
+        start = Tokenizer.from_json(recipe.write(size))
+        counts[merge] = PairCounts(start, scheme)
+        spelled[merge] = start.token_bytes(left[merge]) + start.token_bytes(right[merge])
+    found: set[int] = set()
+    behind = 0
+    if (making := saved.take(f"{part}.found")) is not None:
+        found.update(making[0][0].tolist())
+        behind = making[1]
+    for batch in texts.batches(behind):
+        for merge in [merge for merge in merges if merge not in found]:
+            holding = [text for text in batch.texts if spelled[merge] in as_bytes(text)]
+            if not holding:
+                continue
+            counts[merge]._update(Batch(holding, batch.lines, 0), settings.threads)
+            one, two, _ = counts[merge]._counts.table()
+            if ((one == left[merge]) & (two == right[merge])).any():
+                found.add(merge)
+        behind += batch.rows
+        if saved.is_due:
+            saved.keep({f"{part}.found": (lambda: [np.array(sorted(found))], behind)})
+    saved.put({f"{part}.found": (lambda: [np.array(sorted(found))], None)})
+    return found
 
 
 def _shown(tokenizer: Tokenizer, id: int) -> str:
@@ -1427,8 +1510,13 @@ def extend(
         checkpoint: As in `train`.
         checkpoint_seconds: As in `train`.
 
+    Returns:
+        A `Training` whose merges are the new ones.
+
     Raises:
-        TrainError: As in `train`; also a tokenizer that is not byte-level.
+        KeyboardInterrupt: As in `train`.
+        TrainError: As in `train`; also a tokenizer that is not byte-level, or that has more entries than `vocab_size`.
+        TypeError: As in `train`; also what is no `Tokenizer`.
         UnsupportedTokenizerError: A pre-tokenizer of the scheme is not supported, or drops text or counts so far that
             `is_admissible` could not judge sequences of the tokenizer.
         VocabError: The text has a byte that the tokenizer cannot spell.
@@ -1445,7 +1533,7 @@ def extend(
         "corpus": texts.describe() if checkpoint is not None else None,
     }
     saved = _Checkpoint(checkpoint, asked | settings.report(), checkpoint_seconds)
-    (second,) = _second_stage(texts, [(tokenizer, operator.index(vocab_size))], scheme, settings, saved)
+    (second,) = _Across(texts, [(tokenizer, operator.index(vocab_size))], scheme, settings, saved).run()
     training = _extended(tokenizer, second, vocab_size, scheme, stages, settings, texts.skipped)
     saved.remove()
     return training
@@ -1511,6 +1599,9 @@ def train_from_counts(
         max_token_length: As in `train`.
         progress: As in `train`.
 
+    Returns:
+        A `Training` of plain BPE.
+
     Raises:
         TrainError: As in `train`.
     """
@@ -1544,9 +1635,13 @@ def extend_from_counts(
         max_token_length: As in `train`.
         progress: As in `train`.
 
+    Returns:
+        A `Training` whose merges are the new ones.
+
     Raises:
-        TrainError: As in `extend`; also where the last merge would come less often than the barrier of the runs, so
-            that the result would not be exact: count the runs again with a lower one.
+        TrainError: As in `extend`; also where the runs are of another tokenizer, or where the last merge would come
+            less often than their barrier, so that the result would not be exact: count the runs again with a lower one.
+        TypeError: What is extended is no `Tokenizer`, or the constraints are none.
     """
     _check_extends(tokenizer, vocab_size)
     if tokenizer != runs._tokenizer:

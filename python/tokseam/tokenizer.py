@@ -236,6 +236,7 @@ class Tokenizer:
             The ids: uint32, shape (n,).
 
         Raises:
+            TypeError: The text is neither `str` nor `bytes`, or `allowed_special` is one name.
             UnicodeError: The text holds a lone surrogate.
             UnknownTokenError: `allowed_special` has a name that is no special token.
             VocabError: A byte of the text has no token.
@@ -262,8 +263,10 @@ class Tokenizer:
             One row a text: ids uint32, offsets int64.
 
         Raises:
+            TypeError: These are not many texts, or a column of something else, or `allowed_special` is one name.
             UnicodeError: A text holds a lone surrogate.
             UnknownTokenError: `allowed_special` has a name that is no special token.
+            ValueError: `parallel` is a number below 1.
             VocabError: A byte of a text has no token, or a row of a column is null.
         """
         return Ragged(*self._native.encode_batch(_texts(texts), _allowed(allowed_special), _threads(parallel)))
@@ -283,6 +286,7 @@ class Tokenizer:
             token has the whole characters that it came from.
 
         Raises:
+            TypeError: The text is neither `str` nor `bytes`, or `allowed_special` is one name.
             UnicodeError: The text holds a lone surrogate.
             UnknownTokenError: `allowed_special` has a name that is no special token.
             VocabError: A byte of the text has no token.
@@ -297,6 +301,7 @@ class Tokenizer:
             allowed_special: As in `encode`.
 
         Raises:
+            TypeError: The text is neither `str` nor `bytes`, or `allowed_special` is one name.
             UnicodeError: The text holds a lone surrogate.
             UnknownTokenError: `allowed_special` has a name that is no special token.
             VocabError: A byte of the text has no token.
@@ -321,8 +326,10 @@ class Tokenizer:
             The counts: int64, shape (texts,). Unit: tokens.
 
         Raises:
+            TypeError: These are not many texts, or a column of something else, or `allowed_special` is one name.
             UnicodeError: A text holds a lone surrogate.
             UnknownTokenError: `allowed_special` has a name that is no special token.
+            ValueError: `parallel` is a number below 1.
             VocabError: A byte of a text has no token, or a row of a column is null.
         """
         return self._native.count_batch(_texts(texts), _allowed(allowed_special), _threads(parallel))
@@ -335,14 +342,14 @@ class Tokenizer:
             allowed_special: As in `encode`.
 
         Raises:
+            TypeError: The text is neither `str` nor `bytes`, or `allowed_special` is one name.
             UnicodeError: The text holds a lone surrogate.
             UnknownTokenError: `allowed_special` has a name that is no special token.
             VocabError: A byte of the text has no token.
         """
         ids, offsets = self.encode_with_offsets(text, allowed_special=allowed_special)
-        data = text.encode() if isinstance(text, str) else bytes(text)
         special = set(self.special_tokens.values())
-        return Segmentation.from_offsets(data, ids.tolist(), offsets.tolist(), special)
+        return Segmentation.from_offsets(as_bytes(text), ids.tolist(), offsets.tolist(), special)
 
     # Decoding.
 
@@ -438,7 +445,11 @@ class Tokenizer:
     def token_bytes(self, id: int) -> bytes:
         """Return the bytes of a token; of a special token, the UTF-8 of its name.
 
+        Args:
+            id: The id.
+
         Raises:
+            TypeError: The id is no integer.
             UnknownTokenError: The id has no token.
         """
         return self._native.token_bytes(id)
@@ -449,7 +460,7 @@ class Tokenizer:
         Args:
             token: The bytes, or text that stands for its UTF-8.
         """
-        return self._native.token_id(token.encode() if isinstance(token, str) else token)
+        return self._native.token_id(as_bytes(token))
 
     @property
     def vocab_size(self) -> int:
@@ -465,9 +476,9 @@ class Tokenizer:
         """Return what the file holds and how it is read, as the command `tokseam info` prints it.
 
         Keys: `kind`, `vocab_size`, `entries` (of the model), `merges`, `live_merges` (that can fire), `added_tokens`,
-        `superwords` (whether some token holds a letter with a space behind it),
-        `normalizer`, `pretokenizer`, `lossless` (`"yes"`, or the component that loses text), `missing_bytes` (bytes
-        without a token) and `warnings` (where this package and stock `tokenizers` differ on purpose).
+        `superwords` (whether some token holds a letter with a space behind it), `normalizer`, `pretokenizer`,
+        `lossless` (`"yes"`, or the component that loses text), `missing_bytes` (bytes without a token) and `warnings`
+        (where this package and stock `tokenizers` differ on purpose).
         """
         info = self._native.info()
         return info | {"lossless": info.pop("lossy") or "yes"}
@@ -597,12 +608,26 @@ def _threads(parallel: bool | int | None) -> int:
         worker = any(process is not None and process.parent_process() is not None for process in loaded)
         parallel = not worker and os.getpid() == _PROCESS
     if parallel is True:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cores()
     if parallel is False:
         return 1
     if parallel < 1:
         raise ValueError(f"parallel is a number of threads, True, False or None, not {parallel}")
     return int(parallel)
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def as_bytes(text: Text) -> bytes:
+    """Return the UTF-8 of a text; bytes as they are.
+
+    Raises:
+        UnicodeError: The text holds a lone surrogate.
+    """
+    return text.encode() if isinstance(text, str) else text
 
 
 def file_bytes(path: Path) -> bytes:

@@ -36,7 +36,7 @@ Examples:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, AnyStr, Literal, NamedTuple
+from typing import TYPE_CHECKING, AnyStr, Literal, NamedTuple
 
 import numpy as np
 
@@ -45,12 +45,12 @@ from tokseam.errors import NumeralError, UnsupportedTokenizerError
 from tokseam.tokenizer import Ragged, Tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    Text = str | bytes
-    Ids = Sequence[int] | NDArray[np.integer[Any]]
+    from tokseam.tokenizer import Ids, Text
+
     Style = Literal["lossless", "author", "paper"]
     Variant = Literal["vocabulary", "marker"]
     Years = Literal["annotate", "keep"]
@@ -171,8 +171,9 @@ def find_numbers(
         `integer_digits` and `fraction_digits`.
 
     Raises:
-        NumeralError: Options that do not go together.
+        NumeralError: A number is out of its range, or options do not go together.
         UnicodeError: The text holds a lone surrogate.
+        ValueError: `years` is no such way.
 
     Examples:
         >>> find_numbers("7 of 12.50").tolist()
@@ -189,8 +190,11 @@ def split(literal: Text, *, group_size: int = 3, extend: bool = False) -> list[T
         group_size: Digits in a group, 1 to 4.
         extend: Take any number of digits.
 
+    Returns:
+        The triads.
+
     Raises:
-        NumeralError: `literal` is no number.
+        NumeralError: `literal` is no number, or the group size is not 1 to 4.
 
     Examples:
         >>> split("0.0045")
@@ -204,6 +208,9 @@ def join(triads: Iterable[tuple[str, int]]) -> str:
 
     Args:
         triads: Digits, and the power of ten of the last one, the highest first.
+
+    Returns:
+        The number as a text.
 
     Raises:
         NumeralError: The triads leave a gap or overlap, one reaches over the point, the units are missing, or the
@@ -266,8 +273,9 @@ def annotate(
         A text of the type of `text`.
 
     Raises:
-        NumeralError: Options that do not go together.
+        NumeralError: A number is out of its range, options do not go together, or the style cannot write a number.
         UnicodeError: The text holds a lone surrogate.
+        ValueError: There is no such style or variant, or no such way for `years`.
 
     Examples:
         >>> annotate("1234567.89")
@@ -413,10 +421,14 @@ def extend_tokenizer(
         min_digits: See the module.
         grouped: See the module.
 
+    Returns:
+        The tokenizer, its new ids, and what their rows start from.
+
     Raises:
         UnsupportedTokenizerError: The tokenizer is not byte-level, has triads already, has a digit in an added token or
             `add_prefix_space`, or has a step that drops text.
-        NumeralError: Options that do not go together.
+        NumeralError: A number is out of its range, or options do not go together.
+        ValueError: There is no such variant, or no such way for `years`.
     """
     grammar = _grammar(group_size, years, min_digits, grouped)
     native, ids, rows = grammar.extend(tokenizer._native, _is_marker(variant))

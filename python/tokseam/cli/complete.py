@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -40,7 +40,7 @@ def complete(
     ] = None,
     max_bytes: Annotated[int, typer.Option("--max-bytes", min=0, help="The most bytes to write.")] = 80,
     unit: Annotated[
-        str, typer.Option("--unit", help="What is sampled behind the exact start: tokens or bytes.")
+        Literal["tokens", "bytes"], typer.Option("--unit", help="What is sampled behind the exact start.")
     ] = "tokens",
     temperature: Temperature = 0.0,
     top_p: TopP = 1.0,
@@ -74,7 +74,7 @@ def complete(
         "stop": stop or (),
         "seed": seed,
     }
-    try:
+    with source.arguments():
         if suffix is None and not as_json:
             for piece in byte_lm.generate_stream(prefix, **options):
                 sys.stdout.buffer.write(piece)
@@ -87,10 +87,6 @@ def complete(
             raise typer.BadParameter("name the template of the model with --template")
         else:
             done = byte_lm.fill(prefix, suffix, template=template or default or "", **options)
-    except ValueError as error:
-        if type(error) is ValueError:
-            raise typer.BadParameter(str(error)) from error
-        raise
     if not as_json:
         sys.stdout.buffer.write(done.data + b"\n")
         return

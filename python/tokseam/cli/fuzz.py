@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich import box
@@ -12,9 +12,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from tokseam import _bundled
-from tokseam._extras import MissingExtraError
 from tokseam.cli import source
-from tokseam.errors import TokseamError
 from tokseam.fuzz import Failure, plan, vocabulary
 
 TokenizerFile = Annotated[
@@ -45,7 +43,8 @@ def fuzz(
         str | None, typer.Option("--against", metavar="NAME", help="Another engine that must give the same ids.")
     ] = None,
     form: Annotated[
-        str | None, typer.Option("--form", metavar="FORM", help="Texts come back in this form: NFC, NFD, NFKC or NFKD.")
+        Literal["NFC", "NFD", "NFKC", "NFKD"] | None,
+        typer.Option("--form", help="Texts come back in this normalization form."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Another seed draws other inputs.")] = 0,
     as_json: source.Json = False,
@@ -61,14 +60,9 @@ def fuzz(
 
         tokseam fuzz tokenizer.json --engine tokie:Tokenizer.from_json --against tokenizers --check same
     """
-    try:
-        expected = plan.normalizer(form)
+    with source.arguments():
         other = None if against is None else load(tokenizer, against)
-        jobs = list(plan.jobs(load(tokenizer, engine), against=other, expected=expected))
-    except (ImportError, ValueError) as error:
-        if isinstance(error, (TokseamError, MissingExtraError)):
-            raise
-        raise typer.BadParameter(str(error)) from error
+        jobs = list(plan.jobs(load(tokenizer, engine), against=other, expected=plan.normalizer(form)))
     names = [job.name for job in jobs]
     for name in only or ():
         if name not in names:
@@ -104,12 +98,8 @@ def audit(
 
         tokseam audit tokenizer.json --corpus book.txt
     """
-    try:
+    with source.arguments():
         loaded = load(tokenizer, engine)
-    except (ImportError, ValueError) as error:
-        if isinstance(error, (TokseamError, MissingExtraError)):
-            raise
-        raise typer.BadParameter(str(error)) from error
     texts = None if corpus is None else corpus.read_text(encoding="utf-8").splitlines(keepends=True)
     found = vocabulary.audit(loaded, texts)
     shown = {name: found.examples(name, examples) for name in vocabulary.CLASSES}

@@ -15,12 +15,13 @@ from tqdm import tqdm
 
 from tokseam import Tokenizer, _atomic, _bundled, _extras, superbpe
 from tokseam import report as measure
+from tokseam._corpus import LINE_SUFFIXES, PACKED_SUFFIXES, open_file, plain_name
 from tokseam.cli import source
+from tokseam.tokenizer import as_bytes
 
 # Texts are cut at the first line end behind so many bytes.
 PART = 1 << 20
-RECORDS = (".jsonl", ".ndjson", ".json", ".parquet")
-PACKED = (".gz", ".zst")
+RECORDS = (*LINE_SUFFIXES, ".parquet")
 BUNDLED = "bundled"
 
 
@@ -138,8 +139,7 @@ def load(options: list[str], pattern: str | None) -> dict[str, Tokenizer]:
         if str(path) == BUNDLED and not path.exists():
             found[name] = _bundled.tokenizer()
             continue
-        ranks = path.name.removesuffix(".gz").endswith(".tiktoken")
-        found[name] = source.load(path, pattern if ranks else None)
+        found[name] = source.load(path, pattern if source.holds_ranks(path) else None)
     return found
 
 
@@ -189,12 +189,8 @@ def languages(options: list[str], field: str) -> dict[str, Iterator[bytes]] | No
 def read(paths: list[Path], lines: bool, field: str) -> Iterator[bytes]:
     """Yield the texts of files, as they are read."""
     for path in paths:
-        plain = path.name
-        for ending in PACKED:
-            plain = plain.removesuffix(ending)
-        if plain.endswith(RECORDS):
-            for text in superbpe.files(path, text=field):
-                yield text.encode() if isinstance(text, str) else text
+        if plain_name(path.name).endswith(RECORDS):
+            yield from map(as_bytes, superbpe.files(path, text=field))
             continue
         with ExitStack() as stack:
             yield from cut(opened(path, stack), lines)
@@ -206,9 +202,8 @@ def opened(path: Path, stack: ExitStack) -> IO[bytes]:
         if sys.stdin.isatty():
             raise typer.BadParameter("pipe something in for -")
         return sys.stdin.buffer
-    if path.suffix in PACKED:
-        packed: Any = _extras.load("fsspec", "train", f"reading {path.suffix}").open(path, "rb", compression="infer")
-        file: IO[bytes] = stack.enter_context(packed)
+    if path.suffix in PACKED_SUFFIXES:
+        file: IO[bytes] = stack.enter_context(open_file(str(path)))
         return file
     return stack.enter_context(path.open("rb"))
 
@@ -227,7 +222,7 @@ class Bar:
 
     def __init__(self, stack: ExitStack, paths: list[Path]) -> None:
         self._stack = stack
-        sizes = [path.stat().st_size for path in paths if path.is_file() and path.suffix not in PACKED]
+        sizes = [path.stat().st_size for path in paths if path.is_file() and path.suffix not in PACKED_SUFFIXES]
         self._size = sum(sizes) if len(sizes) == len(paths) else None
         self._stage = ""
         self._bar: Any = None

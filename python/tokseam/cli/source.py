@@ -11,7 +11,8 @@ import typer
 from tqdm import tqdm
 
 from tokseam import Tokenizer, _bundled
-from tokseam.errors import VocabError
+from tokseam._extras import MissingExtraError
+from tokseam.errors import TokseamError, VocabError
 
 TokenizerPath = Annotated[
     Path | None,
@@ -38,13 +39,18 @@ Lines = Annotated[bool, typer.Option("--lines", help="Take each line as a text o
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+def holds_ranks(path: Path) -> bool:
+    """Return whether a file is one of tiktoken ranks, by its name."""
+    return path.name.removesuffix(".gz").endswith(".tiktoken")
+
+
 def load(path: Path | None, pattern: str | None) -> Tokenizer:
     """Return the tokenizer that the command line names."""
     if path is None:
         return _bundled.tokenizer()
     if pattern is not None:
         return Tokenizer.from_tiktoken(path, pattern=pattern)
-    if path.name.removesuffix(".gz").endswith(".tiktoken"):
+    if holds_ranks(path):
         raise VocabError(f"{path} holds ranks alone: give its split pattern with --pattern REGEX")
     return Tokenizer.from_file(path)
 
@@ -52,6 +58,17 @@ def load(path: Path | None, pattern: str | None) -> Tokenizer:
 def allowed(names: list[str] | None) -> str | list[str]:
     """Return the special tokens that the command line allows, as `Tokenizer.encode` takes them."""
     return "all" if names and "all" in names else names or []
+
+
+@contextlib.contextmanager
+def arguments() -> Iterator[None]:
+    """Let the refusal of an argument be a fault of the command line; what is wrong with the input stays as it is."""
+    try:
+        yield
+    except (ImportError, ValueError) as error:
+        if isinstance(error, (MissingExtraError, TokseamError, UnicodeError)):
+            raise
+        raise typer.BadParameter(str(error)) from error
 
 
 def read(text: str | None, file: Path | None) -> bytes:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import typer
 
@@ -68,8 +68,12 @@ def train(
     special: Annotated[
         list[str] | None, typer.Option("--special", metavar="NAME", help="A special token; they get the first ids.")
     ] = None,
-    alphabet: Annotated[str, typer.Option("--alphabet", help="bytes (all), or seen (those of the text).")] = "bytes",
-    inherit: Annotated[str, typer.Option("--inherit", help="keep, or drop, as the reference does.")] = "keep",
+    alphabet: Annotated[
+        Literal["bytes", "seen"], typer.Option("--alphabet", help="bytes (all), or seen (those of the text).")
+    ] = "bytes",
+    inherit: Annotated[
+        Literal["keep", "drop"], typer.Option("--inherit", help="keep, or drop, as the reference does.")
+    ] = "keep",
     text: Field = "text",
     weight: Weight = None,
     seed: Seed = 0,
@@ -111,8 +115,8 @@ def train(
             ),
             min_frequency=min_frequency,
             special_tokens=special or (),
-            alphabet=choice("--alphabet", alphabet, "bytes", "seen"),
-            inherit=choice("--inherit", inherit, "keep", "drop"),
+            alphabet=alphabet,
+            inherit=inherit,
             max_token_length=max_token_length,
             threads=threads,
             checkpoint=checkpoint,
@@ -197,13 +201,6 @@ def constraints(
         trailing_punctuation=not punctuation,
         cross_script=not script,
     )
-
-
-def choice(option: str, value: str, *known: str) -> Any:
-    """Return a value that is one of a few."""
-    if value not in known:
-        raise typer.BadParameter(f"{option} is {' or '.join(known)}, not {value}")
-    return value
 
 
 def finish(training: superbpe.Training, output: Path, report: Path | None, as_json: bool) -> None:

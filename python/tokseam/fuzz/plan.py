@@ -117,6 +117,9 @@ def _sentencepiece(path: str | Path) -> Any:
 def normalizer(form: str | None) -> Callable[[str], str] | None:
     """Return what puts a text into a normalization form, None for none.
 
+    Args:
+        form: One of `FORMS`, or None.
+
     Raises:
         ValueError: There is no such form.
     """
@@ -134,6 +137,10 @@ def jobs(tokenizer: Any, *, against: Any = None, expected: Callable[[str], str] 
         tokenizer: Anything with `encode` and `decode`; without a vocabulary, the checks of ids are left out.
         against: Another tokenizer that must give the same ids.
         expected: What the tokenizer may make of a text, such as its normalizer.
+
+    Raises:
+        ImportError: hypothesis is not installed.
+        TypeError: The tokenizer has no `encode` and `decode`.
     """
     subject = Subject.of(tokenizer)
     drawn = texts(special_tokens=_names(tokenizer))

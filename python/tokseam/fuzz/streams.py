@@ -32,6 +32,9 @@ class WindowDecoder:
 
     Args:
         tokenizer: Anything with `encode` and `decode`.
+
+    Raises:
+        TypeError: It has no `encode` and `decode`.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -42,7 +45,11 @@ class WindowDecoder:
         self._read = 0
 
     def push(self, id: int) -> str:
-        """Return the text that the next id makes certain."""
+        """Return the text that the next id makes certain.
+
+        Args:
+            id: The id.
+        """
         self._ids.append(int(id))
         new = self._new()
         if not new or new.endswith("\ufffd"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from tokseam import segmentation
 from tokseam.errors import UnknownTokenError
@@ -226,18 +226,13 @@ class _Tokenizers(Subject):
     def has_token(self, id: int) -> bool:
         return self.tokenizer.id_to_token(id) is not None
 
-    def token(self, id: int) -> bytes | None:
-        return _text(self.decode([id]))
-
 
 class _Transformers(Subject):
     """A tokenizer of `transformers`. Cleaning of blanks is left as the object has it."""
 
     is_plain = True
 
-    @cached_property
-    def _options(self) -> dict[str, bool]:
-        return {"add_special_tokens": False, "split_special_tokens": True}
+    _options: ClassVar = {"add_special_tokens": False, "split_special_tokens": True}
 
     def encode(self, text: str | bytes) -> list[int]:
         return _ids(self.tokenizer.encode(text, **self._options))
@@ -271,9 +266,6 @@ class _Transformers(Subject):
 
     def has_token(self, id: int) -> bool:
         return self.tokenizer.convert_ids_to_tokens(id) is not None
-
-    def token(self, id: int) -> bytes | None:
-        return _text(self.decode([id]))
 
 
 class _Tiktoken(Subject):

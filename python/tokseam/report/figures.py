@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 import tokseam
-from tokseam._corpus import Files, _batched, _lines
+from tokseam._corpus import Files, batched, split_lines
 from tokseam.errors import ReportError, VocabError
 from tokseam.fuzz.subject import Subject
 from tokseam.fuzz.vocabulary import CLASSES, audit
 from tokseam.segmentation import Token
 from tokseam.superbpe import Training
-from tokseam.tokenizer import Tokenizer
+from tokseam.tokenizer import Tokenizer, as_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Text = str | bytes
+    from tokseam.tokenizer import Text
+
     Progress = Callable[[str, int, int | None], None] | None
 
 __all__ = [
@@ -215,11 +216,12 @@ class Numbers:
 
 @dataclass(frozen=True, kw_only=True)
 class Entropy:
-    """The entropy of the ids, each taken by itself.
+    """The entropy of the ids, each taken by itself (Shannon 1948).
 
     Attributes:
         plug_in: That of the observed shares, in bits a token. It is too low on average.
-        corrected: With the correction of Miller and Madow, (distinct ids - 1) / (2 tokens) nats, in bits a token.
+        corrected: With the correction of Miller and Madow (Miller 1955), (distinct ids - 1) / (2 tokens) nats, in bits
+            a token.
         per_byte: The corrected one, in bits a byte of text.
     """
 
@@ -236,7 +238,7 @@ class Conditional(Entropy):
         pairs: The pairs of neighbours inside a text.
         distinct: How many of them differ.
         once: The share of the pairs that come once: about the chance that the next pair of new text is a new one (Good
-            and Turing), so the figure says little where it is large.
+            1953, after Turing), so the figure says little where it is large.
         bytes: The bytes of text that were looked at.
     """
 
@@ -265,7 +267,7 @@ class Language:
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageFigures:
-    """What a tokenizer makes of one language of the parallel text.
+    """What a tokenizer makes of one language of the parallel text (Petrov et al. 2023, arXiv 2305.15425).
 
     Attributes:
         language: Its name.
@@ -294,7 +296,11 @@ class Curve:
 
     @classmethod
     def of(cls, training: Training) -> Curve:
-        """Return the curve of a run, at some hundred sizes with even ratios, the first and the last among them."""
+        """Return the curve of a run, at some hundred sizes with even ratios, the first and the last among them.
+
+        Args:
+            training: The run.
+        """
         values = training.curve()
         last = int(training.report["size"])
         first = last - len(values) + 1
@@ -312,12 +318,19 @@ class Curve:
         )
 
     def in_report(self, report: Mapping[str, Any]) -> str:
-        """Return the text of a report of training with this curve in it, which `from_json` reads."""
+        """Return the text of a report of training with this curve in it, which `from_json` reads.
+
+        Args:
+            report: `Training.report`.
+        """
         return json.dumps({**report, "curve": _plain(self)}, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_file(cls, path: str | PathLike[str]) -> Curve:
         """Return the curve in a report of training, as `tokseam train --report FILE` writes it.
+
+        Args:
+            path: The file.
 
         Raises:
             OSError: The file cannot be read.
@@ -416,6 +429,9 @@ class Report:
         """Return all figures as JSON, the same for the same input. Numbers have nine significant digits.
 
         `schema` is the version of the form: it rises when a name goes or changes its meaning.
+
+        Args:
+            indent: As in `json.dumps`.
         """
         head = {"schema": SCHEMA, "tokseam": tokseam.__version__}
         return json.dumps(head | _plain(self), ensure_ascii=False, indent=indent)
@@ -465,6 +481,9 @@ def make(
         threads: How many threads encode; None is one a core.
         progress: Called with the name of the work in hand, what is done of it (bytes, or tokenizers), and its size or
             None.
+
+    Returns:
+        The report.
 
     Raises:
         ReportError: There is no tokenizer, the parallel texts are not parallel, or a curve is of another tokenizer.
@@ -553,10 +572,10 @@ def _batches(text: Text | Iterable[Text] | Files) -> Iterator[list[bytes]]:
         text = [text]
     if not isinstance(text, Iterable):
         raise TypeError(f"a text is str, bytes, an iterable of them or superbpe.files(...), not {type(text).__name__}")
-    for batch in text.batches() if isinstance(text, Files) else _batched(text):
-        texts = [one.encode() if isinstance(one, str) else one for one in batch.texts]
+    for batch in text.batches() if isinstance(text, Files) else batched(text):
+        texts = [as_bytes(one) for one in batch.texts]
         if batch.lines:
-            texts = [line for one in texts for line in _lines(one)]
+            texts = [line for one in texts for line in split_lines(one)]
         if texts:
             yield texts
 
@@ -852,39 +871,16 @@ def _languages(
         if reference is not None:
             raise ReportError(f"reference={reference!r} is a language of parallel texts, but there are none")
         return (), dict.fromkeys(meters, ()), None, []
-    if len(parallel) < 2:
-        raise ReportError(f"parallel texts are in two languages at least, not in {', '.join(parallel)} alone")
-    if reference is None:
-        reference = "en" if "en" in parallel else next(iter(parallel))
-    if reference not in parallel:
-        raise ReportError(f"the reference {reference!r} is none of the languages {', '.join(parallel)}")
+    reference = _reference(parallel, reference)
     languages: list[Language] = []
     counted: dict[str, list[int]] = {name: [] for name in meters}
     sizes: list[NDArray[np.int64]] = []
     done = 0
     for name, texts in parallel.items():
-        if isinstance(texts, (str, bytes)):
-            raise TypeError(f"the parallel texts in {name} are one {type(texts).__name__}: write [text]")
-        language = Language(name=name, texts=0, bytes=0, characters=0)
-        tokens = dict.fromkeys(meters, 0)
-        lengths = [np.zeros(0, np.int64)]
-        for batch in _batches(texts):
-            joined = b"\n".join(batch)
-            between = len(batch) - 1
-            lengths.append(np.array([len(one.strip()) for one in batch], np.int64))
-            for key, meter in meters.items():
-                tokens[key] += meter.count(batch)
-            language = replace(
-                language,
-                texts=language.texts + len(batch),
-                bytes=language.bytes + len(joined) - between,
-                characters=language.characters + _measure(joined)[0] - between,
-            )
-            done += len(joined) - between
-            if progress is not None:
-                progress("languages", done, None)
+        language, lengths, tokens = _spoken(name, texts, meters, progress, done)
+        done += language.bytes
         languages.append(language)
-        sizes.append(np.concatenate(lengths))
+        sizes.append(lengths)
         for key, found in tokens.items():
             counted[key].append(found)
     base = list(parallel).index(reference)
@@ -900,6 +896,51 @@ def _languages(
             for language, tokens in zip(languages, row, strict=True)
         )
     return tuple(languages), spoken, reference, doubts
+
+
+def _reference(parallel: Mapping[str, Iterable[Text]], reference: str | None) -> str:
+    """Return the language that premiums are relative to."""
+    if len(parallel) < 2:
+        raise ReportError(f"parallel texts are in two languages at least, not in {', '.join(parallel)} alone")
+    if reference is None:
+        return "en" if "en" in parallel else next(iter(parallel))
+    if reference not in parallel:
+        raise ReportError(f"the reference {reference!r} is none of the languages {', '.join(parallel)}")
+    return reference
+
+
+def _spoken(
+    name: str, texts: Iterable[Text], meters: dict[str, _Meter], progress: Progress, done: int
+) -> tuple[Language, NDArray[np.int64], dict[str, int]]:
+    """Return a language, the bytes of each of its texts without white space around it, and the tokens of each meter.
+
+    Args:
+        name: Its name.
+        texts: Its texts.
+        meters: The tokenizers.
+        progress: As in `make`.
+        done: The bytes of the languages before.
+    """
+    if isinstance(texts, (str, bytes)):
+        raise TypeError(f"the parallel texts in {name} are one {type(texts).__name__}: write [text]")
+    language = Language(name=name, texts=0, bytes=0, characters=0)
+    tokens = dict.fromkeys(meters, 0)
+    lengths = [np.zeros(0, np.int64)]
+    for batch in _batches(texts):
+        joined = b"\n".join(batch)
+        between = len(batch) - 1
+        lengths.append(np.array([len(one.strip()) for one in batch], np.int64))
+        for key, meter in meters.items():
+            tokens[key] += meter.count(batch)
+        language = replace(
+            language,
+            texts=language.texts + len(batch),
+            bytes=language.bytes + len(joined) - between,
+            characters=language.characters + _measure(joined)[0] - between,
+        )
+        if progress is not None:
+            progress("languages", done + language.bytes, None)
+    return language, np.concatenate(lengths), tokens
 
 
 def _check_parallel(

@@ -80,12 +80,6 @@ impl Map {
         &self.changes
     }
 
-    /// The number of tokens of both sequences.
-    #[must_use]
-    pub fn lengths(&self) -> (usize, usize) {
-        (self.old_len, self.new_len)
-    }
-
     /// The values of the new tokens.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! `Tokenizer` and `StreamDecoder`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyTypeError;
@@ -16,6 +16,7 @@ use tokseam_triadic::recipe::Scheme;
 
 use crate::array::{self, Ids, Ragged, Spans};
 use crate::error::{OrRaise, exception};
+use crate::lock;
 use crate::signal::interruptible;
 use crate::triadic;
 
@@ -287,20 +288,6 @@ impl Tokenizer {
         py.detach(|| self.inner.is_canonical(ids)).or_raise(py)
     }
 
-    /// The first position where ids are not canonical, and the name of the reason.
-    fn first_noncanonical(
-        &self,
-        py: Python<'_>,
-        ids: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<(usize, &'static str)>> {
-        let ids = Ids::new(ids)?;
-        let ids = ids.as_slice()?;
-        let found = py
-            .detach(|| self.inner.first_noncanonical(ids))
-            .or_raise(py)?;
-        Ok(found.map(|(place, reason)| (place, reason.name())))
-    }
-
     /// Whether the ids are the start of the encoding of some text.
     fn is_admissible(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<bool> {
         Ok(self.first_inadmissible(py, ids)?.is_none())
@@ -513,10 +500,19 @@ pub struct StreamDecoder {
 
 #[pymethods]
 impl StreamDecoder {
-    /// The text that is certain with this id and was not before.
+    /// Return the text that is certain with this id and was not before.
+    ///
+    /// Args:
+    ///     id: The id.
+    ///
+    /// Raises:
+    ///     TypeError: The id is no integer.
+    ///     UnknownTokenError: It has no token; the decoder is as before.
+    // Read as a docstring of Python.
+    #[allow(clippy::doc_markdown)]
     fn push(&self, py: Python<'_>, id: &Bound<'_, PyAny>) -> PyResult<String> {
         let id = array::id(id)?;
-        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stream = lock(py, &self.stream);
         let mut text = String::new();
         self.tokenizer
             .push(&mut stream, id, &mut text)
@@ -524,9 +520,9 @@ impl StreamDecoder {
         Ok(text)
     }
 
-    /// The rest; the decoder then starts anew.
+    /// Return the rest, with U+FFFD for a character that was cut; the decoder then starts anew.
     fn finish(&self, py: Python<'_>) -> PyResult<String> {
-        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stream = lock(py, &self.stream);
         let ended = std::mem::replace(&mut *stream, self.tokenizer.stream());
         ended.finish().or_raise(py)
     }

@@ -77,7 +77,6 @@ impl ByteKernel {
     /// How the next byte cuts the longer tokens of some nodes of the trie, each with the number of
     /// its text, into ranges to be summed: int64 of shape (3, s) with where each starts among the
     /// tokens of all, which of the nodes it is, and the column among those of all texts.
-    #[allow(clippy::needless_pass_by_value)]
     fn segments<'py>(
         &self,
         py: Python<'py>,
@@ -166,7 +165,7 @@ impl Heads {
     /// the places of the tokens behind which the text goes on or ends, with the number of bytes
     /// behind each; and the node of the trie that spells the rest with its three places, if longer
     /// tokens do. Numbers count what the tokenizer writes before every text.
-    #[allow(clippy::needless_pass_by_value, clippy::type_complexity)]
+    #[allow(clippy::type_complexity)]
     fn below(
         &self,
         py: Python<'_>,

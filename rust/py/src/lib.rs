@@ -12,7 +12,23 @@ mod signal;
 mod superbpe;
 mod triadic;
 
-use pyo3::prelude::pymodule;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::prelude::{Python, pymodule};
+use pyo3::sync::MutexExt;
+
+/// The value behind a lock, for calls that have the interpreter: they let go of it while they wait,
+/// since whoever has the lock may wait for the interpreter. A call that went wrong left it whole.
+fn lock<'a, T>(py: Python<'_>, mutex: &'a Mutex<T>) -> MutexGuard<'a, T> {
+    mutex
+        .lock_py_attached(py)
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The value behind a lock, for calls without the interpreter.
+fn lock_detached<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The native half of tokseam. The package `tokseam` is the interface; this module may change.
 #[pymodule(gil_used = false)]

@@ -3,7 +3,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
@@ -16,6 +16,7 @@ use tokseam_phantom::{self as phantom, Judgement, Map, judge};
 use crate::array::{self, Ids};
 use crate::bpe::Tokenizer;
 use crate::error::{OrRaise, raise};
+use crate::lock;
 use crate::signal::interruptible;
 
 /// Two numbers of a range.
@@ -370,22 +371,22 @@ impl Detector {
     /// The blocks that are certain with this id.
     fn push(&self, py: Python<'_>, id: &Bound<'_, PyAny>) -> PyResult<Vec<Block>> {
         let id = array::id(id)?;
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = lock(py, &self.inner);
         let blocks = inner.push(&self.tokenizer, id).or_raise(py)?;
         Ok(blocks.into_iter().map(block).collect())
     }
 
     /// The rest; then all starts anew.
     fn finish(&self, py: Python<'_>) -> PyResult<Vec<Block>> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = lock(py, &self.inner);
         let blocks = inner.finish(&self.tokenizer).or_raise(py)?;
         Ok(blocks.into_iter().map(block).collect())
     }
 
     /// The first token that no continuation can make canonical.
     #[getter]
-    fn broken(&self) -> Option<usize> {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+    fn broken(&self, py: Python<'_>) -> Option<usize> {
+        let inner = lock(py, &self.inner);
         inner.broken()
     }
 }

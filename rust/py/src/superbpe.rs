@@ -1,6 +1,6 @@
 //! Counting and training.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
@@ -19,9 +19,18 @@ use crate::array;
 use crate::bpe::Tokenizer;
 use crate::error::OrRaise;
 use crate::signal::{interruptible, interruptible_with};
+use crate::{lock, lock_detached};
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Two counts at once, in the order of their places: calls that merge them both ways at a time would
+/// wait for each other.
+fn both<'a, T>(one: &'a Mutex<T>, other: &'a Mutex<T>) -> (MutexGuard<'a, T>, MutexGuard<'a, T>) {
+    if std::ptr::from_ref(one) < std::ptr::from_ref(other) {
+        let one = lock_detached(one);
+        (one, lock_detached(other))
+    } else {
+        let other = lock_detached(other);
+        (lock_detached(one), other)
+    }
 }
 
 fn spill(limits: Option<(u64, usize)>) -> Option<Spill> {
@@ -43,7 +52,7 @@ fn update<C: Send>(
         .map(array::text)
         .collect::<PyResult<Vec<_>>>()?;
     interruptible(py, |tick| {
-        count(&mut lock(counts), &texts, tick).map(|done| done.then_some(()))
+        count(&mut lock_detached(counts), &texts, tick).map(|done| done.then_some(()))
     })?
     .or_raise(py)
 }
@@ -125,13 +134,16 @@ impl PretokenCounts {
 
     /// Adds other counts; `other` is not this object.
     fn merge(&self, py: Python<'_>, other: &Self) -> PyResult<()> {
-        py.detach(|| lock(&self.inner).merge(&lock(&other.inner)))
-            .or_raise(py)
+        py.detach(|| {
+            let (mut counts, others) = both(&self.inner, &other.inner);
+            counts.merge(&others)
+        })
+        .or_raise(py)
     }
 
     /// Items, ends and counts.
     fn table<'py>(&self, py: Python<'py>) -> Table<'py, u8> {
-        table(py, lock(&self.inner).gather())
+        table(py, lock(py, &self.inner).gather())
     }
 
     /// Adds a table that was made elsewhere.
@@ -143,7 +155,7 @@ impl PretokenCounts {
         counts: PyReadonlyArray1<'_, u64>,
         totals: (u64, u64, u64, u64),
     ) -> PyResult<()> {
-        let mut inner = lock(&self.inner);
+        let mut inner = lock(py, &self.inner);
         rows(py, &items, &ends, &counts, |word, count| {
             inner.add(word, count);
             Ok(())
@@ -159,19 +171,19 @@ impl PretokenCounts {
     }
 
     /// Texts, bytes, entries dropped, their count.
-    fn totals(&self) -> (u64, u64, u64, u64) {
-        let inner = lock(&self.inner);
+    fn totals(&self, py: Python<'_>) -> (u64, u64, u64, u64) {
+        let inner = lock(py, &self.inner);
         let (totals, spilled) = (inner.totals(), inner.spilled());
         (totals.texts, totals.bytes, spilled.entries, spilled.count)
     }
 
     /// The bytes that came.
-    fn alphabet(&self) -> Vec<u8> {
-        stage::alphabet(&mut lock(&self.inner))
+    fn alphabet(&self, py: Python<'_>) -> Vec<u8> {
+        stage::alphabet(&mut lock(py, &self.inner))
     }
 
-    fn __len__(&self) -> usize {
-        lock(&self.inner).gather().len()
+    fn __len__(&self, py: Python<'_>) -> usize {
+        lock(py, &self.inner).gather().len()
     }
 }
 
@@ -220,13 +232,16 @@ impl PairCounts {
 
     /// Adds other counts; `other` is not this object.
     fn merge(&self, py: Python<'_>, other: &Self) -> PyResult<()> {
-        py.detach(|| lock(&self.inner).merge(&lock(&other.inner)))
-            .or_raise(py)
+        py.detach(|| {
+            let (mut counts, others) = both(&self.inner, &other.inner);
+            counts.merge(&others)
+        })
+        .or_raise(py)
     }
 
     /// Left ids, right ids and counts, in the order of ids.
     fn table<'py>(&self, py: Python<'py>) -> Pairs<'py> {
-        let pairs = py.detach(|| lock(&self.inner).sorted());
+        let pairs = py.detach(|| lock_detached(&self.inner).sorted());
         let mut columns = (Vec::new(), Vec::new(), Vec::new());
         for (left, right, count) in pairs {
             columns.0.push(left);
@@ -243,6 +258,7 @@ impl PairCounts {
     /// Adds a table that was made elsewhere.
     fn add(
         &self,
+        py: Python<'_>,
         left: PyReadonlyArray1<'_, u32>,
         right: PyReadonlyArray1<'_, u32>,
         counts: PyReadonlyArray1<'_, u64>,
@@ -252,7 +268,7 @@ impl PairCounts {
         if left.len() != counts.len() || right.len() != counts.len() {
             return Err(PyValueError::new_err("the three columns differ in length"));
         }
-        let mut inner = lock(&self.inner);
+        let mut inner = lock(py, &self.inner);
         for ((&left, &right), &count) in left.iter().zip(right).zip(counts) {
             inner.add(left, right, count);
         }
@@ -267,8 +283,8 @@ impl PairCounts {
     }
 
     /// Texts, bytes, tokens, entries dropped, their count.
-    fn totals(&self) -> (u64, u64, u64, u64, u64) {
-        let inner = lock(&self.inner);
+    fn totals(&self, py: Python<'_>) -> (u64, u64, u64, u64, u64) {
+        let inner = lock(py, &self.inner);
         let (totals, spilled) = (inner.totals(), inner.spilled());
         (
             totals.texts,
@@ -281,27 +297,27 @@ impl PairCounts {
 
     /// The ids that came.
     fn seen<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u32>> {
-        lock(&self.inner).seen().into_pyarray(py)
+        lock(py, &self.inner).seen().into_pyarray(py)
     }
 
     /// Adds ids that came, as counted elsewhere.
-    fn see(&self, ids: PyReadonlyArray1<'_, u32>) -> PyResult<()> {
-        lock(&self.inner).see(ids.as_slice()?);
+    fn see(&self, py: Python<'_>, ids: PyReadonlyArray1<'_, u32>) -> PyResult<()> {
+        lock(py, &self.inner).see(ids.as_slice()?);
         Ok(())
     }
 
     /// A guess of the count of the last of so many merges.
     fn guess_barrier(&self, py: Python<'_>, merges: usize) -> u64 {
-        py.detach(|| lock(&self.inner).guess_barrier(merges))
+        py.detach(|| lock_detached(&self.inner).guess_barrier(merges))
     }
 
     /// What the counts belong to.
-    fn fingerprint(&self) -> u64 {
-        lock(&self.inner).start().fingerprint()
+    fn fingerprint(&self, py: Python<'_>) -> u64 {
+        lock(py, &self.inner).start().fingerprint()
     }
 
-    fn __len__(&self) -> usize {
-        lock(&self.inner).count_distinct()
+    fn __len__(&self, py: Python<'_>) -> usize {
+        lock(py, &self.inner).count_distinct()
     }
 }
 
@@ -316,7 +332,9 @@ impl RunCounts {
     #[new]
     fn new(py: Python<'_>, pairs: &PairCounts, barrier: u64) -> Self {
         Self {
-            inner: Mutex::new(py.detach(|| runs::RunCounts::new(&mut lock(&pairs.inner), barrier))),
+            inner: Mutex::new(
+                py.detach(|| runs::RunCounts::new(&mut lock_detached(&pairs.inner), barrier)),
+            ),
         }
     }
 
@@ -351,13 +369,16 @@ impl RunCounts {
 
     /// Adds other counts; `other` is not this object.
     fn merge(&self, py: Python<'_>, other: &Self) -> PyResult<()> {
-        py.detach(|| lock(&self.inner).merge(&lock(&other.inner)))
-            .or_raise(py)
+        py.detach(|| {
+            let (mut counts, others) = both(&self.inner, &other.inner);
+            counts.merge(&others)
+        })
+        .or_raise(py)
     }
 
     /// Items, ends and counts.
     fn table<'py>(&self, py: Python<'py>) -> Table<'py, u32> {
-        table(py, lock(&self.inner).gather())
+        table(py, lock(py, &self.inner).gather())
     }
 
     /// Adds a table that was made elsewhere.
@@ -369,7 +390,7 @@ impl RunCounts {
         counts: PyReadonlyArray1<'_, u64>,
         totals: (u64, u64, u64),
     ) -> PyResult<()> {
-        let mut inner = lock(&self.inner);
+        let mut inner = lock(py, &self.inner);
         rows(py, &items, &ends, &counts, |run, count| {
             inner.add(run, count)
         })?;
@@ -383,23 +404,23 @@ impl RunCounts {
     }
 
     /// Texts, bytes, tokens.
-    fn totals(&self) -> (u64, u64, u64) {
-        let totals = lock(&self.inner).totals();
+    fn totals(&self, py: Python<'_>) -> (u64, u64, u64) {
+        let totals = lock(py, &self.inner).totals();
         (totals.texts, totals.bytes, totals.tokens)
     }
 
     /// Pairs below this count were cut.
-    fn barrier(&self) -> u64 {
-        lock(&self.inner).barrier()
+    fn barrier(&self, py: Python<'_>) -> u64 {
+        lock(py, &self.inner).barrier()
     }
 
     /// What the counts belong to.
-    fn fingerprint(&self) -> u64 {
-        lock(&self.inner).start().fingerprint()
+    fn fingerprint(&self, py: Python<'_>) -> u64 {
+        lock(py, &self.inner).start().fingerprint()
     }
 
-    fn __len__(&self) -> usize {
-        lock(&self.inner).gather().len()
+    fn __len__(&self, py: Python<'_>) -> usize {
+        lock(py, &self.inner).gather().len()
     }
 }
 
@@ -520,7 +541,7 @@ pub fn learn<'py>(
     };
     run(py, calls, |tick| {
         stage::learn(
-            &mut lock(&counts.inner),
+            &mut lock_detached(&counts.inner),
             &special_tokens,
             &alphabet,
             &settings,
@@ -564,7 +585,7 @@ pub fn extend<'py>(
     };
     run(py, calls, |tick| {
         stage::extend(
-            &mut lock(&runs.inner),
+            &mut lock_detached(&runs.inner),
             &constraints,
             &settings,
             arrays.as_ref(),
