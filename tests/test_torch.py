@@ -387,6 +387,32 @@ def test_logits_that_are_none(hosts: Any, monkeypatch: pytest.MonkeyPatch) -> No
     assert np.array_equal(state.pop(1).next_byte().logp, row.logp)
 
 
+@pytest.mark.parametrize("hosts", [(), ("cpu",)], ids=["by torch", "in place"])
+@pytest.mark.parametrize("scale", [0.0, 1.0, 60.0, 900.0])
+def test_logits_of_any_size(scale: float, hosts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums of probabilities where they can be, of logarithms where some are too small, against rows in numpy."""
+    monkeypatch.setattr(tokseam.torch, "HOSTS", hosts)
+    model, tokenizer, end = bundled_pair("float64")
+
+    def grow(_model: Any, _args: Any, made: Any) -> Any:
+        # An addend of all logits says nothing, and an id may be one that cannot come.
+        made.logits.mul_(scale).add_(500.0)[..., 11] = -np.inf
+        return made
+
+    lm = TransformersLM(model)
+    handle = model.register_forward_hook(grow)
+    try:
+        fn = FunctionLM(lm.logprobs, vocab_size=lm.vocab_size, end_ids=[end])
+        for normalize in ("ratio", "local"):
+            pair = [ByteLM(each, tokenizer, normalize=normalize).state(TEXT[:20]) for each in (lm, fn)]
+            for byte in TEXT[20:30]:
+                rows = [state.push(bytes([byte])).next_byte() for state in pair]
+                close(np.exp(rows[0].logp), np.exp(rows[1].logp), 1e-10)
+                assert rows[0].leak == pytest.approx(rows[1].leak, abs=1e-10)
+    finally:
+        handle.remove()
+
+
 @functools.cache
 def bundled_pair(dtype: str = "float32", attention: str = "sdpa") -> tuple[Any, Tokenizer, int]:
     """Return a random model for the bundled tokenizer, the tokenizer and the id that ends a text."""

@@ -6,12 +6,16 @@ from _typeshed import Incomplete
 from collections.abc import Sequence
 from typing import Any, Final, final
 
-__all__ = ["ByteKernel", "Detector", "Grammar", "Heads", "PairCounts", "Plan", "Prefix", "PretokenCounts", "RunCounts", "Stem", "StreamDecoder", "Tokenizer", "canonicalize", "compare", "extend", "extended_json", "find_rows", "is_utf8", "join", "judge_rows", "learn", "marked_triads", "plain_json", "project", "prompt_tail", "record_texts", "regroup_digits", "restore", "scheme", "split_component", "token_values"]
+__all__ = ["ByteKernel", "Detector", "Grammar", "Heads", "PairCounts", "Plan", "Prefix", "PretokenCounts", "RunCounts", "Stem", "StreamDecoder", "Tokenizer", "canonicalize", "compare", "extend", "extended_json", "find_rows", "is_utf8", "join", "judge_rows", "learn", "log_sums", "marked_triads", "plain_json", "project", "prompt_tail", "range_sums", "record_texts", "regroup_digits", "restore", "scheme", "split_component", "token_values"]
 
 @final
 class ByteKernel:
     """
     What the heads of all texts share.
+    """
+    LEAST: Final[float]
+    """
+    Logarithms below this are not taken as probabilities.
     """
     LIMIT: Final[int]
     """
@@ -29,10 +33,23 @@ class ByteKernel:
         """
         The number of bytes that lead to a node of the trie.
         """
+    def masses(self, /, stems: Sequence[Stem], rows: Sequence[Any], barred: Incomplete) -> tuple[Incomplete, list[float], list[float]] | None:
+        """
+        The masses of the first bytes of tokens in rows of a model behind some stems, each divided by
+        the probability of its top, nothing for tokens that may not follow or are barred: float64 of
+        shape (stems, bytes that tokens start with). Then the greatest number of each row, and the
+        sum over all ids, nan if a number is nan or infinite. `None` if a logarithm that counts is
+        too low for a probability. Rows are float32 or float64 of shape (ids,), all of one type.
+        """
     def order(self, /) -> Incomplete:
         """
         The ids of all tokens with bytes in the order of these: uint32 of shape (n,). A place is an
         index here.
+        """
+    def part(self, /, stem: Stem, row: Any, top: float, barred: Incomplete, low: int, high: int) -> Incomplete | None:
+        """
+        The probabilities of the places from `low` to `high` in a row of a model behind a stem,
+        divided by that of its top: float64, what `masses` sums. `None` where that gives none.
         """
     def prefix(self, /) -> bytes:
         """
@@ -42,11 +59,12 @@ class ByteKernel:
         """
         The stem without tokens.
         """
-    def segments(self, /, nodes: Sequence[tuple[int, int]]) -> Incomplete:
+    def segments(self, /, nodes: Sequence[tuple[int, int, bool]]) -> Incomplete:
         """
         How the next byte cuts the longer tokens of some nodes of the trie, each with the number of
-        its text, into ranges to be summed: int64 of shape (3, s) with where each starts among the
-        tokens of all, which of the nodes it is, and the column among those of all texts.
+        its text and whether the tokens of a byte are one number already, into ranges to be summed:
+        int64 of shape (3, s) with where each starts among the numbers of all, which of the nodes it
+        is, and the column among those of all texts.
         """
     def start(self, /) -> Heads:
         """
@@ -522,6 +540,12 @@ def learn(counts: PretokenCounts, special_tokens: Sequence[str], alphabet: Seque
     The first stage.
     """
 
+def log_sums(rows: Incomplete) -> list[float]:
+    """
+    The logarithm of the sum of the exponentials of each row of a matrix of float64: nan if it has
+    nan or infinity.
+    """
+
 def marked_triads(group_size: int) -> list[tuple[bytes, bytes]]:
     """
     All triads with a marker, as digits and marker.
@@ -540,6 +564,14 @@ def project(values: Incomplete, changes: Incomplete, old_len: int, new_len: int,
 def prompt_tail(ids: Any, tokenizer: Tokenizer) -> int:
     """
     The number of ids at the end that could still grow or be cut otherwise.
+    """
+
+def range_sums(parts: Sequence[Incomplete], factors: Sequence[float], cuts: Incomplete, texts: int) -> Incomplete | None:
+    """
+    The logarithms of the masses of the next bytes of some texts: float64 of shape (texts, 257).
+
+    `parts` are probabilities, float64, each number of which counts `e^factor`; `cuts` are those of
+    `ByteKernel.segments`. `None` if a factor is too small beside the greatest of its text.
     """
 
 def record_texts(block: bytes, field: str) -> list[bytes | None]:

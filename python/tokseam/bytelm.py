@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -57,6 +58,9 @@ Floats = NDArray[np.float64]
 # The number of bytes that are taken back, then new bytes, and None where the model ends the text.
 _Chunks = Iterator[bytes | int | None]
 
+# The node of the trie that spells nothing.
+ROOT = 0
+
 # The column of the end of a text, and the number of columns.
 END = 256
 COLUMNS = END + 1
@@ -77,7 +81,7 @@ SLACK = 0.05
 LOWEST = float(np.finfo(np.float32).min)
 
 # Probabilities whose logarithm is above this, times a factor of which that holds too, are exact in float64.
-LEAST = -350.0
+LEAST = _native.ByteKernel.LEAST
 
 NOTHING = "the model gives no probability to any token that may follow"
 
@@ -115,16 +119,16 @@ class Sums(Protocol):
             ModelError: The rows are no log-probabilities.
         """
 
-    def of(self, rows: Sequence[Any], allowed: NDArray[np.bool_]) -> tuple[Sequence[Any], Floats, Floats]:
-        """Return rows in the order, with nothing where they are not allowed.
+    def of(self, rows: Sequence[Any], following: _Following) -> tuple[Sequence[Any], list[float], list[float]]:
+        """Return rows in the order, with nothing at ids that may not follow.
 
         Args:
             rows: Those of `whole`.
-            allowed: Bool of shape (rows, n) for an order of n ids.
+            following: What may follow the stem of each.
 
         Returns:
-            The rows, of length n, wherever they are; the logarithms of the sum of each and of the sum over the ids
-            that end a text: float64 of shape (rows,).
+            The rows, as long as the order, wherever they are; the logarithms of the sum of each and of the sum over
+            the ids that end a text.
 
         Raises:
             ModelError: The rows are no log-probabilities.
@@ -150,7 +154,7 @@ class Sums(Protocol):
 
         Args:
             parts: Parts of rows, those of a text side by side.
-            weights: The logarithm of the weight of each; the greatest of a text is 0.
+            weights: The logarithm of the weight of each.
             cuts: Int64 of shape (3, s): the start of each range in the parts, one behind the other, the number of the
                 part that it lies in, and the column that its mass counts for, in the rows of all texts.
             texts: The number of texts. One may have no part.
@@ -311,7 +315,9 @@ class _Scores:
         if size == len(self.logs):
             return self
         part, room = self.slice(low, high), self.room
-        if 2 * size < room:
+        if isinstance(self.logs, _Whole):
+            room = size
+        elif 2 * size < room:
             part, room = sums.copy(part), size
         return _Scores(part, self.end, self.leak, self.can_end, low, room)
 
@@ -340,6 +346,37 @@ class _Masses:
         """Return the logarithm of the sum."""
         mass = float(self.values.sum())
         return self.factor + math.log(mass) if mass else -math.inf
+
+
+class _Whole:
+    """A row as probabilities of which only the sums are there that the first byte needs: most is never asked for."""
+
+    __slots__ = ("factor", "following", "row", "stem", "sums", "top")
+
+    def __init__(
+        self, following: _Following, stem: _native.Stem, row: NDArray[Any], sums: Floats, top: float, factor: float
+    ) -> None:
+        self.following, self.stem, self.row, self.sums = following, stem, row, sums
+        # The greatest number of the row, and the logarithm of its probability.
+        self.top, self.factor = top, factor
+
+    def __len__(self) -> int:
+        return self.following.size
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            low, high, _ = place.indices(len(self))
+            kernel, ending = self.following.kernel, self.following.ending
+            values: Any = kernel.part(self.stem, self.row, self.top, ending, low, high)
+            return _Masses(values, self.factor)
+        return self[place : place + 1][0]
+
+    def __sub__(self, log: float) -> _Whole:
+        return _Whole(self.following, self.stem, self.row, self.sums, self.top, self.factor - log)
+
+    def by_byte(self) -> _Masses:
+        """Return the sum of each byte that tokens start with."""
+        return _Masses(self.sums, self.factor)
 
 
 class _Part(NamedTuple):
@@ -467,28 +504,67 @@ def _heaviest(weights: Floats, reached: float, tolerance: float) -> tuple[NDArra
     return order[: len(order) - int(np.searchsorted(lightest, tolerance, side="right"))], left
 
 
+class _Following:
+    """Which tokens may follow some stems, but for those that end a text."""
+
+    def __init__(self, reader: _Reader, stems: list[_native.Stem]) -> None:
+        self.kernel, self.ending, self.size = reader.kernel, reader.ending, len(reader.order)
+        self.stems = stems
+
+    def allowed(self) -> NDArray[np.bool_]:
+        """Return for each stem and place whether the token may follow: bool of shape (stems, n)."""
+        allowed: NDArray[np.bool_] = self.kernel.allowed(self.stems)
+        if len(self.ending):
+            allowed[:, self.ending] = False
+        return allowed
+
+    def masses(self, rows: Sequence[NDArray[Any]], *, normalize: bool) -> tuple[list[_Whole], list[float]] | None:
+        """Return rows as probabilities in the order of places, 0 for what may not follow.
+
+        Args:
+            rows: Natural-log probabilities of all ids: float32 or float64, all alike.
+            normalize: Whether the rows are logits, which lack an addend.
+
+        Returns:
+            One for each stem, and the logarithm of the sum over all ids of each row: nan for one that has nan or
+            infinity. None if some are too small (`LEAST`).
+        """
+        found = self.kernel.masses(self.stems, rows, self.ending)
+        if found is None:
+            return None
+        masses, tops, totals = found
+        logs = [math.log(total) if total else -math.inf for total in totals]
+        factors = [-log for log in logs] if normalize else tops
+        whole = [_Whole(self, *row) for row in zip(self.stems, rows, masses, tops, factors, strict=True)]
+        return whole, [top + log for top, log in zip(tops, logs, strict=True)]
+
+
 class _HostSums:
     """The sums of a model whose rows come as arrays of numpy: `Sums`, in float64."""
 
-    # What stays in the cache of a processor.
-    block = 1 << 17
+    # Parts are summed where they are.
+    block = sys.maxsize
 
     def __init__(self, lm: LM, order: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         self._lm, self._order, self._ends = lm, order, ends
 
-    def of(self, rows: Sequence[Floats], allowed: NDArray[np.bool_]) -> tuple[Sequence[Any], Floats, Floats]:
-        logs = np.empty(allowed.shape, dtype=rows[0].dtype if len(rows) else np.float64)
-        for row, line in zip(rows, logs, strict=True):
-            # All ids are there; to raise for one that is not takes a copy.
-            row.take(self._order, out=line, mode="clip")
-        ends = np.array([functools.reduce(_log_add, row[self._ends].tolist(), -math.inf) for row in rows])
-        if logs.min(initial=0.0) < LEAST and (allowed & (logs < LEAST) & (logs > -math.inf)).any():
-            masked = np.where(allowed, logs, -math.inf)
-            return list(masked), self.totals(masked), ends
-        values = np.exp(logs, dtype=np.float64)
-        values *= allowed
-        parts = [_Masses(line) for line in values]
-        return parts, self.totals(parts), ends
+    def of(self, rows: Sequence[Floats], following: _Following) -> tuple[Sequence[Any], list[float], list[float]]:
+        ends = self.ends(rows, [0.0] * len(rows))
+        found = following.masses(rows, normalize=False)
+        if found is not None:
+            return found[0], [whole.by_byte().total() for whole in found[0]], ends
+        masked = [
+            np.where(allowed, row[self._order], -math.inf)
+            for row, allowed in zip(rows, following.allowed(), strict=True)
+        ]
+        return masked, self.totals(masked).tolist(), ends
+
+    def ends(self, rows: Sequence[NDArray[Any]], totals: Sequence[float]) -> list[float]:
+        """Return the logarithms of what rows whose sums have some logarithms give to the ids that end a text."""
+        return [
+            functools.reduce(_log_add, row[self._ends].tolist(), -math.inf) - total
+            for row, total in zip(rows, totals, strict=True)
+        ]
 
     def whole(self, contexts: list[tuple[int, ...]]) -> Sequence[Floats]:
         """Return checked rows, one for each context, in the order of ids."""
@@ -513,8 +589,7 @@ class _HostSums:
     @staticmethod
     def check(rows: Floats, contexts: list[tuple[int, ...]], *, complete: bool = True) -> None:
         """Raise for rows that are no log-probabilities; bring the sum of each to one where rounding moved it."""
-        with np.errstate(invalid="ignore"):
-            totals = [_log_sum(row) for row in rows]
+        totals = _native.log_sums(rows)
         # The sum of a row with nan or infinity is nan.
         if any(math.isnan(total) for total in totals):
             row, id = (int(index) for index in np.argwhere(np.isnan(rows) | np.isposinf(rows))[0])
@@ -535,14 +610,12 @@ class _HostSums:
         return [float(part[place]) for part, place in parts]
 
     def ranges(self, parts: Sequence[Any], weights: Sequence[float], cuts: NDArray[np.int64], texts: int) -> Floats:
-        starts, numbers, columns = cuts
         if all(isinstance(part, _Masses) for part in parts):
             factors = [weight + part.factor for weight, part in zip(weights, parts, strict=True)]
-            if min(factors) > LEAST:
-                masses = np.add.reduceat(np.concatenate([part.values for part in parts]), starts)
-                masses *= np.exp(factors)[numbers]
-                found = np.bincount(columns, masses, minlength=COLUMNS * texts).astype(np.float64, copy=False)
-                return _log(found.reshape(texts, COLUMNS))
+            masses: Floats | None = _native.range_sums([part.values for part in parts], factors, cuts, texts)
+            if masses is not None:
+                return masses
+        starts, numbers, columns = cuts
         logs = np.concatenate([self.host(part) for part in parts])
         found = np.array(weights)[numbers] + _segment_log_sums(logs, starts)
         sums = np.full(COLUMNS * texts, -math.inf)
@@ -578,7 +651,7 @@ class _Reader:
         self.kernel = _native.ByteKernel(tokenizer._native, admissible, utf8)
         self.order = self.kernel.order().astype(np.int64)
         self.ends = np.array([id for id in lm.end_ids if id < lm.vocab_size], dtype=np.int64)
-        self.ending = np.flatnonzero(np.isin(self.order, self.ends))
+        self.ending = np.flatnonzero(np.isin(self.order, self.ends)).astype(np.uint32)
         self.start = self.kernel.start()
         if len(self.order) and int(self.order.max()) >= lm.vocab_size:
             raise ModelError(
@@ -593,17 +666,11 @@ class _Reader:
         """Return the scores of contexts, each with its stem, from one call of the model."""
         return self.scores(self.sums, self.sums.whole(contexts), stems)
 
-    def _allowed(self, stems: list[_native.Stem]) -> NDArray[np.bool_]:
-        allowed: NDArray[np.bool_] = self.kernel.allowed(stems)
-        if len(self.ending):
-            allowed[:, self.ending] = False
-        return allowed
-
     def scores(self, sums: Sums, rows: Sequence[Any], stems: list[_native.Stem]) -> list[_Scores]:
         """Return the scores of stems from their rows."""
         scores = []
-        rows, masses, ends = sums.of(rows, self._allowed(stems))
-        for logs, mass, end, stem in zip(rows, masses.tolist(), ends.tolist(), stems, strict=True):
+        rows, masses, ends = sums.of(rows, _Following(self, stems))
+        for logs, mass, end, stem in zip(rows, masses, ends, stems, strict=True):
             can_end = stem.can_end(self.kernel)
             reached = _log_add(mass, end) if can_end else mass
             if not self.local:
@@ -659,19 +726,24 @@ class _Reader:
             if size > self.sums.block:
                 blocks.append(_Block())
                 size = 0
-            chosen = []
+            block = blocks[-1]
             for weight, at, exact, high, scores in parts:
                 if scores is None:
                     continue
                 if exact < high and weight > -math.inf:
-                    chosen.append((weight, at, scores.slice(exact, high)))
-                    size += high - exact
+                    # All tokens stand behind the root.
+                    is_summed = at == ROOT and isinstance(scores.logs, _Whole)
+                    part = scores.logs.by_byte() if is_summed else scores.slice(exact, high)
+                    block.nodes.append((block.texts, at, is_summed))
+                    block.weights.append(weight)
+                    block.parts.append(part)
+                    size += len(part)
                 if at == 0:
                     if scores.leak > 0:
                         leaked = _log_add(leaked, weight + math.log(scores.leak))
                     if scores.can_end:
                         end = _log_add(end, weight + scores.end)
-            blocks[-1].add(chosen)
+            block.texts += 1
             leaks.append(leaked)
             ends.append(end)
         found = [block.sum(self) for block in blocks]
@@ -702,29 +774,16 @@ class _Block:
     """Texts whose ranges are summed by one call."""
 
     def __init__(self) -> None:
-        self.tops: list[float] = []
-        self.nodes: list[tuple[int, int]] = []
+        self.texts = 0
+        self.nodes: list[tuple[int, int, bool]] = []
         self.parts: list[Any] = []
         self.weights: list[float] = []
 
-    def add(self, chosen: list[tuple[float, int, Any]]) -> None:
-        """Add a text: what is to be summed of each head, with its weight and its node of the trie."""
-        text = len(self.tops)
-        top = max((weight for weight, *_ in chosen), default=0.0)
-        self.tops.append(top)
-        for weight, at, part in chosen:
-            self.weights.append(weight - top)
-            self.nodes.append((text, at))
-            self.parts.append(part)
-
     def sum(self, reader: _Reader) -> Floats:
         """Return the log-masses of the next bytes: float64 of shape (texts, 257)."""
-        texts = len(self.tops)
         if not self.parts:
-            return np.full((texts, COLUMNS), -math.inf)
-        found = reader.sums.ranges(self.parts, self.weights, reader.kernel.segments(self.nodes), texts)
-        found += np.array(self.tops)[:, None]
-        return found
+            return np.full((self.texts, COLUMNS), -math.inf)
+        return reader.sums.ranges(self.parts, self.weights, reader.kernel.segments(self.nodes), self.texts)
 
 
 class _Stem(NamedTuple):
@@ -1260,11 +1319,13 @@ class ByteState:
         plans = [(state, _Plan(state._heads.plan(reader.kernel))) for state in states]
         ByteState._fetch(plans)
         reader.find_edges((plan, state._scores, state._edges) for state, plan in plans)
-        parts = [plan.parts(plan.weights(state._edges), state._scores) for state, plan in plans]
-        rows = model._rows(*reader.columns(parts), [-math.inf] * len(states))
-        for (state, plan), row in zip(plans, rows, strict=True):
-            state._row = row
+        parts = []
+        for state, plan in plans:
             state._forget(plan)
+            parts.append(plan.parts(plan.weights(state._edges), state._scores))
+        rows = model._rows(*reader.columns(parts), [-math.inf] * len(states))
+        for state, row in zip(states, rows, strict=True):
+            state._row = row
         return rows
 
     def _make_row(self, observed: int | None) -> Row:
@@ -1334,7 +1395,7 @@ class ByteState:
         if byte == END:
             heads = [node for node, at, *_ in plan.heads if at == 0]
         else:
-            lines, bytes = self._model._reader.kernel.segments([(0, at) for _, at, *_ in plan.heads])[1:]
+            lines, bytes = self._model._reader.kernel.segments([(0, at, False) for _, at, *_ in plan.heads])[1:]
             heads = [plan.heads[line][0] for line in lines[bytes == byte].tolist()]
         leading: set[int] = set()
         for node in heads:
@@ -1614,13 +1675,10 @@ class ByteLM(_Model):
 
     def _rows(self, columns: Floats, leaks: Sequence[float], lefts: Sequence[float]) -> list[Row]:
         """Return the rows of texts from the log-masses of the next bytes, of the leaks, and of what is not known."""
-        tops = columns.max(axis=1)
-        masses = np.exp(columns - np.maximum(tops, LOWEST)[:, None]).sum(axis=1)
         found, scales = [], []
-        for top, mass, leak, left in zip(tops.tolist(), masses.tolist(), leaks, lefts, strict=True):
-            if not mass:
+        for reached, leak, left in zip(_native.log_sums(columns), leaks, lefts, strict=True):
+            if reached == -math.inf:
                 raise ModelError("the model gives no probability to any text that starts with these bytes")
-            reached = top + math.log(mass)
             total = _log_add(reached, leak)
             scale = total if self._normalize == "ratio" else reached
             scales.append(scale)

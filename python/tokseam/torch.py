@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokseam import _extras, _native
-from tokseam.bytelm import COLUMNS, NOTHING, ByteLM, Sums, _HostSums, _Sampling
+from tokseam.bytelm import COLUMNS, LOWEST, NOTHING, ByteLM, Sums, _Following, _HostSums, _Sampling
 from tokseam.errors import ModelError
 from tokseam.tokenizer import Tokenizer
 
@@ -303,7 +303,7 @@ class TransformersLM:
         rows = self._logprobs(contexts)
         if not rows:
             return np.zeros((0, self.vocab_size), dtype=np.float32)
-        made: NDArray[Any] = torch.stack(rows).cpu().numpy()
+        made: NDArray[Any] = self._normalized(torch.stack(rows)).cpu().numpy()
         return made
 
     def sums_over(self, order: NDArray[np.int64], ends: NDArray[np.int64]) -> Sums:
@@ -320,7 +320,7 @@ class TransformersLM:
         return _HostRows(self, order, ends) if is_host else _DeviceSums(self, order, ends)
 
     def _logprobs(self, contexts: Sequence[Sequence[int]]) -> list[Any]:
-        """Return the rows of contexts on the device."""
+        """Return the rows of contexts on the device: on the host logits, elsewhere log-probabilities."""
         with self._lock:
             whole = [self._whole(context) for context in contexts]
             self._check_place()
@@ -428,10 +428,11 @@ class TransformersLM:
         options = {"use_cache": False} if "use_cache" in self._accepts else {}
         with torch.no_grad():
             ids = torch.tensor([context], device=self._embedding.weight.device)
-            return self._logs(self._forward(ids, [place], **options)[0, 0])
+            return self._wide(self._forward(ids, [place], **options)[0, 0])
 
     def _is_close(self, expected: Any, found: Any) -> bool:
         """Return whether rows are equal up to the precision of the model."""
+        expected, found = self._normalized(expected), self._normalized(found)
         size = max(float(expected.abs().max()), 1.0)
         # Some models take their softmax in float32 whatever their type is.
         precision = max(torch.finfo(kind).eps for kind in (self._embedding.weight.dtype, torch.float32))
@@ -457,11 +458,17 @@ class TransformersLM:
             raise ModelError(f"{type(self._model).__name__} returns no logits of ids: take AutoModelForCausalLM")
         if "logits_to_keep" in self._accepts:
             return logits
-        return logits[:, -kept:] if isinstance(kept, int) else logits[:, kept]
+        # Rows stay, and are not to keep all others alive.
+        return logits[:, -kept:].clone() if isinstance(kept, int) else logits[:, kept]
 
-    def _logs(self, logits: Any) -> Any:
-        """Return log-probabilities, in float32 or better."""
-        return torch.log_softmax(logits if logits.dtype == torch.float64 else logits.float(), dim=-1)
+    def _wide(self, logits: Any) -> Any:
+        """Return logits in float32 or better; where they are not summed on the host, as log-probabilities."""
+        wide = logits if logits.dtype == torch.float64 else logits.float()
+        return wide if wide.device.type in HOSTS else torch.log_softmax(wide, dim=-1)
+
+    def _normalized(self, rows: Any) -> Any:
+        """Return what `_wide` gives as log-probabilities."""
+        return torch.log_softmax(rows, dim=-1) if rows.device.type in HOSTS else rows
 
     def _branches(self, contexts: list[Ids]) -> list[Any]:
         """Compute rows as a batch of sequences, filled up behind their ends unless they must be of one length.
@@ -491,7 +498,7 @@ class TransformersLM:
             with torch.no_grad():
                 logits = self._forward(torch.from_numpy(ids).to(device), ends.tolist(), **options)
                 taken = logits[torch.arange(len(part)), torch.from_numpy(places)]
-                rows.extend(self._logs(taken).unbind())
+                rows.extend(self._wide(taken).unbind())
         return rows
 
     def _grow_tree(self, contexts: list[Ids]) -> list[Any]:
@@ -533,7 +540,7 @@ class TransformersLM:
                 self._forget(np.zeros(0, dtype=np.int64))
                 return self._grow_tree(contexts)
         logits = self._step(tokens, depths, mask, [end - old for end in ends], old)
-        rows = self._logs(logits)
+        rows = self._wide(logits)
         tree.add(parents, tokens, hidden)
         self._calls += 1
         for context, end in zip(contexts, ends, strict=True):
@@ -611,18 +618,36 @@ class TransformersLM:
 
 
 class _HostRows(_HostSums):
-    """The sums of rows that numpy reads in place. They come from a softmax, so that they sum to one needs no check."""
+    """The sums of logits that are read in place, and normalized on the way."""
 
     def __init__(self, lm: TransformersLM, order: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         super().__init__(lm, order, ends)
         self._rows = lm._logprobs
 
     def whole(self, contexts: list[Ids]) -> list[NDArray[Any]]:
-        """Return rows in the order of ids."""
-        rows = [row.numpy() for row in self._rows(contexts)]
-        for row in rows:
-            _check(float(row[0]))
-        return rows
+        """Return rows in the order of ids; what uses them checks them."""
+        return [row.numpy() for row in self._rows(contexts)]
+
+    def of(self, rows: Sequence[NDArray[Any]], following: _Following) -> tuple[Sequence[Any], list[float], list[float]]:
+        """Return rows in order, masked, and the logarithms of their sums and of those of the ends."""
+        found = following.masses(rows, normalize=True)
+        if found is None:
+            totals = _native.log_sums(np.array(rows, dtype=np.float64))
+        else:
+            whole, totals = found
+        for total in totals:
+            # Some id must be able to come.
+            _check(total if total > -math.inf else math.nan)
+        if found is None:
+            logs = [row.astype(np.float64) - total for row, total in zip(rows, totals, strict=True)]
+            return super().of(logs, following)
+        return whole, [one.by_byte().total() for one in whole], self.ends(rows, totals)
+
+    def draw(self, row: Any, allowed: NDArray[np.bool_] | None, sampling: _Sampling) -> int:
+        """Draw an index from logits or from a part of probabilities."""
+        if allowed is not None:
+            _check(float(row.max()))
+        return super().draw(row, allowed, sampling)
 
 
 class _DeviceSums:
@@ -640,20 +665,18 @@ class _DeviceSums:
         """Return rows in the order of ids; what uses them checks them."""
         return self._lm._logprobs(contexts)
 
-    def of(
-        self, rows: Sequence[Any], allowed: NDArray[np.bool_]
-    ) -> tuple[list[Any], NDArray[np.float64], NDArray[np.float64]]:
+    def of(self, rows: Sequence[Any], following: _Following) -> tuple[list[Any], list[float], list[float]]:
         """Return rows in order, masked, and the logarithms of their sums and of those of the ends."""
         if not rows:
-            return [], np.zeros(0), np.zeros(0)
+            return [], [], []
         whole = torch.stack(list(rows))
         if self._placed[0].device != whole.device:
             self._placed = self._host[0].to(whole.device), self._host[1].to(whole.device)
         order, ends = self._placed
-        logs = whole.index_select(1, order).masked_fill_(_barred(allowed, whole), -torch.inf)
+        logs = whole.index_select(1, order).masked_fill_(_barred(following.allowed(), whole), -torch.inf)
         found = torch.stack((logs.logsumexp(1), whole.index_select(1, ends).logsumexp(1), whole[:, 0]))
-        masses, ends_masses, firsts = _to_host(found)
-        for first in firsts.tolist():
+        masses, ends_masses, firsts = _to_host(found).tolist()
+        for first in firsts:
             _check(first)
         return list(logs.unbind()), masses, ends_masses
 
@@ -704,16 +727,22 @@ class _DeviceSums:
         within = np.arange(len(parts)) - np.searchsorted(owners, owners)
         deep = int(within.max()) + 1
         lines = (owners * (deep - 1) + within)[numbers]
+        tops = np.full(texts, LOWEST)
+        np.maximum.at(tops, owners, weights)
         whole = np.append(starts, len(logs)), COLUMNS * lines + columns
         borders, places = (torch.from_numpy(each).to(logs.device) for each in whole)
-        shares = torch.from_numpy(np.array(weights)[numbers]).to(logs.device, logs.dtype)
-        tops = torch.segment_reduce(logs, "max", offsets=borders, unsafe=True).clamp_min_(torch.finfo(logs.dtype).min)
-        sizes = logs - tops.repeat_interleave(borders.diff(), output_size=len(logs))
+        shares = torch.from_numpy((weights - tops[owners])[numbers]).to(logs.device, logs.dtype)
+        highest = torch.segment_reduce(logs, "max", offsets=borders, unsafe=True).clamp_min_(
+            torch.finfo(logs.dtype).min
+        )
+        sizes = logs - highest.repeat_interleave(borders.diff(), output_size=len(logs))
         sums = torch.segment_reduce(sizes.exp_(), "sum", offsets=borders, unsafe=True).log_()
         matrix = logs.new_full((texts * deep * COLUMNS,), -torch.inf)
         # What is near the top is exact in the precision of the rows.
-        matrix[places] = sums.add_(tops).add_(shares)
-        return _to_host(matrix.view(texts, deep, COLUMNS).logsumexp(1))
+        matrix[places] = sums.add_(highest).add_(shares)
+        found = _to_host(matrix.view(texts, deep, COLUMNS).logsumexp(1))
+        found += tops[:, None]
+        return found
 
     def totals(self, parts: list[Any]) -> NDArray[np.float64]:
         """Return the logarithms of the sums of parts of rows."""
@@ -729,8 +758,8 @@ class _DeviceSums:
 
 
 def _check(value: float) -> None:
-    """Raise if a number of a row is nan: what a softmax gives is that nowhere or everywhere."""
-    if math.isnan(value):
+    """Raise if the sum of a row, its greatest number or any after a softmax is nan or infinity."""
+    if math.isnan(value) or value == math.inf:
         raise ModelError(
             "the model returned logits with nan or infinity: expected finite numbers, or -infinity for ids that "
             "cannot come"
@@ -827,6 +856,7 @@ def generate(
     present = model_kwargs.get("attention_mask")
     sequences = _start(bytes_model, _prompts(input_ids, present), sampling, mask)
     reader, device = bytes_model._reader, input_ids.device
+    lm: Any = bytes_model.lm
     fresh = [sequence for sequence, cut in sequences if cut]
     texts = [sequence for sequence, _ in sequences]
     while True:
@@ -839,7 +869,7 @@ def generate(
             break
         rows = iter(reader.sums.whole([sequence.ids for sequence in fresh if sequence.row is None]))
         for sequence in fresh:
-            row = torch.as_tensor(next(rows) if sequence.row is None else sequence.row)
+            row = lm._normalized(torch.as_tensor(next(rows) if sequence.row is None else sequence.row))
             barred = _barred(reader.followers(sequence.stem), row)
             scores = row.float().masked_fill(barred, -torch.inf)[None].to(device)
             if logits_processor is not None:

@@ -1,6 +1,7 @@
 //! What the heads of all texts share: a tokenizer, its sorted vocabulary, and what a cover is.
 
 use rustc_hash::FxHashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokseam_bpe::Tokenizer;
@@ -10,7 +11,8 @@ use tokseam_bpe::admissible::Following;
 use crate::Error;
 use crate::heads::{Heads, Node};
 use crate::rules::{Covers, Rules, State};
-use crate::vocabulary::{ByteVocabulary, NOWHERE};
+use crate::sums::{self, Real};
+use crate::vocabulary::{ByteVocabulary, NOWHERE, ROOT};
 
 /// Bytes of masks that are kept, those of the states on top.
 const MASKS: usize = 1 << 25;
@@ -43,6 +45,16 @@ impl Masks {
         }
         self.late.insert(state, mask);
     }
+}
+
+/// What rows of a model sum to, each divided by the probability of its top.
+pub struct Masses {
+    /// For each row the sums of what may follow, one for each byte that tokens start with.
+    pub masses: Vec<f64>,
+    /// The greatest number of each row.
+    pub tops: Vec<f64>,
+    /// The sum over all ids of each row: nan if a number is nan or infinite.
+    pub totals: Vec<f64>,
 }
 
 /// The byte kernel of a tokenizer.
@@ -160,6 +172,101 @@ impl Kernel {
             allowed.truncate(end);
         }
         Ok(allowed)
+    }
+
+    /// The masses of the first bytes of tokens in rows of a model behind some stems, nothing for
+    /// tokens that may not follow or are `barred`: for each row one for each byte that tokens start
+    /// with, in the order of these bytes. `None` if a row lacks an id of a place, or if one of its
+    /// logarithms that count is too low for a probability ([`sums::LEAST`]).
+    ///
+    /// Cost: two passes over the row, beside what [`Kernel::allowed`] needs for a new state.
+    ///
+    /// # Errors
+    /// Those of [`Kernel::new`], which this kernel has passed.
+    pub fn masses<T: Real>(
+        &self,
+        stems: &[&Arc<Node>],
+        rows: &[&[T]],
+        barred: &[u32],
+    ) -> Result<Option<Masses>, Error> {
+        let vocabulary = &self.vocabulary;
+        let children = vocabulary.children_of(ROOT);
+        let ends: Vec<u32> = children.map(|child| vocabulary.range(child).high).collect();
+        let mut found = Masses {
+            masses: vec![0.0; stems.len() * ends.len()],
+            tops: Vec::with_capacity(stems.len()),
+            totals: Vec::with_capacity(stems.len()),
+        };
+        for (place, (stem, row)) in stems.iter().zip(rows).enumerate() {
+            if row.len() < vocabulary.bound() {
+                return Ok(None);
+            }
+            let mask = self.unbarred(stem, barred)?;
+            let line = &mut found.masses[place * ends.len()..][..ends.len()];
+            // Where all are minus infinity, so are their differences to any number.
+            let top = sums::top(row);
+            let top = if top == f64::NEG_INFINITY { 0.0 } else { top };
+            let ids = vocabulary.ids();
+            let Some(total) = sums::masses_of_ranges(row, top, ids, &mask, &ends, line) else {
+                return Ok(None);
+            };
+            // Ids without bytes, and those beyond the tokenizer's.
+            let unplaced = vocabulary.unplaced().iter();
+            let others = unplaced.filter_map(|&id| row.get(id as usize));
+            let others = others.chain(row.iter().skip(vocabulary.places().len()));
+            let others = others.map(|number| sums::exponential(number.wide() - top));
+            found.tops.push(top);
+            found.totals.push(total + others.sum::<f64>());
+        }
+        Ok(Some(found))
+    }
+
+    /// The probabilities of some places in a row of a model behind a stem, divided by that of the
+    /// `top`: what [`Kernel::masses`] sums. `None` where it gives none, and for places beyond the
+    /// last.
+    ///
+    /// # Errors
+    /// Those of [`Kernel::new`], which this kernel has passed.
+    pub fn part<T: Real>(
+        &self,
+        stem: &Arc<Node>,
+        row: &[T],
+        top: f64,
+        barred: &[u32],
+        places: Range<usize>,
+    ) -> Result<Option<Vec<f64>>, Error> {
+        let Some(ids) = self.vocabulary.ids().get(places.clone()) else {
+            return Ok(None);
+        };
+        if row.len() < self.vocabulary.bound() {
+            return Ok(None);
+        }
+        let mask = self.unbarred(stem, barred)?;
+        let (first, shift) = (places.start / 64, places.start % 64);
+        let words = (first..first + ids.len().div_ceil(64)).map(|word| {
+            let next = mask
+                .get(word + 1)
+                .map_or(0, |next| next << 1 << (63 - shift));
+            mask[word] >> shift | next
+        });
+        let words: Vec<u64> = words.collect();
+        let mut values = vec![0.0; ids.len()];
+        Ok(sums::masses(row, top, ids, &words, &mut values).then_some(values))
+    }
+
+    /// For each place whether the token may follow and is not barred.
+    fn unbarred(&self, stem: &Node, barred: &[u32]) -> Result<Mask, Error> {
+        let mask = self.mask(self.rules()?, &stem.state);
+        if barred.is_empty() {
+            return Ok(mask);
+        }
+        let mut words = mask.to_vec();
+        for &place in barred {
+            if let Some(word) = words.get_mut(place as usize / 64) {
+                *word &= !(1 << (place % 64));
+            }
+        }
+        Ok(words.into())
     }
 
     /// For each place whether the token may follow.

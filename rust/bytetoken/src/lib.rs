@@ -6,13 +6,14 @@
 //! that share all tokens but the last, a range of the [`vocabulary`] in the order of bytes.
 //! [`Heads`](heads::Heads) are the heads of some bytes; they know integers and bytes, and no
 //! probability. A [`Plan`](plan::Plan) says which contexts a model has to score, and which ranges
-//! of its answer are to be summed.
+//! of its answer are to be summed; [`sums`] sums them.
 
 pub mod error;
 pub mod heads;
 pub mod kernel;
 pub mod plan;
 mod rules;
+pub mod sums;
 #[cfg(test)]
 mod tests;
 pub mod utf8;

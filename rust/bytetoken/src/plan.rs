@@ -188,11 +188,6 @@ impl Plan {
         &self.parents
     }
 
-    /// The id of the last token of each node.
-    pub fn ids(&self) -> impl Iterator<Item = u32> + '_ {
-        self.nodes.iter().map(|node| node.id)
-    }
-
     /// The place of the last token of each node.
     pub fn places(&self) -> impl Iterator<Item = u32> + '_ {
         self.nodes.iter().map(|node| node.place)

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use tokseam_bpe::Tokenizer;
 
-use crate::heads::{Below, Heads};
+use crate::heads::{Below, Heads, Node};
 use crate::plan::Plan;
 use crate::rules::Rules;
 use crate::vocabulary::ROOT;
@@ -210,6 +210,7 @@ proptest! {
     fn segments_are_the_tokens_that_go_on_with_a_byte(
         text in prop::collection::vec(prop::sample::select(vec!["r", "e", "'", " "]), 0..12),
         left_out in prop::collection::vec(any::<bool>(), 12),
+        summed in prop::collection::vec(any::<bool>(), 60),
     ) {
         let kernel = Kernel::new(toy(), Covers::Admissible).unwrap();
         let heads = push(&kernel, &kernel.start().unwrap(), text.concat().as_bytes()).unwrap();
@@ -221,10 +222,14 @@ proptest! {
             let head = plan.heads()[head];
             let depth = kernel.vocabulary().depth(head.at);
             for &id in &kernel.vocabulary().ids()[head.range.exact as usize..head.range.high as usize] {
-                listed.push((line, kernel.tokenizer().token_bytes(id).unwrap()[depth]));
+                let next = (line, kernel.tokenizer().token_bytes(id).unwrap()[depth]);
+                if !summed[line as usize] || listed.last() != Some(&next) {
+                    listed.push(next);
+                }
             }
         }
-        let nodes: Vec<u32> = chosen.iter().map(|&head| plan.heads()[head].at).collect();
+        let nodes = chosen.iter().zip(&summed);
+        let nodes: Vec<(u32, bool)> = nodes.map(|(&head, &is)| (plan.heads()[head].at, is)).collect();
         let segments = kernel.vocabulary().segments(&nodes);
         let mut cut = Vec::new();
         for (index, segment) in segments.iter().enumerate() {
@@ -249,9 +254,63 @@ proptest! {
                     prop_assert_eq!(rules.extend(&stem.state, id, kernel.tokenizer()).is_some(), allowed);
                     prop_assert_eq!(kernel.extend(stem, id).unwrap().is_some(), allowed);
                 }
+                prop_assert!(masses_are_of_what_is_allowed(&kernel, stem));
             }
         }
     }
+}
+
+/// Whether the masses of first bytes, and the parts of a row, are those of the tokens that follow a
+/// stem but for a barred place.
+fn masses_are_of_what_is_allowed(kernel: &Kernel, stem: &Arc<Node>) -> bool {
+    let vocabulary = kernel.vocabulary();
+    let (ids, barred) = (vocabulary.ids(), [1]);
+    // Two ids more than there are.
+    let row: Vec<f64> = (0..vocabulary.places().len() + 2)
+        .map(|id| -0.3 * (id % 17) as f64)
+        .collect();
+    let allowed = kernel.allowed(&[stem]).unwrap();
+    let mass = |place: usize| {
+        if allowed[place] && place != 1 {
+            row[ids[place] as usize].exp()
+        } else {
+            0.0
+        }
+    };
+    let found = kernel
+        .masses(&[stem], &[&row[..]], &barred)
+        .unwrap()
+        .unwrap();
+    let children = vocabulary.children_of(ROOT);
+    let everything: f64 = row.iter().map(|log| log.exp()).sum();
+    let is_total = (found.totals[0] * found.tops[0].exp() - everything).abs() <= 1e-12;
+    let is_sum = children.zip(&found.masses).all(|(child, found)| {
+        let range = vocabulary.range(child);
+        let expected: f64 = (range.low as usize..range.high as usize).map(mass).sum();
+        (expected - found).abs() <= 1e-12
+    });
+    is_sum
+        && is_total
+        && [(0, ids.len()), (1, ids.len()), (3, 70), (64, 65), (5, 5)]
+            .into_iter()
+            .all(|(low, high)| {
+                let places = low.min(ids.len())..high.min(ids.len());
+                let found = kernel
+                    .part(stem, &row, 0.0, &barred, places.clone())
+                    .unwrap()
+                    .unwrap();
+                let pairs = found.iter().zip(places.clone());
+                found.len() == places.len() && { pairs }
+                    .all(|(found, place)| (found - mass(place)).abs() <= 1e-14)
+            })
+        && kernel
+            .part(stem, &row, 0.0, &barred, 0..ids.len() + 1)
+            .unwrap()
+            .is_none()
+        && kernel
+            .masses(&[stem], &[&row[..vocabulary.bound() - 1]], &barred)
+            .unwrap()
+            .is_none()
 }
 
 #[test]

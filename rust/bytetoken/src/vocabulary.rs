@@ -31,6 +31,10 @@ pub struct ByteVocabulary {
     bytes: Vec<u8>,
     /// The bytes of the longest token.
     longest: usize,
+    /// The greatest id that has a place, and one.
+    bound: usize,
+    /// The ids that have no place.
+    unplaced: Vec<u32>,
 }
 
 /// The tokens of a node that go on with one byte.
@@ -85,6 +89,11 @@ impl ByteVocabulary {
         }
         let mut vocabulary = Self {
             ids: tokens.iter().map(|&(_, id)| id).collect(),
+            unplaced: (0..)
+                .zip(&places)
+                .filter(|&(_, &place)| place == NOWHERE)
+                .map(|(id, _)| id)
+                .collect(),
             places,
             ranges: Vec::new(),
             children: Vec::new(),
@@ -92,6 +101,11 @@ impl ByteVocabulary {
             longest: tokens
                 .iter()
                 .map(|(bytes, _)| bytes.len())
+                .max()
+                .unwrap_or(0),
+            bound: tokens
+                .iter()
+                .map(|&(_, id)| id as usize + 1)
                 .max()
                 .unwrap_or(0),
         };
@@ -158,24 +172,45 @@ impl ByteVocabulary {
         self.longest
     }
 
-    /// How the next byte cuts the longer tokens of some nodes into ranges to be summed. A number of
-    /// no node has none.
+    /// The number of ids up to the greatest that has a place.
     #[must_use]
-    pub fn segments(&self, nodes: &[u32]) -> Vec<Segment> {
+    pub fn bound(&self) -> usize {
+        self.bound
+    }
+
+    /// The ids that have no place.
+    #[must_use]
+    pub fn unplaced(&self) -> &[u32] {
+        &self.unplaced
+    }
+
+    /// How the next byte cuts the longer tokens of some nodes into ranges to be summed, each node with
+    /// whether the tokens of a byte are one number already. A number of no node has none.
+    #[must_use]
+    pub fn segments(&self, nodes: &[(u32, bool)]) -> Vec<Segment> {
         let (mut segments, mut before) = (Vec::new(), 0);
-        for (line, &node) in (0..).zip(nodes) {
+        for (line, &(node, is_summed)) in (0..).zip(nodes) {
             if node as usize >= self.ranges.len() {
                 continue;
             }
             let range = self.range(node);
-            for child in self.children_of(node) {
+            for (number, child) in (0..).zip(self.children_of(node)) {
+                let within = if is_summed {
+                    number
+                } else {
+                    self.range(child).low - range.exact
+                };
                 segments.push(Segment {
-                    start: before + self.range(child).low - range.exact,
+                    start: before + within,
                     line,
                     byte: self.bytes[child as usize],
                 });
             }
-            before += range.high - range.exact;
+            before += if is_summed {
+                self.children_of(node).len() as u32
+            } else {
+                range.high - range.exact
+            };
         }
         segments
     }

@@ -142,6 +142,36 @@ impl<'py> Ids<'py> {
     }
 }
 
+/// Arrays of floats, all of one type.
+pub enum Floats<'py> {
+    /// Of 32 bits.
+    Single(Vec<PyReadonlyArray1<'py, f32>>),
+    /// Of 64 bits.
+    Double(Vec<PyReadonlyArray1<'py, f64>>),
+}
+
+/// Takes hold of arrays of floats.
+///
+/// # Errors
+/// `TypeError` for other types, or both side by side.
+pub fn floats<'py>(rows: &[Bound<'py, PyAny>]) -> PyResult<Floats<'py>> {
+    let single: PyResult<Vec<_>> = rows.iter().map(|row| Ok(row.extract()?)).collect();
+    if let Ok(single) = single {
+        return Ok(Floats::Single(single));
+    }
+    let double: PyResult<Vec<_>> = rows.iter().map(|row| Ok(row.extract()?)).collect();
+    Ok(Floats::Double(double?))
+}
+
+/// The numbers of arrays.
+///
+/// # Errors
+/// `ValueError` for one with gaps.
+pub fn slices<'a, T: Element>(arrays: &'a [PyReadonlyArray1<'_, T>]) -> PyResult<Vec<&'a [T]>> {
+    let slices = arrays.iter().map(|array| Ok(array.as_slice()?));
+    slices.collect()
+}
+
 /// One id.
 ///
 /// # Errors

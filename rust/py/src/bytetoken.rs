@@ -2,19 +2,25 @@
 
 use std::sync::Arc;
 
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
-use pyo3::exceptions::{PyIndexError, PyUnicodeError};
+use numpy::{
+    IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2,
+    PyUntypedArrayMethods,
+};
+use pyo3::exceptions::{PyIndexError, PyUnicodeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
-use tokseam_bytetoken::{Covers, Error, heads, kernel, plan};
+use tokseam_bytetoken::{Covers, Error, heads, kernel, plan, sums};
 
-use crate::array;
+use crate::array::{self, Floats};
 use crate::bpe::Tokenizer;
 use crate::error::{OrRaise, exception, raise};
 use crate::signal::interruptible;
 
 /// The columns of a row: the bytes, and the end of the text.
 const COLUMNS: i64 = 257;
+
+/// What rows sum to, the greatest number of each, and the sum over all its ids.
+type Masses<'py> = (Bound<'py, PyArray2<f64>>, Vec<f64>, Vec<f64>);
 
 impl<T> OrRaise<T> for Result<T, Error> {
     fn or_raise(self, py: Python<'_>) -> PyResult<T> {
@@ -75,14 +81,16 @@ impl ByteKernel {
     }
 
     /// How the next byte cuts the longer tokens of some nodes of the trie, each with the number of
-    /// its text, into ranges to be summed: int64 of shape (3, s) with where each starts among the
-    /// tokens of all, which of the nodes it is, and the column among those of all texts.
+    /// its text and whether the tokens of a byte are one number already, into ranges to be summed:
+    /// int64 of shape (3, s) with where each starts among the numbers of all, which of the nodes it
+    /// is, and the column among those of all texts.
     fn segments<'py>(
         &self,
         py: Python<'py>,
-        nodes: Vec<(i64, u32)>,
+        nodes: Vec<(i64, u32, bool)>,
     ) -> PyResult<Bound<'py, PyArray2<i64>>> {
-        let (texts, nodes): (Vec<i64>, Vec<u32>) = nodes.into_iter().unzip();
+        let texts: Vec<i64> = nodes.iter().map(|&(text, ..)| text).collect();
+        let nodes: Vec<(u32, bool)> = nodes.iter().map(|&(_, node, is)| (node, is)).collect();
         let segments = self.inner.vocabulary().segments(&nodes);
         let starts = segments.iter().map(|segment| i64::from(segment.start));
         let lines = segments.iter().map(|segment| i64::from(segment.line));
@@ -96,6 +104,10 @@ impl ByteKernel {
     /// The most stems that are listed, or held open at a time, where all cuts are stems.
     #[classattr]
     const LIMIT: usize = heads::LIMIT;
+
+    /// Logarithms below this are not taken as probabilities.
+    #[classattr]
+    const LEAST: f64 = sums::LEAST;
 
     /// The stem without tokens.
     fn root(&self, py: Python<'_>) -> PyResult<Stem> {
@@ -137,6 +149,113 @@ impl ByteKernel {
         let allowed = py.detach(|| self.inner.allowed(&stems)).or_raise(py)?;
         allowed.into_pyarray(py).reshape([stems.len(), places])
     }
+
+    /// The masses of the first bytes of tokens in rows of a model behind some stems, each divided by
+    /// the probability of its top, nothing for tokens that may not follow or are barred: float64 of
+    /// shape (stems, bytes that tokens start with). Then the greatest number of each row, and the
+    /// sum over all ids, nan if a number is nan or infinite. `None` if a logarithm that counts is
+    /// too low for a probability. Rows are float32 or float64 of shape (ids,), all of one type.
+    fn masses<'py>(
+        &self,
+        py: Python<'py>,
+        stems: Vec<Bound<'py, Stem>>,
+        rows: Vec<Bound<'py, PyAny>>,
+        barred: PyReadonlyArray1<'py, u32>,
+    ) -> PyResult<Option<Masses<'py>>> {
+        let stems: Vec<&Arc<heads::Node>> = stems.iter().map(|stem| &stem.get().inner).collect();
+        let barred = barred.as_slice()?;
+        let found = match array::floats(&rows)? {
+            Floats::Single(rows) => {
+                let rows = array::slices(&rows)?;
+                py.detach(|| self.inner.masses(&stems, &rows, barred))
+            }
+            Floats::Double(rows) => {
+                let rows = array::slices(&rows)?;
+                py.detach(|| self.inner.masses(&stems, &rows, barred))
+            }
+        };
+        let Some(found) = found.or_raise(py)? else {
+            return Ok(None);
+        };
+        let width = found.masses.len() / stems.len().max(1);
+        let masses = found
+            .masses
+            .into_pyarray(py)
+            .reshape([stems.len(), width])?;
+        Ok(Some((masses, found.tops, found.totals)))
+    }
+
+    /// The probabilities of the places from `low` to `high` in a row of a model behind a stem,
+    /// divided by that of its top: float64, what `masses` sums. `None` where that gives none.
+    #[allow(clippy::too_many_arguments)]
+    fn part<'py>(
+        &self,
+        py: Python<'py>,
+        stem: Bound<'py, Stem>,
+        row: Bound<'py, PyAny>,
+        top: f64,
+        barred: PyReadonlyArray1<'py, u32>,
+        low: usize,
+        high: usize,
+    ) -> PyResult<Option<Bound<'py, PyArray1<f64>>>> {
+        let (stem, barred) = (&stem.get().inner, barred.as_slice()?);
+        let found = match array::floats(&[row])? {
+            Floats::Single(rows) => {
+                let row = rows[0].as_slice()?;
+                py.detach(|| self.inner.part(stem, row, top, barred, low..high))
+            }
+            Floats::Double(rows) => {
+                let row = rows[0].as_slice()?;
+                py.detach(|| self.inner.part(stem, row, top, barred, low..high))
+            }
+        };
+        let values = found.or_raise(py)?;
+        Ok(values.map(|values| values.into_pyarray(py)))
+    }
+}
+
+/// The logarithm of the sum of the exponentials of each row of a matrix of float64: nan if it has
+/// nan or infinity.
+#[pyfunction]
+pub fn log_sums(py: Python<'_>, rows: PyReadonlyArray2<'_, f64>) -> PyResult<Vec<f64>> {
+    let (values, &[lines, width]) = (rows.as_slice()?, rows.shape()) else {
+        return Err(PyValueError::new_err("a matrix has two dimensions"));
+    };
+    if width == 0 {
+        return Ok(vec![f64::NEG_INFINITY; lines]);
+    }
+    Ok(py.detach(|| values.chunks_exact(width).map(sums::log_sum).collect()))
+}
+
+/// The logarithms of the masses of the next bytes of some texts: float64 of shape (texts, 257).
+///
+/// `parts` are probabilities, float64, each number of which counts `e^factor`; `cuts` are those of
+/// `ByteKernel.segments`. `None` if a factor is too small beside the greatest of its text.
+#[pyfunction]
+pub fn range_sums<'py>(
+    py: Python<'py>,
+    parts: Vec<PyReadonlyArray1<'py, f64>>,
+    factors: Vec<f64>,
+    cuts: PyReadonlyArray2<'py, i64>,
+    texts: usize,
+) -> PyResult<Option<Bound<'py, PyArray2<f64>>>> {
+    let parts = array::slices(&parts)?;
+    let columns = COLUMNS as usize;
+    let cuts = cuts.as_array();
+    if cuts.nrows() != 3 {
+        return Err(PyValueError::new_err("cuts have three lines"));
+    }
+    // A negative number is none of a part, as is one too great.
+    let cuts = cuts.columns().into_iter().map(|cut| sums::Cut {
+        start: cut[0] as usize,
+        part: cut[1] as usize,
+        column: cut[2] as usize,
+    });
+    let cuts: Vec<sums::Cut> = cuts.collect();
+    let found = py.detach(|| sums::range_sums(&parts, &factors, &cuts, texts, columns));
+    found
+        .map(|found| found.into_pyarray(py).reshape([texts, columns]))
+        .transpose()
 }
 
 #[pymethods]

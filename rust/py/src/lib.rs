@@ -36,7 +36,7 @@ mod _native {
     #[pymodule_export]
     use crate::bpe::{StreamDecoder, Tokenizer};
     #[pymodule_export]
-    use crate::bytetoken::{ByteKernel, Heads, Plan, Stem};
+    use crate::bytetoken::{ByteKernel, Heads, Plan, Stem, log_sums, range_sums};
     #[pymodule_export]
     use crate::phantom::{
         Detector, Prefix, canonicalize, compare, find_rows, judge_rows, project, prompt_tail,
