@@ -35,22 +35,35 @@ def best(call: Callable[[], object], repetitions: int = 9) -> float:
     return min(times)
 
 
+def dense(size: int) -> str:
+    """Return the random numbers of `benches/rust/annotate.rs`."""
+    state, parts, length = 1, [], 0
+    while length < size:
+        state = (state * 6_364_136_223_846_793_005 + 1) % 2**64
+        number = str((state >> 20) % 10 ** ((state >> 40) % 10))
+        if state >> 60 < 5:
+            number += f".{state >> 50}"
+        parts.append(number + " ")
+        length += len(parts[-1])
+    return "".join(parts)
+
+
 def kernel(found: dict[str, str]) -> Iterator[Row]:
-    rust = {one.group: one.size / one.seconds / 1e6 for one in in_rust("annotate") if one.function == "annotate"}
+    rust = {(one.group, one.function): one.size / one.seconds / 1e6 for one in in_rust("annotate")}
     size = 1_000_000
-    cases = found | {"ones": "1" * size, "1.": "1." * (size // 2), "1,": "1," * (size // 2), "spaces": " " * size}
+    cases = found | {"dense numbers": dense(size), "ones": "1" * size}
+    cases |= {"1.": "1." * (size // 2), "1,": "1," * (size // 2), "spaces": " " * size}
     for name, text in cases.items():
         marked = triadic.annotate(text)
         assert triadic.restore(marked) == text
         length = len(text.encode())
         yield {
             "text": name,
-            "annotate, Rust": rust.get(name),
+            "annotate, Rust": rust.get((name, "annotate")),
             "annotate": length / best(partial(triadic.annotate, text)) / 1e6,
+            "restore, Rust": rust.get((name, "restore")),
             "restore": length / best(partial(triadic.restore, marked)) / 1e6,
         }
-    if "dense numbers" in rust:
-        yield {"text": "dense numbers", "annotate, Rust": rust["dense numbers"]}
 
 
 def cut(text: str, size: int = 5000) -> list[str]:

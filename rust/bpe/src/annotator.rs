@@ -7,8 +7,8 @@
 //! saving. This crate knows nothing of what is put in.
 //!
 //! Invariants, which the annotator keeps: it puts nothing before the first byte of a text; a piece
-//! starts with an ASCII digit, or is such that the other steps leave it whole; its pieces are in
-//! order and do not overlap.
+//! starts with an ASCII digit, or is such that the other steps leave it whole; all ASCII digits are
+//! in pieces; its pieces are in order and do not overlap.
 
 use std::fmt;
 use std::sync::Arc;

@@ -408,6 +408,12 @@ impl Cut {
         }
     }
 
+    /// Whether it is known to leave ASCII without digits whole.
+    fn needs_digits(&self) -> bool {
+        matches!(&self.divider, Divider::Pattern { pattern, .. } if pattern.needs_digits())
+            && !self.spelled
+    }
+
     /// Sets a bit for each place inside `text[from..to]` where a piece starts.
     fn cut(
         &self,
@@ -843,12 +849,17 @@ impl Pretokenizer {
             }
         }
         for step in steps {
+            // The annotator's pieces have all ASCII digits, so what else is ASCII is left whole.
+            let needs_digits = self.annotator.is_some() && step.needs_digits();
             let mut from = 0;
             while from < text.len() {
                 // The step sets bits in this piece alone, so the next one is still as it was.
                 let to = next_cut(cuts, from + 1, text.len());
+                let piece = &text[from..to];
                 // A single byte is cut no further.
-                if to - from > 1 && !self.is_finished(&text[from..to]) {
+                let is_whole =
+                    piece.len() == 1 || self.is_finished(piece) || needs_digits && piece.is_ascii();
+                if !is_whole {
                     step.cut(text, from, to, &mut spelling, cuts)?;
                 }
                 from = to;
@@ -1614,7 +1625,14 @@ mod tests {
         ];
         let parts = prop::collection::vec(prop::sample::select(alphabet), 0..60);
         let bad = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..2);
+        // Those that only cut numbers leave most gaps whole.
+        let numbers = [
+            ("numbers", r"\p{N}+"),
+            ("digits", r"\d"),
+            ("number", r"\p{N}{1,3}"),
+        ];
         let plain: Vec<(&str, Pretokenizer)> = Pattern::families()
+            .chain(numbers)
             .map(|(name, source)| {
                 let pattern = Pattern::new(source, Dialect::Rust).unwrap();
                 let mut pretokenizer = Pretokenizer::from_pattern(pattern);

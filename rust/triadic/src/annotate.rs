@@ -8,14 +8,17 @@
 //! stands either no marker or escape, or those that were put there: ours, and an escape before one
 //! of the text.
 //!
-//! Cost: one pass each. Text without digits is only scanned. The loops are not inlined into callers,
-//! who may be compiled for size.
+//! Cost: one pass each, by [windows](crate::window) or blocks of a text, with few branches but one for each
+//! marker. Text without digits, or without markers, is only scanned. The loops are not inlined into
+//! callers, who may be compiled for size.
 
 use std::ops::Range;
 
+use crate::block::{BLOCK, digit_mask, equal_mask, has_digits, has_marks, marker_mask};
 use crate::grammar::{Found, Grammar};
 use crate::marker::{self, ESCAPE, needs_escape};
 use crate::recipe::{Scheme, Variant};
+use crate::window::Window;
 
 /// Calls `insert` with every place of a text where bytes are put in, in rising order; more than
 /// one call for a place adds up. Calls `piece` with the range of each of the
@@ -31,7 +34,7 @@ pub fn insertions(
     let mut more = 0;
     let size = scheme.grammar.group_size();
     let apart = scheme.variant == Variant::Marker;
-    each_group(text, &scheme.grammar, |group| match group {
+    each_group(text, &scheme.grammar, 0..text.len(), |group| match group {
         Group::Digits(range, marker) => {
             let (mut start, end) = (range.start + more, range.end + more);
             while end - start > size {
@@ -66,9 +69,14 @@ enum Group<'m> {
 }
 
 #[inline]
-fn each_group(text: &[u8], grammar: &Grammar, mut emit: impl FnMut(Group)) {
+fn each_group(
+    text: &[u8],
+    grammar: &Grammar,
+    range: Range<usize>,
+    mut emit: impl FnMut(Group),
+) -> usize {
     let size = grammar.group_size();
-    grammar.scan::<false>(text, |found| {
+    grammar.scan::<false>(text, range, |found| {
         let end = match found {
             Found::Digits(range) => {
                 let end = range.end;
@@ -90,16 +98,57 @@ fn each_group(text: &[u8], grammar: &Grammar, mut emit: impl FnMut(Group)) {
         if text.get(end).is_some_and(|&byte| needs_escape(byte)) {
             emit(Group::Escape(end));
         }
-    });
+    })
 }
 
 /// Appends the annotated text to `out`.
 #[inline(never)]
 pub fn annotate(text: &[u8], grammar: &Grammar, out: &mut Vec<u8>) {
     // Numerals alone have a marker for three digits or so.
-    out.reserve(text.len() + text.len() / 8);
-    let mut copied = 0;
-    each_group(text, grammar, |group| {
+    out.reserve(text.len() + text.len() / 8 + ROOM);
+    let mut place = 0;
+    loop {
+        let base = next_digits(text, place);
+        out.extend_from_slice(&text[place..base]);
+        let rest = &text[base..];
+        if rest.is_empty() {
+            return;
+        }
+        let mut last = [0; REACH];
+        let bytes = rest.first_chunk().unwrap_or_else(|| {
+            last[..rest.len()].copy_from_slice(rest);
+            &last
+        });
+        let window = (bytes.first_chunk())
+            .and_then(|block| Window::new(grammar, text, base, block))
+            .map(|window| window.within(rest.len()));
+        place = match window {
+            Some(window) => {
+                append_window(out, bytes, &window, grammar.group_size());
+                base + window.length
+            }
+            None => append_groups(out, text, grammar, base..base + BLOCK),
+        };
+    }
+}
+
+/// Where the first block from `place` on that has digits starts, or the text ends.
+#[inline]
+fn next_digits(text: &[u8], place: usize) -> usize {
+    let (blocks, rest) = text[place..].as_chunks::<BLOCK>();
+    let without = blocks.iter().take_while(|block| !has_digits(block)).count();
+    if without < blocks.len() || rest.iter().any(u8::is_ascii_digit) {
+        place + without * BLOCK
+    } else {
+        text.len()
+    }
+}
+
+/// Appends a text, with its markers and escapes, from the start of a range to the end of the last
+/// digits that start in it, and returns that.
+fn append_groups(out: &mut Vec<u8>, text: &[u8], grammar: &Grammar, range: Range<usize>) -> usize {
+    let mut copied = range.start;
+    let end = each_group(text, grammar, range, |group| {
         let (place, bytes) = match group {
             Group::Digits(_, []) => return,
             Group::Digits(range, marker) => (range.end, marker),
@@ -109,7 +158,82 @@ pub fn annotate(text: &[u8], grammar: &Grammar, out: &mut Vec<u8>) {
         append(out, bytes);
         copied = place;
     });
-    out.extend_from_slice(&text[copied..]);
+    append(out, &text[copied..end]);
+    end
+}
+
+/// Bytes that are copied at once.
+const SPAN: usize = 32;
+/// A block, and the bytes behind it that are copied with its own.
+const REACH: usize = BLOCK + SPAN;
+/// The most that a window makes: three bytes for a marker, before each byte, and what is copied too much.
+const ROOM: usize = 4 * BLOCK + SPAN;
+
+/// Markers by the distance of their place from the byte that tells it, [packed](marker::packed).
+type Markers = [[u32; BLOCK]; 3];
+
+/// Those of integer parts, of fractions, and of integer parts with commas, for groups of each size.
+static MARKERS: [Markers; 4] = [markers(1), markers(2), markers(3), markers(4)];
+
+const fn markers(size: usize) -> Markers {
+    let mut markers = [[0; BLOCK]; 3];
+    let mut distance = 0;
+    while distance < BLOCK {
+        markers[0][distance] = marker::packed(&marker::INTEGER, distance / size);
+        markers[1][distance] = marker::packed(&marker::FRACTION, distance.div_ceil(size));
+        markers[2][distance] = marker::packed(&marker::INTEGER, distance / (size + 1));
+        distance += 1;
+    }
+    markers
+}
+
+/// Appends the bytes of a window, with its markers.
+#[inline]
+fn append_window(out: &mut Vec<u8>, from: &[u8; REACH], window: &Window, size: usize) {
+    let markers = &MARKERS[size - 1];
+    let start = out.len();
+    out.resize(start + ROOM, 0);
+    let room = &mut out[start..];
+    let (mut used, mut copied) = (0, 0);
+    each_bit(window.places, |place| {
+        used = copy(room, used, from, copied..place);
+        copied = place;
+        let marker = if window.deep >> place & 1 != 0 {
+            markers[1][(window.fractions << (BLOCK - 1 - place)).leading_zeros() as usize % BLOCK]
+        } else {
+            let kind = if window.commas >> place & 1 == 0 {
+                0
+            } else {
+                2
+            };
+            markers[kind][(window.ends >> place).trailing_zeros() as usize % BLOCK]
+        };
+        // Of four bytes those that are used stay.
+        room[used..used + 4].copy_from_slice(&marker.to_le_bytes());
+        used += marker::packed_length(marker);
+    });
+    used = copy(room, used, from, copied..window.length);
+    out.truncate(start + used);
+}
+
+/// Copies part of a block, and more behind it, and returns the end of the part.
+#[inline]
+fn copy(to: &mut [u8], used: usize, from: &[u8; REACH], part: Range<usize>) -> usize {
+    let start = part.start % BLOCK;
+    to[used..used + SPAN].copy_from_slice(&from[start..start + SPAN]);
+    if part.len() > SPAN {
+        to[used + SPAN..used + 2 * SPAN].copy_from_slice(&from[start + SPAN..start + 2 * SPAN]);
+    }
+    used + part.len()
+}
+
+/// Calls `take` with the place of each bit, from the lowest on.
+#[inline]
+fn each_bit(mut bits: u64, mut take: impl FnMut(usize)) {
+    while bits != 0 {
+        take(bits.trailing_zeros() as usize);
+        bits &= bits - 1;
+    }
 }
 
 /// Appends bytes; a few are faster one by one than by a call.
@@ -140,17 +264,57 @@ impl Restorer {
     /// Takes the next bytes of an annotated text and appends what is left of them to `out`.
     #[inline(never)]
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let mut rest = bytes;
+        loop {
+            let blocks = rest.as_chunks().0.iter();
+            let plain = BLOCK * blocks.take_while(|block| !has_marks(block)).count();
+            self.keep(&rest[..plain], out);
+            rest = &rest[plain..];
+            let Some((from, block)) = rest.first_chunk().zip(rest.first_chunk()) else {
+                break;
+            };
+            self.push_block(from, block, out);
+            rest = &rest[BLOCK..];
+        }
+        self.push_bytes(rest, out);
+    }
+
+    /// Takes a block, which more stands behind.
+    fn push_block(&mut self, from: &[u8; REACH], block: &[u8; BLOCK], out: &mut Vec<u8>) {
+        let digits = digit_mask(block);
+        let markers = marker_mask(block);
+        // Behind what markers and an escape are taken out.
+        let open = digits << 1 | u64::from(*self != Self::Text);
+        // Adding the bits of the first markers of runs carries through these.
+        let carried = markers.wrapping_add(markers & open);
+        let taken = markers & !carried;
+        let escapes = equal_mask(block, ESCAPE) & (open | carried);
+        *self = if digits >> (BLOCK - 1) != 0 {
+            Self::Digit
+        } else if taken >> (BLOCK - 1) != 0 {
+            Self::Marked
+        } else {
+            Self::Text
+        };
+        let start = out.len();
+        out.resize(start + REACH, 0);
+        let room = &mut out[start..];
+        let (mut used, mut copied) = (0, 0);
+        each_bit(taken | escapes, |place| {
+            used = copy(room, used, from, copied..place);
+            copied = place + 1;
+        });
+        used = copy(room, used, from, copied..BLOCK);
+        out.truncate(start + used);
+    }
+
+    /// Takes bytes one run without markers after the other.
+    fn push_bytes(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let mut place = 0;
         while place < bytes.len() {
-            let end = next_candidate(bytes, place);
-            if let Some(last) = bytes[place..end].last() {
-                *self = if last.is_ascii_digit() {
-                    Self::Digit
-                } else {
-                    Self::Text
-                };
-            }
-            append(out, &bytes[place..end]);
+            let found = bytes[place..].iter().position(|&byte| needs_escape(byte));
+            let end = found.map_or(bytes.len(), |found| place + found);
+            self.keep(&bytes[place..end], out);
             place = end + 1;
             match bytes.get(end) {
                 None => {}
@@ -159,6 +323,19 @@ impl Restorer {
                 Some(_) => *self = Self::Marked,
             }
         }
+    }
+
+    /// Appends bytes without markers and escapes.
+    #[inline]
+    fn keep(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        if let Some(last) = bytes.last() {
+            *self = if last.is_ascii_digit() {
+                Self::Digit
+            } else {
+                Self::Text
+            };
+        }
+        append(out, bytes);
     }
 }
 
@@ -180,34 +357,6 @@ impl From<Restorer> for u8 {
             Restorer::Marked => 2,
         }
     }
-}
-
-/// The first marker or escape from `place` on.
-fn next_candidate(bytes: &[u8], place: usize) -> usize {
-    // Markers come in clusters, so the next few bytes are tried before whole blocks.
-    let near = (place + 8).min(bytes.len());
-    if let Some(found) = bytes[place..near]
-        .iter()
-        .position(|&byte| needs_escape(byte))
-    {
-        return place + found;
-    }
-    let mut skipped = near;
-    for block in bytes[near..].chunks_exact(32) {
-        if block
-            .iter()
-            .fold(false, |any, &byte| any | needs_escape(byte))
-        {
-            break;
-        }
-        skipped += 32;
-    }
-    let rest = &bytes[skipped..];
-    skipped
-        + rest
-            .iter()
-            .position(|&byte| needs_escape(byte))
-            .unwrap_or(rest.len())
 }
 
 /// Appends the text without the markers and escapes that annotating puts in to `out`.

@@ -158,20 +158,28 @@ impl Grammar {
 
     /// Calls `emit` for each numeral of a text, from its start to its end.
     pub fn find(&self, text: &[u8], mut emit: impl FnMut(Numeral)) {
-        self.scan::<true>(text, |found| {
+        self.scan::<true>(text, 0..text.len(), |found| {
             if let Found::Numeral(numeral) = found {
                 emit(numeral);
             }
         });
     }
 
-    /// Calls `emit` for each numeral and for each run of digits outside of numerals. Unless `ALL` are
-    /// wanted, a numeral of one group may come as digits, which is known sooner.
+    /// Calls `emit` for each numeral and for each run of digits outside of numerals that starts in a
+    /// range, and returns the end of the last one. Unless `ALL` are wanted, a numeral of one group may
+    /// come as digits, which is known sooner.
     #[inline]
-    pub(crate) fn scan<const ALL: bool>(&self, text: &[u8], mut emit: impl FnMut(Found)) {
-        let mut place = 0;
-        let mut digits = Digits::new(text);
-        while let Some(Range { start, end }) = digits.next_run(place) {
+    pub(crate) fn scan<const ALL: bool>(
+        &self,
+        text: &[u8],
+        range: Range<usize>,
+        mut emit: impl FnMut(Found),
+    ) -> usize {
+        let mut place = range.start;
+        let mut digits = Digits::new(text, place);
+        while let Some(Range { start, end }) = digits.next_run(place)
+            && start < range.end
+        {
             let is_short = !ALL && end - start <= self.group && ends_here(text, end);
             place = if !is_short
                 && !joined_before(text, start)
@@ -185,6 +193,7 @@ impl Grammar {
                 end
             };
         }
+        place
     }
 
     /// The numeral that starts with the digits `start..end`, if no character is joined to them before.
@@ -321,13 +330,14 @@ pub(crate) struct Digits<'t> {
 }
 
 impl<'t> Digits<'t> {
-    pub(crate) fn new(text: &'t [u8]) -> Self {
+    /// Those from `place` on.
+    pub(crate) fn new(text: &'t [u8], place: usize) -> Self {
         let mut digits = Self {
             text,
-            base: 0,
+            base: place,
             mask: 0,
         };
-        digits.read(0);
+        digits.read(place);
         digits
     }
 
@@ -390,7 +400,7 @@ mod tests {
     use super::*;
 
     fn runs(text: &[u8]) -> Vec<Range<usize>> {
-        let mut digits = Digits::new(text);
+        let mut digits = Digits::new(text, 0);
         let (mut runs, mut place) = (Vec::new(), 0);
         while let Some(run) = digits.next_run(place) {
             place = run.end;
@@ -423,8 +433,8 @@ mod tests {
             }
         }
         assert!(runs(b"").is_empty());
-        assert_eq!(Digits::new(b"12").next_run(1), Some(1..2));
-        assert_eq!(Digits::new(b"12").next_run(9), None);
+        assert_eq!(Digits::new(b"12", 0).next_run(1), Some(1..2));
+        assert_eq!(Digits::new(b"12", 0).next_run(9), None);
     }
 
     #[test]

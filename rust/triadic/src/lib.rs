@@ -25,6 +25,7 @@ pub mod style;
 pub mod triad;
 pub mod values;
 pub mod vocabulary;
+mod window;
 
 pub use error::Error;
 pub use grammar::Grammar;

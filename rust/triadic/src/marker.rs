@@ -8,9 +8,9 @@
 //! digit. Where the text itself has such a byte behind a digit, the escape stands between the two.
 
 /// k, m, b, t, q.
-const INTEGER: [u8; 5] = [0x01, 0x02, 0x03, 0x04, 0x05];
+pub(crate) const INTEGER: [u8; 5] = [0x01, 0x02, 0x03, 0x04, 0x05];
 /// p, pp, ppp, pppp, ppppp.
-const FRACTION: [u8; 5] = [0x0E, 0x0F, 0x10, 0x11, 0x12];
+pub(crate) const FRACTION: [u8; 5] = [0x0E, 0x0F, 0x10, 0x11, 0x12];
 /// Stands between a digit and a marker, or another escape, that the text has by itself.
 pub const ESCAPE: u8 = 0x1A;
 
@@ -74,6 +74,24 @@ fn spell(markers: &[u8; 5], mut order: usize) -> Vec<u8> {
     spelled
 }
 
+/// The marker of an order up to 155: its bytes, the first one lowest, and their number on top.
+pub(crate) const fn packed(markers: &[u8; 5], mut order: usize) -> u32 {
+    let (mut bytes, mut length) = (0, 0);
+    while order > 0 {
+        order -= 1;
+        bytes = bytes << 8 | markers[order % 5] as u32;
+        length += 1;
+        order /= 5;
+    }
+    bytes | length << 24
+}
+
+/// How many bytes a packed marker has.
+#[inline]
+pub(crate) const fn packed_length(marker: u32) -> usize {
+    (marker >> 24) as usize
+}
+
 /// The marker of an integer order as bytes.
 #[must_use]
 pub fn integer_bytes(order: usize) -> Vec<u8> {
@@ -106,6 +124,12 @@ mod tests {
         assert_eq!(integer_bytes(31), [1, 1, 1]);
         assert_eq!(fraction_bytes(2), [0x0F]);
         assert_eq!(fraction_bytes(6), [0x0E, 0x0E]);
+        for order in 0..=155 {
+            let bytes = integer_bytes(order);
+            let packed = packed(&INTEGER, order);
+            assert_eq!(packed_length(packed), bytes.len());
+            assert_eq!(packed.to_le_bytes()[..bytes.len()], bytes);
+        }
         let mut all: Vec<_> = (1..1000).map(integer_bytes).collect();
         all.sort_unstable();
         all.dedup();

@@ -35,7 +35,7 @@ impl Value {
 pub fn pieces(text: &[u8], scheme: &Scheme, mut piece: impl FnMut(usize, usize)) {
     let size = scheme.grammar.group_size();
     let mut place = 0;
-    let mut digits = Digits::new(text);
+    let mut digits = Digits::new(text, 0);
     while let Some(Range { start, end }) = digits.next_run(place) {
         let marks = text[end..].iter().take_while(|&&byte| is_marker(byte));
         place = end + marks.count();

@@ -196,6 +196,35 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..10).prop_map(|parts| parts.concat())
 }
 
+/// Text of many windows, in some of which numerals are most of it.
+fn long_text() -> impl Strategy<Value = String> {
+    let numbers = prop_oneof![
+        4 => "[1-9][0-9]{0,8} ",
+        2 => "[1-9][0-9]{0,8}[.][0-9]{1,5} ",
+        1 => "(1[0-9]|20)[0-9]{2}[ .]",
+        1 => "[1-9][0-9]{0,2}(,[0-9]{3}){1,7}[ .,\n]",
+        1 => "[1-9][0-9]{14,20}([.][0-9]{10,18})?[ ,]",
+        1 => "([0-9]{1,3}[.,]){1,40}",
+        1 => "[a-z_ ]{1,90}",
+        1 => "[éß数½ ]{1,9}",
+    ];
+    let numbers = prop::collection::vec(numbers, 1..30).prop_map(|parts| parts.concat());
+    prop::collection::vec(prop_oneof![text(), numbers], 0..8).prop_map(|parts| parts.concat())
+}
+
+/// Annotates by putting in what [`insertions`] gives.
+fn annotated_by_insertions(text: &[u8], scheme: &Scheme) -> Vec<u8> {
+    let (mut made, mut copied) = (Vec::new(), 0);
+    let mut insert = |place: usize, bytes: &[u8]| {
+        made.extend_from_slice(&text[copied..place]);
+        made.extend_from_slice(bytes);
+        copied = place;
+    };
+    insertions(text, scheme, &mut insert, &mut |_, _| {});
+    made.extend_from_slice(&text[copied..]);
+    made
+}
+
 fn annotated(text: &[u8], grammar: &Grammar) -> Vec<u8> {
     let mut out = Vec::new();
     annotate(text, grammar, &mut out);
@@ -213,6 +242,36 @@ proptest! {
     fn annotating_follows_the_definition(text in text(), grammar in grammar()) {
         let out = String::from_utf8(annotated(text.as_bytes(), &grammar)).unwrap();
         prop_assert_eq!(out, annotated_slowly(&text, &grammar));
+    }
+
+    #[test]
+    fn windows_follow_the_grammar(text in long_text(), broken in any::<bool>(), grammar in grammar()) {
+        let mut text = text.into_bytes();
+        if broken {
+            text.retain(|byte| *byte != 0xC3);
+        }
+        let scheme = Scheme { grammar, variant: Variant::Vocabulary };
+        let out = annotated(&text, &grammar);
+        prop_assert_eq!(&out, &annotated_by_insertions(&text, &scheme));
+        prop_assert_eq!(restored(&out), &text[..]);
+        // Where blocks start does not matter.
+        let mut whole = Vec::new();
+        let mut restorer = Restorer::default();
+        for byte in out.chunks(1) {
+            restorer.push(byte, &mut whole);
+        }
+        prop_assert_eq!(whole, text);
+    }
+
+    #[test]
+    fn blocks_restore_like_bytes(text in prop::collection::vec(text(), 0..40)) {
+        let text = text.concat().into_bytes();
+        let mut whole = Vec::new();
+        let mut restorer = Restorer::default();
+        for byte in text.chunks(1) {
+            restorer.push(byte, &mut whole);
+        }
+        prop_assert_eq!(restored(&text), whole);
     }
 
     #[test]

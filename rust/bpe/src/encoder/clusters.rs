@@ -14,6 +14,8 @@
 //! Most borders are refused by two flags in the tokens and one bit of a Bloom filter. Cost: about
 //! one load for each token, and for each cluster its merging.
 
+use rustc_hash::FxHashMap;
+
 use super::pairs::{NONE, PairTable};
 use super::plain::{self, Merges, SHORT};
 use super::symbols::Symbols;
@@ -64,7 +66,7 @@ impl Clusters {
         let mut first: Vec<u32> = (0..symbols.count()).collect();
         let mut last = first.clone();
         let mut flags: Vec<u32> = first.clone();
-        let mut entries = Vec::new();
+        let mut crossing = Vec::new();
         let merges = symbols
             .iter_merges()
             .skip((split - symbols.base_len()) as usize);
@@ -73,25 +75,32 @@ impl Clusters {
         for &(left, right, result) in &direct {
             first[result as usize] = first[left as usize];
             last[result as usize] = last[right as usize];
-            entries.push((last[left as usize], first[right as usize], CROSSING));
+            crossing.push((last[left as usize], first[right as usize]));
         }
-        for &(left, right, _) in &entries {
+        for &(left, right) in &crossing {
             flags[left as usize] |= LEFT;
             flags[right as usize] |= RIGHT;
         }
-        let bits = (entries.len() * 8)
+        let bits = (crossing.len() * 8)
             .next_power_of_two()
             .clamp(1 << 10, 1 << 22);
         let mut bloom = vec![0; bits / 64];
-        for &(left, right, _) in &entries {
+        for &(left, right) in &crossing {
             let hash = bloom_hash(left, right) as usize >> 4 & (bits - 1);
             bloom[hash / 64] |= 1 << (hash % 64);
         }
-        // Direct merges come last: they replace the mark of their pair.
-        entries.extend(&direct);
+        // Most pairs come more than once, as the border of several merges, or of one that is made at
+        // once. The table has its size from what is left, and is waited for less if it is small.
+        let mut pairs: FxHashMap<(u32, u32), u32> =
+            crossing.into_iter().map(|pair| (pair, CROSSING)).collect();
+        let merges = direct.into_iter();
+        pairs.extend(merges.map(|(left, right, result)| ((left, right), result)));
+        let entries = pairs
+            .iter()
+            .map(|(&(left, right), &result)| (left, right, result));
         debug_assert_eq!(flags.len(), len);
         Self {
-            pairs: PairTable::new(entries.into_iter()),
+            pairs: PairTable::new(entries),
             bloom,
             flags,
             split,

@@ -248,6 +248,11 @@ impl Pattern {
         matches!(&self.engine, Engine::Rules(scanner, _) if scanner.is_total())
     }
 
+    /// Whether it is known to match nowhere in ASCII without digits.
+    pub(crate) fn needs_digits(&self) -> bool {
+        matches!(&self.engine, Engine::Rules(scanner, _) if scanner.needs_digits())
+    }
+
     /// Every match in `text[from..to]` taken as a text of its own, as start and end in `text`,
     /// in order, empty ones included.
     ///

@@ -25,6 +25,8 @@ pub(crate) struct Scanner {
     first: [u16; 32],
     /// Whether a match can start at a byte.
     starters: Box<[bool; 256]>,
+    /// Whether in ASCII a match can start at digits alone.
+    needs_digits: bool,
     total: bool,
 }
 
@@ -95,7 +97,9 @@ impl Scanner {
         let always = rules.iter().fold(0, |mask, rule| mask | certain(rule));
         let zero_width = rules.iter().any(|rule| matches!(rule, Rule::Border { .. }));
         let all = u32::MAX >> (32 - classes.atoms().clamp(1, 32));
+        let mut others = (0..0x80_u8).filter(|byte| !byte.is_ascii_digit());
         Some(Self {
+            needs_digits: others.all(|byte| classes.ascii(byte) & any == 0),
             starters: Box::new(classes.starters(any)),
             total: !zero_width && always & all == all,
             classes,
@@ -107,6 +111,11 @@ impl Scanner {
     /// Whether every character is in a match that is not empty.
     pub(crate) fn is_total(&self) -> bool {
         self.total
+    }
+
+    /// Whether in ASCII a match can start at digits alone.
+    pub(crate) fn needs_digits(&self) -> bool {
+        self.needs_digits
     }
 
     /// Whether a rule asks whether the text ends.

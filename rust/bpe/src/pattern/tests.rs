@@ -771,3 +771,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_needs_digits() {
+    let needs = |source| {
+        Pattern::new(source, Dialect::Oniguruma)
+            .unwrap()
+            .needs_digits()
+    };
+    for source in [r"\p{N}+", r"(?=(\d{3})+(?!\d))", r"\d", r"\p{N}{1,3}"] {
+        assert!(needs(source), "{source}");
+    }
+    for source in [r" ?\p{N}+", r"\p{N}+|\P{N}+", r"\w+", r"[0-9a]"] {
+        assert!(!needs(source), "{source}");
+    }
+}
