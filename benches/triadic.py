@@ -89,7 +89,7 @@ def encoding(base: Tokenizer, found: dict[str, str]) -> Iterator[Row]:
         documents = cut(text)
         seen: dict[str, float] = {}
         # In turns, so that what else the machine does meets all alike.
-        for _ in range(9):
+        for _ in range(40):
             for kind, tokenizer in tokenizers.items():
                 passed = best(partial(encode_all, tokenizer, documents), 1)
                 seen[kind] = min(seen.get(kind, passed), passed)
