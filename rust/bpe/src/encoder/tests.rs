@@ -13,7 +13,50 @@ use crate::vocab::Vocab;
 /// A model over some bytes whose merges join tokens by index, in the given order. With `every`,
 /// each split of a token into two known tokens is a merge, as in files made from tiktoken ranks.
 fn model(alphabet: &[u8], joins: &[(usize, usize)], every: bool, ignore_merges: bool) -> Model {
-    let mut tokens: Vec<Vec<u8>> = alphabet.iter().map(|&byte| vec![byte]).collect();
+    let tokens = alphabet.iter().map(|&byte| vec![byte]).collect();
+    let (tokens, merges) = join(tokens, joins, every);
+    Model {
+        kind: Kind::Bytes,
+        vocab: vocab(&tokens),
+        merges,
+        ignore_merges,
+    }
+}
+
+/// [`model`] over some characters, with or without the tokens of bytes.
+fn characters(
+    alphabet: &[&str],
+    joins: &[(usize, usize)],
+    every: bool,
+    ignore_merges: bool,
+    has_bytes: bool,
+) -> Model {
+    let tokens = alphabet.iter().map(|&character| character.into()).collect();
+    let (mut tokens, merges) = join(tokens, joins, every);
+    let first = tokens.len() as u32;
+    let fallback = has_bytes.then(|| Box::new(std::array::from_fn(|byte| first + byte as u32)));
+    if has_bytes {
+        tokens.extend((0..=255_u8).map(|byte| format!("<0x{byte:02X}>").into_bytes()));
+    }
+    Model {
+        kind: Kind::Characters { fallback },
+        vocab: vocab(&tokens),
+        merges,
+        ignore_merges,
+    }
+}
+
+fn vocab(tokens: &[Vec<u8>]) -> Vocab {
+    let entries = tokens.iter().zip(0..);
+    Vocab::new(entries.map(|(token, id)| (&token[..], id, true))).unwrap()
+}
+
+/// Tokens and those that they are joined to, and the merges.
+fn join(
+    mut tokens: Vec<Vec<u8>>,
+    joins: &[(usize, usize)],
+    every: bool,
+) -> (Vec<Vec<u8>>, Vec<Merge>) {
     let mut merges = Vec::new();
     for &(left, right) in joins {
         let (left, right) = (left % tokens.len(), right % tokens.len());
@@ -49,19 +92,7 @@ fn model(alphabet: &[u8], joins: &[(usize, usize)], every: bool, ignore_merges: 
             }
         }
     }
-    let vocab = Vocab::new(
-        tokens
-            .iter()
-            .enumerate()
-            .map(|(id, token)| (&token[..], id as u32, true)),
-    )
-    .unwrap();
-    Model {
-        kind: Kind::Bytes,
-        vocab,
-        merges,
-        ignore_merges,
-    }
+    (tokens, merges)
 }
 
 fn bitmap(len: usize, cuts: &[usize]) -> Vec<u64> {
@@ -293,6 +324,37 @@ proptest! {
         if let Some(encoder) = encoder_split_at(&model, &specials, split) {
             check(&model, &encoder, &specials, &text, &cuts);
         }
+    }
+
+    /// Characters without a token are bytes, as what is no UTF-8 is; without tokens for these, errors.
+    #[test]
+    fn equals_the_twin_over_characters(
+        joins in prop::collection::vec((0_usize..40, 0_usize..40), 0..30),
+        every: bool,
+        ignore_merges: bool,
+        has_bytes in prop::bool::weighted(0.8),
+        special in prop::option::of(5_u32..20),
+        parts in prop::collection::vec(0_usize..9, 0..120),
+        cuts in prop::collection::btree_set(1_usize..120, 0..6),
+    ) {
+        let alphabet = ["a", "b", "\u{2581}", "é", "日"];
+        let others: [&[u8]; 4] = [b"z", "\u{e000}".as_bytes(), "\u{1f600}".as_bytes(), b"\xff"];
+        let model = characters(&alphabet, &joins, every, ignore_merges, has_bytes);
+        let (mut text, mut ends) = (Vec::new(), Vec::new());
+        for part in parts {
+            match alphabet.get(part) {
+                Some(character) => text.extend(character.as_bytes()),
+                None => text.extend(others[part - alphabet.len()]),
+            }
+            ends.push(text.len());
+        }
+        let cuts: Vec<usize> = (cuts.iter())
+            .filter_map(|&part| ends.get(part).copied())
+            .filter(|&cut| cut < text.len())
+            .collect();
+        let specials: FxHashSet<u32> = special.into_iter().collect();
+        let encoder = Encoder::new(&model, specials.clone());
+        check(&model, &encoder, &specials, &text, &cuts);
     }
 
     #[test]
