@@ -8,10 +8,10 @@
 //! for one: equal keys are equal units, so a wrong answer is impossible, and the zero key is no unit.
 //! A new entry pushes out the older one of its bucket: the cache never stops learning.
 //!
-//! Tables start small and grow as they fill, up to a limit. When the first table grows for the first
-//! time, it takes in all short units that are [`known`](super::known) to be one token: a thread
-//! that goes on to new text finds most of its new units there. That takes two milliseconds or three,
-//! which short texts are spared.
+//! Tables start small and grow as they fill, up to a limit. When the first table grows, it takes in
+//! all short units that are [`known`](super::known) to be one token: a thread that goes on to new
+//! text finds most of its new units there. That takes two milliseconds or three, which short texts
+//! are spared.
 
 use super::known::Known;
 use super::memory::{self, Table};
@@ -150,7 +150,6 @@ impl Cache {
         let larger = Table::new(Bucket::default(), 1 << bits >> 1);
         let before = std::mem::replace(&mut self.narrow, larger);
         self.narrow_count = 0;
-        // Without a branch on what is free, which nothing foretells.
         for (key, token) in known.iter() {
             let place = self.place(key);
             let Bucket(entries) = &mut self.narrow[place];

@@ -57,10 +57,11 @@ impl Known {
         self.len
     }
 
-    /// The keys and their values, nearly in the order of hashes; a zero key where a place is free.
+    /// The keys and their values, nearly in the order of hashes.
     pub fn iter(&self) -> impl Iterator<Item = (u128, u32)> + '_ {
         let lines = self.lines.iter();
-        lines.flat_map(|line| line.keys.into_iter().zip(line.values))
+        let places = lines.flat_map(|line| line.keys.into_iter().zip(line.values));
+        places.filter(|&(key, _)| key != 0)
     }
 
     #[inline(always)]
