@@ -60,13 +60,13 @@ def adversarial(spellings: Sequence[str] = ()) -> st.SearchStrategy[str]:
     return st.lists(st.one_of(pieces), max_size=14).map("".join)
 
 
-def worst_cases(size: int, seed: int) -> dict[str, str]:
+def worst_cases(size: int, seed: int, digits: int = 4000) -> dict[str, str]:
     """Return texts of about `size` bytes that are slow for one tokenizer or another.
 
-    The digits are short: `tokenizers` and `tiktoken` take quadratic time on them.
+    There are at most `digits` digits: `tokenizers` and `tiktoken` take quadratic time on them.
     """
     rng = random.Random(seed)
-    digits = min(size, 4000)
+    digits = min(size, digits)
     return {
         "one letter": "a" * size,
         "spaces": " " * size,

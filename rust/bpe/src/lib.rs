@@ -14,6 +14,7 @@ pub mod byte_alphabet;
 pub mod canonical;
 pub mod characters;
 mod component;
+mod concat;
 pub mod decoder;
 pub mod encoder;
 pub mod error;
