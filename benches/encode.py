@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from figures import Row, in_rust, record
 
 from tokseam import Tokenizer, _bench
@@ -108,7 +109,7 @@ def worst(name: str, text: str, size: int) -> Iterator[Row]:
     theirs.encode_special_tokens = True
     whole = texts.worst_cases(size, seed=0, digits=size)
     for case, document in texts.worst_cases(size * 3 // 10, seed=0).items():
-        about = {"what": "worst case", "vocabulary": name, "text": case}
+        about: Row = {"what": "worst case", "vocabulary": name, "text": case}
         data = len(whole[case].encode())
         seconds = statistics.median(_bench.clock(tokenizer.encode, [whole[case]]) for _ in range(3))
         yield about | {"peer": "tokseam", "state": f"{size} bytes", "bytes": data, "mb_per_s": data / seconds / 1e6}
@@ -167,22 +168,26 @@ def load(name: str, text: str, repetitions: int) -> Iterator[Row]:
 
 
 def scaling(name: str, text: str, documents: list[str], repetitions: int) -> Iterator[Row]:
-    """Yield the wall-clock rate of `encode_batch` by the number of threads."""
+    """Yield the wall-clock rate of `encode_batch` on seen text by the number of threads."""
     tokenizer = Tokenizer.from_json(text)
     size = sum(len(document.encode()) for document in documents)
     expected = tokenizer.encode_batch(documents, parallel=1).ids
-    single = 0.0
-    for threads in sorted({1, 2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2}):
-        times = []
-        for _ in range(max(repetitions, 3)):
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
+    times: dict[int, list[float]] = {threads: [] for threads in sorted({1, 2, cores})}
+    equal = dict.fromkeys(times, 0)
+    # In turns; in the first rounds each thread's cache gets to know the text.
+    for _ in range(4 + 3 * repetitions):
+        for threads, taken in times.items():
             start = time.perf_counter()
             ids = tokenizer.encode_batch(documents, parallel=threads).ids
-            times.append(time.perf_counter() - start)
-        seconds = statistics.median(times)
-        single = single or seconds
-        about = {"what": "threads", "vocabulary": name, "peer": "tokseam", "state": f"{threads} threads"}
-        equal = {"equal": f"{int((ids == expected).all())}/1", "bytes": size}
-        yield about | {"mb_per_s": size / seconds / 1e6, "times_one_thread": single / seconds} | equal
+            taken.append(time.perf_counter() - start)
+            equal[threads] += int(np.array_equal(ids, expected))
+    single = statistics.median(times[1][4:])
+    for threads, taken in times.items():
+        seconds = statistics.median(taken[4:])
+        about = {"what": "threads", "vocabulary": name, "peer": "tokseam", "state": f"{threads} threads", "bytes": size}
+        rates = {"mb_per_s": size / seconds / 1e6, "times_one_thread": single / seconds}
+        yield about | rates | {"equal": f"{equal[threads]}/{len(taken)}"}
 
 
 def kernel(names: list[str]) -> Iterator[Row]:
