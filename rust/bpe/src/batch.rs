@@ -20,8 +20,8 @@ use crate::tokenizer::{Tokenizer, Worker};
 /// Bytes of text in a chunk.
 const CHUNK: usize = 64 << 10;
 
-/// Bytes of text for which a thread is worth its start.
-const WORTH: usize = 2 * CHUNK;
+/// Bytes of text for which a thread is worth its start, also where it must wait for a processor.
+const WORTH: usize = 4 * CHUNK;
 
 /// How often the calling thread ticks while it waits.
 const TICK: Duration = Duration::from_millis(50);
