@@ -5,7 +5,8 @@
 
 For each vocabulary, on the canonical ids of real documents: ids judged a second by `is_canonical`, by the check with
 `tokenizers`, and their ratio, printed only where both give the same answers on these ids and on damaged copies of them;
-seconds for ten million ids in one sequence; ids a second of a `Detector`; and milliseconds of a new row of next tokens.
+seconds for ten million ids in one sequence; ids a second of a `Detector`; milliseconds of a new row of next tokens; and
+seconds for `fuzz.audit` of a tokenizer that is new.
 Time is `time.thread_time`, in the median of some passes.
 
 With torch and transformers also what `CanonicalLogitsProcessor` costs: seconds to make one, and the milliseconds of a
@@ -27,7 +28,7 @@ import tokenizers
 from figures import record
 from sources import corpora, ours, vocabulary
 
-from tokseam import VocabError, _native, phantom
+from tokseam import Tokenizer, VocabError, _native, fuzz, phantom
 
 VOCABULARIES = ("cl100k", "o200k", "llama3", "gpt2", "superbpe")
 
@@ -87,6 +88,11 @@ def measure(name: str, documents: list[str], passes: int) -> dict[str, Any]:
         prefix.row()
         times.append(time.thread_time() - start)
     late = sorted(times[len(times) // 2 :])
+    new = Tokenizer.from_json(vocabulary(name))
+    start = time.thread_time()
+    audit = fuzz.audit(new)
+    audited = time.thread_time() - start
+    assert sum(audit.classes.values()) == tokenizer.vocab_size, name
     return {
         "what": "canonical",
         "vocabulary": name,
@@ -99,6 +105,7 @@ def measure(name: str, documents: list[str], passes: int) -> dict[str, Any]:
         "detector_kilo_ids_per_s": round(pushed / 1e3, 1),
         "row_ms": round(1e3 * statistics.median(late), 3),
         "row_p99_ms": round(1e3 * late[int(0.99 * len(late))], 3),
+        "audit_s": round(audited, 2),
     }
 
 
