@@ -533,6 +533,11 @@ def test_regrouping(name: str) -> None:
         assert triadic.left_to_right(right, tokenizer).tolist() == ids.tolist()
         assert triadic.right_to_left(right, tokenizer).tolist() == right.tolist()
     assert triadic.right_to_left([], tokenizer).tolist() == []
+    # Beside another number the way back gives the text, and not its own ids.
+    ids = tokenizer.encode("1234½1234")
+    back = triadic.left_to_right(triadic.right_to_left(ids, tokenizer), tokenizer)
+    assert pieces(back) == [b"123", b"4", "½".encode(), b"123", b"4"]
+    assert pieces(ids) == [b"123", b"4", "½".encode(), b"1", b"234"]
 
 
 def test_regrouping_needs_groups(bundled: Tokenizer) -> None:

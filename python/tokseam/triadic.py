@@ -383,6 +383,9 @@ def right_to_left(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.uint32]:
 def left_to_right(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.uint32]:
     """Undo `right_to_left`: groups of three are counted from the left, as the tokenizer itself does.
 
+    The ids are those of before, unless a number of another script or kind stands beside ASCII digits, as in `1234½56`:
+    split patterns count it into their groups.
+
     Args:
         ids: As in `right_to_left`.
         tokenizer: As in `right_to_left`.
