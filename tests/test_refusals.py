@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import tokenizers
 
 import tokseam
 from tokseam import _bundled, _native
@@ -24,6 +26,7 @@ triadic: Any = tokseam.triadic
 Tokenizer: Any = tokseam.Tokenizer
 BUNDLED: Any = _bundled.tokenizer()
 NATIVE: Any = _native
+STOCK: Any = tokenizers.Tokenizer(tokenizers.models.BPE())
 TEXTS = ["a seam", "two seams and a seam"]
 
 
@@ -150,7 +153,7 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "what is no tokenizer": (
         lambda: superbpe.extend(3, TEXTS, vocab_size=300),
         TypeError,
-        "not int",
+        "builtins.int",
     ),
     "a smaller vocabulary": (lambda: superbpe.extend(BUNDLED, TEXTS, vocab_size=9), TrainError, "9 is below"),
     "a limit of no count": (lambda: superbpe.PretokenCounts(min_count=0), TrainError, "not 0 and"),
@@ -244,6 +247,20 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     ),
     "values without triads": (lambda: triadic.values([0], BUNDLED), VocabError, "extend_tokenizer"),
     # Many ids for a text.
+    **{
+        f"{call.__name__} of another tokenizer": (partial(call, [1], STOCK), TypeError, "tokenizers.Tokenizer")
+        for call in (
+            *(triadic.values, triadic.right_to_left, triadic.left_to_right),
+            *(phantom.judge, phantom.find, phantom.canonicalize, phantom.next_token_mask),
+        )
+    },
+    "no tokenizer to extend": (lambda: triadic.extend_tokenizer("gpt2"), TypeError, "from_file"),
+    "no tokenizer of bytes": (
+        lambda: bytelm.ByteLM(bytelm.FunctionLM(uniform, vocab_size=BUNDLED.vocab_size), STOCK),
+        TypeError,
+        "from_hf",
+    ),
+    "no tokenizer to count with": (lambda: superbpe.PairCounts(STOCK), TypeError, "tokseam.Tokenizer"),
     "a level beyond": (lambda: phantom.compare([0], [0], BUNDLED, level=6), ValueError, "not 6"),
     "values that are words": (
         lambda: phantom.project(["a"], phantom.canonicalize([65], BUNDLED)[1], how="sum"),

@@ -35,7 +35,7 @@ from tokseam import _bundled, _native, fim
 from tokseam.errors import ModelError, PretokenizeError
 from tokseam.fim import FimTemplate
 from tokseam.numpy_lm import NumpyLM, read_safetensors
-from tokseam.tokenizer import Tokenizer, as_bytes
+from tokseam.tokenizer import Tokenizer, as_bytes, native_of
 
 if TYPE_CHECKING:
     from tokseam.tokenizer import Text
@@ -648,7 +648,7 @@ class _Reader:
     def __init__(self, lm: LM, tokenizer: Tokenizer, *, admissible: bool, local: bool, utf8: bool) -> None:
         self.lm = lm
         self.local = local
-        self.kernel = _native.ByteKernel(tokenizer._native, admissible, utf8)
+        self.kernel = _native.ByteKernel(native_of(tokenizer), admissible, utf8)
         self.order = self.kernel.order().astype(np.int64)
         self.ends = np.array([id for id in lm.end_ids if id < lm.vocab_size], dtype=np.int64)
         self.ending = np.flatnonzero(np.isin(self.order, self.ends)).astype(np.uint32)

@@ -22,11 +22,10 @@ import numpy as np
 
 from tokseam import _extras, _native
 from tokseam.errors import ExportError, ModelError, PretokenizeError
+from tokseam.tokenizer import Tokenizer, native_of
 
 if TYPE_CHECKING:
     import transformers
-
-    from tokseam.tokenizer import Tokenizer
 
 __all__ = ["CanonicalLogitsProcessor", "to_fast"]
 
@@ -75,9 +74,9 @@ class CanonicalLogitsProcessor:
             raise ValueError(f'prompt is "fixed" or "apart", not {prompt!r}')
         self._torch = _extras.load("torch", "torch", "CanonicalLogitsProcessor")
         self._tokenizer = tokenizer
+        self._start = _native.Prefix(native_of(tokenizer))
         self._special = frozenset(tokenizer.special_tokens.values())
         self._prompt = prompt
-        self._start = _native.Prefix(tokenizer._native)
         self._calls: deque[dict[bytes, Any]] = deque(maxlen=_CALLS)
         self._rows: OrderedDict[tuple[Any, str, int], Any] = OrderedDict()
         self._values = self._torch.from_numpy(1 << np.arange(8, dtype=np.uint8))

@@ -39,7 +39,7 @@ import numpy as np
 
 from tokseam import _native
 from tokseam.errors import VocabError
-from tokseam.tokenizer import Ragged, Tokenizer
+from tokseam.tokenizer import Ragged, Tokenizer, native_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -264,7 +264,7 @@ def judge(ids: Ids | Ragged, tokenizer: Tokenizer) -> Judgement | list[Judgement
             known exactly what can follow.
         ValueError: The offsets of the rows fall, or point outside of the ids.
     """
-    found = [Judgement(*row) for row in _native.judge_rows(*_rows(ids), tokenizer._native)]  # type: ignore[arg-type]
+    found = [Judgement(*row) for row in _native.judge_rows(*_rows(ids), native_of(tokenizer))]  # type: ignore[arg-type]
     return found if isinstance(ids, Ragged) else found[0]
 
 
@@ -292,7 +292,7 @@ def find(ids: Ids | Ragged, tokenizer: Tokenizer) -> list[Block] | list[list[Blo
         UnsupportedTokenizerError: As `judge`, and only for ids that end inside a character.
         ValueError: The offsets of the rows fall, or point outside of the ids.
     """
-    found = [[Block(*block) for block in row] for row in _native.find_rows(*_rows(ids), tokenizer._native)]
+    found = [[Block(*block) for block in row] for row in _native.find_rows(*_rows(ids), native_of(tokenizer))]
     return found if isinstance(ids, Ragged) else found[0]
 
 
@@ -325,7 +325,7 @@ def canonicalize(ids: Ids | Ragged, tokenizer: Tokenizer) -> tuple[Any, Any]:
         joined = np.concatenate([row for row, _ in pairs]) if pairs else np.zeros(0, np.uint32)
         return Ragged(joined, np.array(lengths, np.int64)), [map for _, map in pairs]
     given = _sequence(ids)
-    out, changes = _native.canonicalize(given, tokenizer._native)
+    out, changes = _native.canonicalize(given, native_of(tokenizer))
     return out, Map(changes.reshape(-1, 4), len(given), len(out))
 
 
@@ -387,7 +387,7 @@ def compare(before: Ids, after: Ids, tokenizer: Tokenizer, *, level: int | None 
     if level not in range(6):
         raise ValueError(f"level is 0 to 5, not {level}")
     before, after = _sequence(before), _sequence(after)
-    verdict, lowest, blocks, labels, changes = _native.compare(before, after, tokenizer._native, level)
+    verdict, lowest, blocks, labels, changes = _native.compare(before, after, native_of(tokenizer), level)
     found = []
     for tokens, places, other, *rest in blocks:
         facts: tuple[Any, ...] = (tokens, places, other, [int(id) for id in after[slice(*other)]], *rest)
@@ -449,7 +449,7 @@ def next_token_mask(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.bool_]:
         UnknownTokenError: An id has no token.
         UnsupportedTokenizerError: A component of the tokenizer is one of which it is not known exactly what can follow.
     """
-    return _native.Prefix(tokenizer._native).extend(ids).mask()
+    return _native.Prefix(native_of(tokenizer)).extend(ids).mask()
 
 
 def prompt_tail(ids: Ids, tokenizer: Tokenizer) -> int:
@@ -468,7 +468,7 @@ def prompt_tail(ids: Ids, tokenizer: Tokenizer) -> int:
         UnknownTokenError: An id has no token.
         UnsupportedTokenizerError: A component of the tokenizer is one of which it is not known exactly what can follow.
     """
-    return _native.prompt_tail(ids, tokenizer._native)
+    return _native.prompt_tail(ids, native_of(tokenizer))
 
 
 @final
@@ -499,7 +499,7 @@ class Detector:
             UnsupportedTokenizerError: A component of the tokenizer is one of which it is not known exactly what can
                 follow.
         """
-        self._native = _native.Detector(tokenizer._native)
+        self._native = _native.Detector(native_of(tokenizer))
 
     def push(self, id: int) -> list[Block]:
         """Take one id.

@@ -37,7 +37,7 @@ import numpy as np
 from tokseam import _arrow, _atomic, _extras, _native
 from tokseam._corpus import Batch, Files, Texts, files
 from tokseam.errors import TrainError
-from tokseam.tokenizer import Tokenizer, as_bytes, cores
+from tokseam.tokenizer import Tokenizer, as_bytes, cores, native_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -351,7 +351,7 @@ class PairCounts(_Counts):
     ) -> None:
         self._tokenizer = tokenizer
         self._component = _stages(scheme)[1]
-        self._counts = _native.PairCounts(tokenizer._native, self._component, _limits(min_count, max_entries))
+        self._counts = _native.PairCounts(native_of(tokenizer), self._component, _limits(min_count, max_entries))
 
     @property
     def totals(self) -> dict[str, int]:
@@ -413,7 +413,7 @@ class PairCounts(_Counts):
         meta = _metadata(table, "pairs")
         self = cls.__new__(cls)
         self._tokenizer, self._component = tokenizer, meta["pre_tokenizer"]
-        self._counts = _native.PairCounts(tokenizer._native, self._component, None)
+        self._counts = _native.PairCounts(native_of(tokenizer), self._component, None)
         _same(self._counts, meta)
         columns = (_column(table, "left", np.uint32), _column(table, "right", np.uint32))
         self._counts.add(*columns, _column(table, "count", np.uint64), tuple(meta["totals"]))
@@ -1540,8 +1540,7 @@ def extend(
 
 
 def _check_extends(tokenizer: Tokenizer, vocab_size: int) -> None:
-    if not isinstance(tokenizer, Tokenizer):
-        raise TypeError(f"extend takes a tokseam.Tokenizer first, not {type(tokenizer).__name__}")
+    native_of(tokenizer)
     if vocab_size < tokenizer.vocab_size:
         raise TrainError(f"vocab_size {vocab_size} is below that of the tokenizer, {tokenizer.vocab_size}")
 

@@ -598,6 +598,20 @@ def _texts(texts: Iterable[Text] | Column) -> list[Any]:
     return list(texts)  # type: ignore[arg-type]
 
 
+def native_of(tokenizer: Tokenizer) -> _native.Tokenizer:
+    """Return the object that the kernels take.
+
+    Raises:
+        TypeError: It is the tokenizer of another library, or none.
+    """
+    if not isinstance(tokenizer, Tokenizer):
+        kind = f"{type(tokenizer).__module__}.{type(tokenizer).__qualname__}"
+        raise TypeError(
+            f"expected a tokseam.Tokenizer, not {kind}: Tokenizer.from_file, from_hf and from_tiktoken make one"
+        )
+    return tokenizer._native
+
+
 def _threads(parallel: bool | int | None) -> int:
     """Return a number of threads."""
     if parallel is None:

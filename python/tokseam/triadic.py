@@ -42,7 +42,7 @@ import numpy as np
 
 from tokseam import _native
 from tokseam.errors import NumeralError, UnsupportedTokenizerError
-from tokseam.tokenizer import Ragged, Tokenizer
+from tokseam.tokenizer import Ragged, Tokenizer, native_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -353,7 +353,7 @@ def values(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.void]:
         VocabError: The tokenizer has no triads.
         UnknownTokenError: An id has no token.
     """
-    digits, power = _native.token_values(ids, tokenizer._native)
+    digits, power = _native.token_values(ids, native_of(tokenizer))
     found = np.empty(len(digits), _VALUE)
     found["digits"], found["power"] = digits, power
     return found
@@ -377,7 +377,7 @@ def right_to_left(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.uint32]:
         VocabError: The tokenizer lacks a group of digits.
         UnknownTokenError: An id has no token.
     """
-    return _native.regroup_digits(ids, tokenizer._native, True)
+    return _native.regroup_digits(ids, native_of(tokenizer), True)
 
 
 def left_to_right(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.uint32]:
@@ -397,7 +397,7 @@ def left_to_right(ids: Ids, tokenizer: Tokenizer) -> NDArray[np.uint32]:
         VocabError: The tokenizer lacks a group of digits.
         UnknownTokenError: An id has no token.
     """
-    return _native.regroup_digits(ids, tokenizer._native, False)
+    return _native.regroup_digits(ids, native_of(tokenizer), False)
 
 
 def extend_tokenizer(
@@ -434,7 +434,7 @@ def extend_tokenizer(
         ValueError: There is no such variant, or no such way for `years`.
     """
     grammar = _grammar(group_size, years, min_digits, grouped)
-    native, ids, rows = grammar.extend(tokenizer._native, _is_marker(variant))
+    native, ids, rows = grammar.extend(native_of(tokenizer), _is_marker(variant))
     extended = Tokenizer(native)
     for warning in extended.info()["warnings"]:
         if "is a whole pretoken" in warning:
