@@ -4,6 +4,7 @@ import copy
 import multiprocessing
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -283,6 +284,19 @@ def test_the_number_of_threads_changes_nothing(bundled: Tokenizer) -> None:
     for parallel in (0, -1):
         with pytest.raises(ValueError, match=str(parallel)):
             bundled.encode_batch(texts, parallel=parallel)
+
+
+@pytest.mark.parametrize("parallel", [1.5, 2.0, "2", [2], np.float64(2)])
+def test_a_number_of_threads_is_whole(bundled: Tokenizer, parallel: Any) -> None:
+    for call in (bundled.encode_batch, bundled.count_batch):
+        with pytest.raises(TypeError, match=f"parallel is a number of threads.*not {re.escape(repr(parallel))}"):
+            call([TEXT], parallel=parallel)
+
+
+def test_any_whole_number_of_threads(bundled: Tokenizer) -> None:
+    expected = bundled.encode_batch([TEXT, TEXT], parallel=1).tolists()
+    for parallel in (np.int64(2), np.uint8(3), 2**70):
+        assert bundled.encode_batch([TEXT, TEXT], parallel=parallel).tolists() == expected
 
 
 def test_eight_threads(bundled: Tokenizer) -> None:

@@ -69,8 +69,18 @@ def test_unknown_special_tokens(bundled: Tokenizer) -> None:
         bundled.encode_batch([], allowed_special=["<s>"])
     with pytest.raises(TypeError, match="collection of names"):
         bundled.encode("a", allowed_special="<|endoftext|>")
-    with pytest.raises(TypeError):
-        bundled.encode("a", allowed_special=None)  # type: ignore[arg-type]
+    for wrong, value in (
+        (None, "None"),
+        (5, "5"),
+        ([1], "1"),
+        ([b"all"], "b'all'"),
+        (["<s>", 1], "1"),
+        ({None}, "None"),
+    ):
+        with pytest.raises(TypeError, match=f"allowed_special.* {value}"):
+            bundled.encode("a", allowed_special=wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=f"allowed_special.* {value}"):
+            bundled.count_batch(["a"], allowed_special=wrong)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         bundled.encode("a", "all")  # type: ignore[call-arg]
 

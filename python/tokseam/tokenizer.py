@@ -11,7 +11,9 @@ import gzip
 import os
 import sys
 from base64 import b64decode
+from collections.abc import Iterable
 from itertools import pairwise
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
 
@@ -22,7 +24,7 @@ from tokseam.errors import UnsupportedTokenizerError, VocabError
 from tokseam.segmentation import Segmentation
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import pyarrow as pa
     import tiktoken
@@ -263,7 +265,8 @@ class Tokenizer:
             One row a text: ids uint32, offsets int64.
 
         Raises:
-            TypeError: These are not many texts, or a column of something else, or `allowed_special` is one name.
+            TypeError: These are not many texts, or a column of something else, `allowed_special` is one name, or
+                `parallel` is no whole number.
             UnicodeError: A text holds a lone surrogate.
             UnknownTokenError: `allowed_special` has a name that is no special token.
             ValueError: `parallel` is a number below 1.
@@ -326,7 +329,8 @@ class Tokenizer:
             The counts: int64, shape (texts,). Unit: tokens.
 
         Raises:
-            TypeError: These are not many texts, or a column of something else, or `allowed_special` is one name.
+            TypeError: These are not many texts, or a column of something else, `allowed_special` is one name, or
+                `parallel` is no whole number.
             UnicodeError: A text holds a lone surrogate.
             UnknownTokenError: `allowed_special` has a name that is no special token.
             ValueError: `parallel` is a number below 1.
@@ -583,7 +587,13 @@ def _allowed(allowed_special: Allowed) -> Literal["all"] | list[str] | None:
         return "all"
     if isinstance(allowed_special, (str, bytes)):
         raise TypeError(f'allowed_special is "all" or a collection of names: write {{{allowed_special!r}}}')
-    return sorted(allowed_special) or None
+    if not isinstance(allowed_special, Iterable):
+        raise TypeError(f'allowed_special is "all" or a collection of names, not {allowed_special!r}')
+    names = list(allowed_special)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"allowed_special has {name!r}, which is no name of a special token: names are str")
+    return sorted(names) or None
 
 
 def _texts(texts: Iterable[Text] | Column) -> list[Any]:
@@ -625,9 +635,12 @@ def _threads(parallel: bool | int | None) -> int:
         return cores()
     if parallel is False:
         return 1
-    if parallel < 1:
-        raise ValueError(f"parallel is a number of threads, True, False or None, not {parallel}")
-    return int(parallel)
+    if not hasattr(parallel, "__index__"):
+        raise TypeError(f"parallel is a number of threads, True, False or None, not {parallel!r}")
+    threads = index(parallel)
+    if threads < 1:
+        raise ValueError(f"parallel is a number of threads, True, False or None, not {threads}")
+    return min(threads, sys.maxsize)
 
 
 def cores() -> int:
