@@ -120,3 +120,31 @@ pub(crate) fn annotate(annotator: &dyn Annotator, text: &mut Aligned) {
 pub(crate) fn is_finished(piece: &[u8]) -> bool {
     piece.first().is_some_and(u8::is_ascii_digit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Groups;
+
+    #[test]
+    fn marks_are_control_characters() {
+        let marks = [(0x01, 0x08), (0x0E, 0x1F)];
+        assert!(Groups::new(1, marks, false).is_some() && Groups::new(8, marks, true).is_some());
+        assert!(Groups::new(0, marks, false).is_none() && Groups::new(9, marks, false).is_none());
+        for range in [
+            (2, 1),
+            (0x01, b'\t'),
+            (b'\r', b'\r'),
+            (0x1F, b' '),
+            (b'0', b'9'),
+        ] {
+            assert!(
+                Groups::new(3, [(1, 1), range], false).is_none(),
+                "{range:?}"
+            );
+            assert!(
+                Groups::new(3, [range, (1, 1)], false).is_none(),
+                "{range:?}"
+            );
+        }
+    }
+}
