@@ -22,8 +22,6 @@ pub struct Aligned<'t> {
     /// Where the text starts in the original.
     origin: usize,
     spans: Spans<'t>,
-    /// The pieces that an annotator cuts from just this text, if it has said so.
-    pieces: Option<Vec<Range<usize>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -55,7 +53,6 @@ impl<'t> Aligned<'t> {
             text: Cow::Borrowed(text),
             origin: base,
             spans,
-            pieces: None,
         }
     }
 
@@ -129,7 +126,6 @@ impl<'t> Aligned<'t> {
                 self.origin
             },
             spans,
-            pieces: None,
         }
     }
 
@@ -161,19 +157,8 @@ impl<'t> Aligned<'t> {
         }
     }
 
-    /// The pieces that an annotator cuts from the text, if they are known.
-    pub(crate) fn pieces(&self) -> Option<&[Range<usize>]> {
-        self.pieces.as_deref()
-    }
-
-    /// Keeps the pieces that an annotator cuts from the text, until the text is changed.
-    pub(crate) fn set_pieces(&mut self, pieces: Vec<Range<usize>>) {
-        self.pieces = Some(pieces);
-    }
-
     /// Takes the result of a change.
     pub fn become_rewritten(&mut self, rewritten: Rewritten) {
-        self.pieces = None;
         self.text = Cow::Owned(rewritten.text);
         self.spans = match rewritten.spans {
             Some(spans) => Spans::Each(Cow::Owned(spans)),

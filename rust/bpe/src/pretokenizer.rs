@@ -801,20 +801,6 @@ impl Pretokenizer {
     /// [`Error::Pretokenize`] where a pattern reaches its limit, `cuts` is shorter than the text,
     /// or a step drops or adds text.
     pub fn cut(&self, text: &[u8], cuts: &mut [u64]) -> Result<(), Error> {
-        self.cut_with(text, None, cuts)
-    }
-
-    /// [`Pretokenizer::cut`], where the text may know the pieces of its annotator.
-    pub(crate) fn cut_aligned(&self, text: &Aligned, cuts: &mut [u64]) -> Result<(), Error> {
-        self.cut_with(text.text(), text.pieces(), cuts)
-    }
-
-    fn cut_with(
-        &self,
-        text: &[u8],
-        known: Option<&[Range<usize>]>,
-        cuts: &mut [u64],
-    ) -> Result<(), Error> {
         if let Some(lossy) = &self.lossy {
             return Err(Error::Pretokenize(format!(
                 "the text cannot be cut in place: {lossy}"
@@ -832,14 +818,10 @@ impl Pretokenizer {
         });
         if let Some(annotator) = &self.annotator {
             let first = steps.clone().next().and_then(Cut::isolates);
-            let pieces = |take: &mut dyn FnMut(usize, usize)| match known {
-                Some(known) => known.iter().for_each(|piece| take(piece.start, piece.end)),
-                None => annotator.pieces(text, take),
-            };
-            if first.is_some_and(|pattern| pattern.cut_around(pieces, text, cuts)) {
+            if first.is_some_and(|pattern| pattern.cut_around(&annotator.groups(), text, cuts)) {
                 steps.next();
             } else {
-                pieces(&mut |start, end| {
+                annotator.pieces(text, &mut |start, end| {
                     for place in [start, end] {
                         if 0 < place && place < text.len() {
                             cuts[place / 64] |= 1 << (place % 64);
@@ -1524,9 +1506,10 @@ mod tests {
         Some((pretokenizer, pieces.ranges))
     }
 
-    /// Cuts digits, three by three, with the marks behind them or apart from these.
+    /// Cuts so many digits at a time, with the marks behind them or apart from these.
     #[derive(Debug)]
     struct Groups {
+        size: usize,
         apart: bool,
     }
 
@@ -1535,13 +1518,10 @@ mod tests {
             "groups".into()
         }
 
-        fn insertions(
-            &self,
-            text: &[u8],
-            _: &mut dyn FnMut(usize, &[u8]),
-            piece: &mut dyn FnMut(usize, usize),
-        ) {
-            self.pieces(text, piece);
+        fn insertions(&self, _: &[u8], _: &mut dyn FnMut(usize, &[u8])) {}
+
+        fn groups(&self) -> annotator::Groups {
+            annotator::Groups::new(self.size, [(1, 4), (5, 5)], self.apart).unwrap()
         }
 
         fn pieces(&self, text: &[u8], piece: &mut dyn FnMut(usize, usize)) {
@@ -1555,9 +1535,9 @@ mod tests {
                     place += 1;
                     continue;
                 }
-                while end - place > 3 {
-                    piece(place, place + 3);
-                    place += 3;
+                while end - place > self.size {
+                    piece(place, place + self.size);
+                    place += self.size;
                 }
                 let marked = run(end, &|byte| matches!(byte, 1..=5));
                 if self.apart && marked > end {
@@ -1623,7 +1603,7 @@ mod tests {
             "\u{a0}",
             "\u{85}",
         ];
-        let parts = prop::collection::vec(prop::sample::select(alphabet), 0..60);
+        let parts = prop::collection::vec(prop::sample::select(alphabet), 0..100);
         let bad = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..2);
         // Those that only cut numbers leave most gaps whole.
         let numbers = [
@@ -1655,10 +1635,10 @@ mod tests {
                     }
                 }
                 for (name, pretokenizer) in &plain {
-                    for apart in [false, true] {
+                    for (size, apart) in [(3, false), (3, true), (1, true), (4, false)] {
                         let pretokenizer = pretokenizer
                             .clone()
-                            .with_annotator(Arc::new(Groups { apart }));
+                            .with_annotator(Arc::new(Groups { size, apart }));
                         let mut cuts = vec![0; text.len() / 64 + 1];
                         pretokenizer.cut(&text, &mut cuts).unwrap();
                         let pieces = pretokenizer.split(Aligned::new(&text, 0, false)).unwrap();
@@ -1671,8 +1651,9 @@ mod tests {
                         prop_assert_eq!(
                             starts(&cuts, &text),
                             expected,
-                            "{}, apart {}: {:?}",
+                            "{}, size {}, apart {}: {:?}",
                             name,
+                            size,
                             apart,
                             String::from_utf8_lossy(&text)
                         );

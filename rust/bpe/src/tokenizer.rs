@@ -730,7 +730,7 @@ impl Tokenizer {
             cuts.resize(text.text().len() / 64 + 1, 0);
             let result = self
                 .pretokenizer
-                .cut_aligned(&text, &mut cuts)
+                .cut(text.text(), &mut cuts)
                 .map_err(Failure::from)
                 .and_then(|()| {
                     let whole = 0..text.text().len();

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
-use tokseam_bpe::annotator::{self, Annotator};
+use tokseam_bpe::annotator::{self, Annotator, Groups};
 use tokseam_bpe::tokenizer;
 use tokseam_triadic::annotate::Restorer;
 use tokseam_triadic::extension;
 use tokseam_triadic::file::{self, Components};
+use tokseam_triadic::marker::MARKERS;
 use tokseam_triadic::recipe::{Scheme, Variant};
 use tokseam_triadic::regroup::{Side, regroup};
 use tokseam_triadic::values::{self, Value};
@@ -21,28 +22,30 @@ use crate::error::{OrRaise, raise};
 
 /// The kernel in the place of the steps of a file.
 #[derive(Debug)]
-struct Triads(Scheme);
+struct Triads {
+    scheme: Scheme,
+    groups: Groups,
+}
 
 impl Annotator for Triads {
     fn name(&self) -> String {
-        let variant = match self.0.variant {
+        let variant = match self.scheme.variant {
             Variant::Vocabulary => "vocabulary",
             Variant::Marker => "marker",
         };
         format!("triads ({variant})")
     }
 
-    fn insertions(
-        &self,
-        text: &[u8],
-        insert: &mut dyn FnMut(usize, &[u8]),
-        piece: &mut dyn FnMut(usize, usize),
-    ) {
-        annotate::insertions(text, &self.0, insert, piece);
+    fn insertions(&self, text: &[u8], insert: &mut dyn FnMut(usize, &[u8])) {
+        annotate::insertions(text, &self.scheme.grammar, insert);
     }
 
     fn pieces(&self, text: &[u8], piece: &mut dyn FnMut(usize, usize)) {
-        values::pieces(text, &self.0, piece);
+        values::pieces(text, &self.scheme, piece);
+    }
+
+    fn groups(&self) -> Groups {
+        self.groups
     }
 
     fn restore(&self, state: &mut u8, bytes: &[u8], out: &mut Vec<u8>) {
@@ -61,13 +64,15 @@ pub fn load(json: &[u8]) -> Result<(tokenizer::Tokenizer, Option<Scheme>), tokse
             pre_tokenizer: whole.pre_tokenizer.clone(),
             decoder: whole.decoder.clone(),
         })?;
+        let size = scheme.grammar.group_size();
+        let groups = Groups::new(size, MARKERS, scheme.variant == Variant::Marker)?;
         found = Some(scheme);
         let rest = annotator::Components {
             normalizer: base.normalizer,
             pre_tokenizer: base.pre_tokenizer,
             decoder: base.decoder,
         };
-        Some((Arc::new(Triads(scheme)), rest))
+        Some((Arc::new(Triads { scheme, groups }), rest))
     })?;
     Ok((loaded, found))
 }

@@ -14,91 +14,131 @@
 
 use std::ops::Range;
 
-use crate::block::{BLOCK, digit_mask, equal_mask, has_digits, has_marks, marker_mask};
-use crate::grammar::{Found, Grammar};
+use crate::block::{
+    BLOCK, digit_mask, equal_mask, has_digits, has_marks, low_mask, mark_mask, marker_mask,
+};
+use crate::grammar::{Found, Grammar, digits_end};
 use crate::marker::{self, ESCAPE, needs_escape};
-use crate::recipe::{Scheme, Variant};
 use crate::window::Window;
 
 /// Calls `insert` with every place of a text where bytes are put in, in rising order; more than
-/// one call for a place adds up. Calls `piece` with the range of each of the
-/// [`pieces`](crate::values::pieces) of the annotated text, which so need not be read for them.
+/// one call for a place adds up.
+///
+/// Most digits of prose get nothing. Those that may are told by masks of a block: more than a group of
+/// digits, digits behind a point or comma behind digits, and a marker or escape behind digits.
 #[inline(never)]
-pub fn insertions(
-    text: &[u8],
-    scheme: &Scheme,
-    insert: &mut dyn FnMut(usize, &[u8]),
-    piece: &mut dyn FnMut(usize, usize),
-) {
-    // Bytes that were put in.
-    let mut more = 0;
-    let size = scheme.grammar.group_size();
-    let apart = scheme.variant == Variant::Marker;
-    each_group(text, &scheme.grammar, 0..text.len(), |group| match group {
-        Group::Digits(range, marker) => {
-            let (mut start, end) = (range.start + more, range.end + more);
-            while end - start > size {
-                piece(start, start + size);
-                start += size;
-            }
-            if marker.is_empty() {
-                return piece(start, end);
-            }
-            insert(range.end, marker);
-            more += marker.len();
-            if apart {
-                piece(start, end);
-                piece(end, end + marker.len());
-            } else {
-                piece(start, end + marker.len());
-            }
-        }
-        Group::Escape(place) => {
-            insert(place, &[ESCAPE]);
-            more += 1;
-        }
-    });
+pub fn insertions(text: &[u8], grammar: &Grammar, insert: &mut dyn FnMut(usize, &[u8])) {
+    let mut reader = Reader {
+        text,
+        grammar,
+        digits: 0,
+        joints: 0,
+        end: 0,
+    };
+    let (blocks, rest) = text.as_chunks();
+    for (number, block) in blocks.iter().enumerate() {
+        reader.read(number * BLOCK, block, insert);
+    }
+    let mut last = [0; BLOCK];
+    last[..rest.len()].copy_from_slice(rest);
+    reader.read(text.len() - rest.len(), &last, insert);
 }
 
-/// A part of a text that annotating has to do with.
-enum Group<'m> {
-    /// Digits, and what is put behind them: a group and its marker, or a longer run and none.
-    Digits(Range<usize>, &'m [u8]),
-    /// An escape is put here.
-    Escape(usize),
+/// What has been read of a text.
+struct Reader<'t> {
+    text: &'t [u8],
+    grammar: &'t Grammar,
+    /// The digits of the block before.
+    digits: u64,
+    /// The points of the block before, and the commas if they count.
+    joints: u64,
+    /// The end of the last run of digits or numeral that was looked at.
+    end: usize,
 }
 
+impl Reader<'_> {
+    /// Reads the next block.
+    #[inline]
+    fn read(&mut self, base: usize, block: &[u8; BLOCK], insert: &mut dyn FnMut(usize, &[u8])) {
+        if has_digits(block) || self.digits >> (BLOCK - 1) != 0 {
+            self.read_digits(base, block, insert);
+        } else {
+            self.digits = 0;
+        }
+    }
+
+    /// Reads a block with digits, or behind a digit.
+    fn read_digits(
+        &mut self,
+        base: usize,
+        block: &[u8; BLOCK],
+        insert: &mut dyn FnMut(usize, &[u8]),
+    ) {
+        let digits = digit_mask(block);
+        let mut joints = equal_mask(block, b'.');
+        if self.grammar.reads_commas() {
+            joints |= equal_mask(block, b',');
+        }
+        // The bits of the bytes so many places before.
+        let digits_before = |places| digits << places | self.digits >> (BLOCK - places);
+        let more = (1..=self.grammar.group_size())
+            .fold(digits, |more, places| more & digits_before(places));
+        let parts = digits & (joints << 1 | self.joints >> (BLOCK - 1)) & digits_before(2);
+        let mut marks = digits_before(1) & low_mask(block);
+        if marks != 0 {
+            marks &= mark_mask(block);
+        }
+        (self.digits, self.joints) = (digits, joints);
+        each_bit(more | parts | marks, |bit| {
+            // A digit of the run that begins what this is about.
+            let inside = base + bit - 1 - (parts >> bit & 1) as usize;
+            if inside >= self.end {
+                self.end = self.read_run(inside, insert);
+            }
+        });
+    }
+
+    /// Reads the run of digits around a place, and the numeral that it begins, and returns the end.
+    fn read_run(&self, inside: usize, insert: &mut dyn FnMut(usize, &[u8])) -> usize {
+        let before = &self.text[self.end..inside];
+        let digits = before.iter().rev().take_while(|byte| byte.is_ascii_digit());
+        let start = inside - digits.count();
+        let run = start..digits_end(self.text, inside);
+        put_in(
+            self.text,
+            self.grammar,
+            self.grammar.read(self.text, run),
+            insert,
+        )
+    }
+}
+
+/// Calls `insert` with what is put into a numeral, or behind other digits, and returns the end.
 #[inline]
-fn each_group(
+fn put_in(
     text: &[u8],
     grammar: &Grammar,
-    range: Range<usize>,
-    mut emit: impl FnMut(Group),
+    found: Found,
+    mut insert: impl FnMut(usize, &[u8]),
 ) -> usize {
-    let size = grammar.group_size();
-    grammar.scan::<false>(text, range, |found| {
-        let end = match found {
-            Found::Digits(range) => {
-                let end = range.end;
-                emit(Group::Digits(range, &[]));
-                end
-            }
-            Found::Numeral(numeral) => {
-                numeral.groups(size, |range, order| {
-                    let put = |marker: &[u8]| emit(Group::Digits(range, marker));
-                    if order >= 0 {
-                        marker::integer(order.unsigned_abs(), put);
-                    } else {
-                        marker::fraction(order.unsigned_abs(), put);
-                    }
-                });
-                numeral.end()
-            }
-        };
-        if text.get(end).is_some_and(|&byte| needs_escape(byte)) {
-            emit(Group::Escape(end));
+    let end = match found {
+        Found::Digits(range) => range.end,
+        Found::Numeral(numeral) => {
+            numeral.groups(grammar.group_size(), |range, order| {
+                let put = |marker: &[u8]| insert(range.end, marker);
+                match order {
+                    0 => {}
+                    1.. => marker::integer(order.unsigned_abs(), put),
+                    _ => marker::fraction(order.unsigned_abs(), put),
+                }
+            });
+            numeral.end()
         }
-    })
+    };
+    if text.get(end).is_some_and(|&byte| needs_escape(byte)) {
+        insert(end, &[ESCAPE]);
+    }
+    end
 }
 
 /// Appends the annotated text to `out`.
@@ -148,15 +188,12 @@ fn next_digits(text: &[u8], place: usize) -> usize {
 /// digits that start in it, and returns that.
 fn append_groups(out: &mut Vec<u8>, text: &[u8], grammar: &Grammar, range: Range<usize>) -> usize {
     let mut copied = range.start;
-    let end = each_group(text, grammar, range, |group| {
-        let (place, bytes) = match group {
-            Group::Digits(_, []) => return,
-            Group::Digits(range, marker) => (range.end, marker),
-            Group::Escape(place) => (place, &[ESCAPE][..]),
-        };
-        append(out, &text[copied..place]);
-        append(out, bytes);
-        copied = place;
+    let end = grammar.scan::<false>(text, range, |found| {
+        put_in(text, grammar, found, |place, bytes| {
+            append(out, &text[copied..place]);
+            append(out, bytes);
+            copied = place;
+        });
     });
     append(out, &text[copied..end]);
     end

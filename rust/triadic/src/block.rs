@@ -58,6 +58,12 @@ pub(crate) fn mark_mask(block: &[u8; BLOCK]) -> u64 {
     mask(block, marks::<Native>)
 }
 
+/// The markers and escapes of a block, and the control characters between them.
+#[inline]
+pub(crate) fn low_mask(block: &[u8; BLOCK]) -> u64 {
+    mask(block, |part: Native| part.range(INTEGER[0], ESCAPE))
+}
+
 /// Whether a block has markers or escapes.
 #[inline]
 pub(crate) fn has_marks(block: &[u8; BLOCK]) -> bool {

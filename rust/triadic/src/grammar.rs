@@ -63,6 +63,15 @@ pub(crate) enum Found {
     Numeral(Numeral),
 }
 
+impl Found {
+    fn end(&self) -> usize {
+        match self {
+            Self::Digits(run) => run.end,
+            Self::Numeral(numeral) => numeral.end(),
+        }
+    }
+}
+
 impl Grammar {
     /// The default rules with groups of so many digits.
     ///
@@ -181,19 +190,26 @@ impl Grammar {
             && start < range.end
         {
             let is_short = !ALL && end - start <= self.group && ends_here(text, end);
-            place = if !is_short
-                && !joined_before(text, start)
-                && let Some(numeral) = self.numeral(text, start, end)
-            {
-                let end = numeral.end();
-                emit(Found::Numeral(numeral));
-                end
+            let found = if is_short {
+                Found::Digits(start..end)
             } else {
-                emit(Found::Digits(start..end));
-                end
+                self.read(text, start..end)
             };
+            place = found.end();
+            emit(found);
         }
         place
+    }
+
+    /// The numeral that starts with a run of digits, or that run.
+    #[inline]
+    pub(crate) fn read(&self, text: &[u8], run: Range<usize>) -> Found {
+        if !joined_before(text, run.start)
+            && let Some(numeral) = self.numeral(text, run.start, run.end)
+        {
+            return Found::Numeral(numeral);
+        }
+        Found::Digits(run)
     }
 
     /// The numeral that starts with the digits `start..end`, if no character is joined to them before.

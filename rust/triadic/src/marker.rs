@@ -11,6 +11,8 @@
 pub(crate) const INTEGER: [u8; 5] = [0x01, 0x02, 0x03, 0x04, 0x05];
 /// p, pp, ppp, pppp, ppppp.
 pub(crate) const FRACTION: [u8; 5] = [0x0E, 0x0F, 0x10, 0x11, 0x12];
+/// The first and the last marker of integer triads, and of fractions'.
+pub const MARKERS: [(u8, u8); 2] = [(INTEGER[0], INTEGER[4]), (FRACTION[0], FRACTION[4])];
 /// Stands between a digit and a marker, or another escape, that the text has by itself.
 pub const ESCAPE: u8 = 0x1A;
 

@@ -16,7 +16,13 @@
 //!   last character if more than one is left there; line breaks behind marks belong to them;
 //! - contractions are looked at one by one.
 //!
-//! Invariant: the cuts are those of the scanner on the same rules.
+//! Where an annotator cuts pieces of digits out of the text first, each gap between two is a text of
+//! its own ([`Around`]). A digit then ends the text before it, so that white space stays whole; marks
+//! behind digits are nothing to the gap that follows; and pieces are counted from the left of a run,
+//! whatever the pattern does with numbers. The scanner is given the gap alone.
+//!
+//! Invariant: the cuts are those of the scanner on the same rules, or those of the pieces and of the
+//! scanner on each gap.
 //!
 //! Cost: some twenty operations on vectors for 16 bytes, a hundred on words for a block, and some
 //! twenty more for each character beyond ASCII.
@@ -28,6 +34,7 @@ use super::class::Mask;
 use super::kinds::{Beyond, Kinds};
 use super::parts::{Native, Part};
 use super::scan::{Memory, Scanner};
+use crate::annotator::Groups;
 
 /// The families that have formulas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,14 +142,35 @@ impl Formulas {
         }
     }
 
-    /// The family.
-    pub(crate) fn shape(&self) -> Shape {
-        self.shape
-    }
-
     /// Cuts `whole[range]`, which is in the whole, taken as a text of its own.
     pub(crate) fn cut(
         &self,
+        scanner: &Scanner,
+        whole: &[u8],
+        range: Range<usize>,
+        cuts: &mut [u64],
+    ) {
+        self.cut_by((), scanner, whole, range, cuts);
+    }
+
+    /// Cuts a text around pieces of digits.
+    pub(crate) fn cut_around(
+        &self,
+        groups: &Groups,
+        scanner: &Scanner,
+        text: &[u8],
+        cuts: &mut [u64],
+    ) {
+        let around = Around {
+            groups: *groups,
+            looks_at_end: scanner.looks_at_end(),
+        };
+        self.cut_by(around, scanner, text, 0..text.len(), cuts);
+    }
+
+    fn cut_by<D: Digits>(
+        &self,
+        digits: D,
         scanner: &Scanner,
         whole: &[u8],
         range: Range<usize>,
@@ -153,9 +181,11 @@ impl Formulas {
         let mut cutter = Cutter {
             scanner,
             kinds: &self.kinds,
+            digits,
             whole,
             text,
             base,
+            gap: 0,
             cuts,
         };
         match self.shape {
@@ -167,8 +197,77 @@ impl Formulas {
             Shape::Tekken => cutter.run_words::<Tekken>(),
             Shape::SuperA1 => cutter.run_words::<SuperA1>(),
             Shape::SuperB1 => cutter.run_words::<SuperB1>(),
-            Shape::SuperB2 => cutter.run(&superword_cuts, false),
+            Shape::SuperB2 => cutter.run(&|block| superword_cuts(digits, block), false),
         }
+    }
+}
+
+/// Who cuts digits.
+trait Digits: Copy {
+    /// The pieces of digits that are cut out of the text first, if there are such.
+    fn around(&self) -> Option<&Around>;
+}
+
+/// The pattern does.
+impl Digits for () {
+    #[inline(always)]
+    fn around(&self) -> Option<&Around> {
+        None
+    }
+}
+
+/// Pieces of digits that an annotator cuts out of a text; the pattern cuts the gaps.
+#[derive(Clone, Copy)]
+struct Around {
+    groups: Groups,
+    /// Whether a rule of the pattern asks for the end of the text.
+    looks_at_end: bool,
+}
+
+impl Digits for Around {
+    #[inline(always)]
+    fn around(&self) -> Option<&Around> {
+        Some(self)
+    }
+}
+
+/// The pieces of a block.
+#[derive(Default)]
+struct Pieces {
+    /// The first bytes.
+    starts: u64,
+    /// The marks that belong to them.
+    marks: u64,
+    /// The first of these where they are a piece of their own. It depends on the digit before it.
+    apart: u64,
+}
+
+impl Pieces {
+    /// The pieces of a block with these digits; `mark` has all its marks.
+    #[inline(always)]
+    fn new(groups: &Groups, block: &[u8; BLOCK], digit: u64, mark: u64) -> Self {
+        let mut pieces = Self::default();
+        if digit == 0 {
+            return pieces;
+        }
+        pieces.starts = groups_of(groups.size(), digit);
+        if digit << 1 & mark != 0 {
+            let mut all = 0;
+            let parts = Native::parts(block);
+            for (number, bytes) in parts.iter().enumerate() {
+                let part = Native::new(bytes);
+                for (first, last) in groups.marks() {
+                    all |= part.range(first, last) << (number * (BLOCK / parts.len()));
+                }
+            }
+            let first = digit << 1 & all;
+            pieces.marks = all & !all.wrapping_add(first);
+            if groups.are_apart() {
+                pieces.apart = first;
+                pieces.starts |= first;
+            }
+        }
+        pieces
     }
 }
 
@@ -204,21 +303,26 @@ struct Progress {
     limit: u32,
 }
 
-struct Cutter<'a> {
+struct Cutter<'a, D> {
     scanner: &'a Scanner,
     kinds: &'a Kinds,
+    digits: D,
     whole: &'a [u8],
     text: &'a [u8],
     /// Where the text starts in the whole.
     base: usize,
+    /// The end of the last gap between pieces that was looked for.
+    gap: usize,
     cuts: &'a mut [u64],
 }
 
-impl Cutter<'_> {
+impl<D: Digits> Cutter<'_, D> {
     fn run_words<W: Words>(&mut self) {
-        let (kinds, classes) = (self.kinds, self.scanner.classes());
+        let (kinds, classes, digits) = (self.kinds, self.scanner.classes(), self.digits);
         let starts = |block: &[u8; BLOCK]| {
-            word_starts::<W>(block, |wide, letter| kinds.of(classes, block, wide, letter))
+            word_starts::<W, D>(digits, block, |wide, letter| {
+                kinds.of(classes, block, wide, letter)
+            })
         };
         self.run(&starts, true);
     }
@@ -302,14 +406,52 @@ impl Cutter<'_> {
         }
     }
 
-    /// Goes on to the end of the next match that is not empty, or of the text.
-    fn step(&mut self, mut at: usize, memory: &mut Memory) -> usize {
+    /// Goes on to the end of the next piece of digits, or of the next match that is not empty, or of
+    /// the gap.
+    fn step(&mut self, at: usize, memory: &mut Memory) -> usize {
+        let text = self.text;
+        let Some(around) = self.digits.around() else {
+            return self.step_in(text, at, memory);
+        };
+        let rest = text.get(at..).unwrap_or_default();
+        if rest.first().is_some_and(u8::is_ascii_digit) {
+            let groups = around.groups;
+            return self.step_over(&groups, at, rest);
+        }
+        if at >= self.gap {
+            let digit = rest.iter().position(u8::is_ascii_digit);
+            self.gap = at + digit.unwrap_or(rest.len());
+            *memory = Memory::new();
+        }
+        let end = self.step_in(&text[..self.gap], at, memory);
+        if end == self.gap {
+            self.set(end);
+        }
+        end
+    }
+
+    /// Goes over the piece of digits at the start of `rest`, with the marks behind it.
+    fn step_over(&mut self, groups: &Groups, at: usize, rest: &[u8]) -> usize {
+        let near = rest.iter().take(groups.size());
+        let digits = near.take_while(|byte| byte.is_ascii_digit()).count();
+        let is_mark = |&&byte: &&u8| groups.is_mark(byte);
+        let marks = rest[digits..].iter().take_while(is_mark).count();
+        self.set(at);
+        if groups.are_apart() {
+            self.set(at + digits);
+        }
+        self.set(at + digits + marks);
+        at + digits + marks
+    }
+
+    /// Goes on to the end of the next match in a text that is not empty, or of the text.
+    fn step_in(&mut self, text: &[u8], mut at: usize, memory: &mut Memory) -> usize {
         loop {
-            let (bit, length): (Mask, usize) = self.scanner.classes().at(self.text, at);
+            let (bit, length): (Mask, usize) = self.scanner.classes().at(text, at);
             if length == 0 {
                 return at;
             }
-            match self.scanner.find(self.text, at, bit, length, memory) {
+            match self.scanner.find(text, at, bit, length, memory) {
                 None => at += length,
                 Some(end) => {
                     self.set(at);
@@ -398,15 +540,15 @@ const fn behind(first: u64, set: u64) -> u64 {
     set.wrapping_add(first) & !set
 }
 
-/// Lowest bit of each group of three digits, counted from the left.
-#[inline]
-fn threes(digit: u64) -> u64 {
+/// Lowest bit of each group of so many digits, counted from the left.
+#[inline(always)]
+fn groups_of(size: usize, digit: u64) -> u64 {
     let mut first = digit & !(digit << 1);
     let mut all = 0;
-    let full = digit & digit << 1 & digit << 2;
+    let full = (1..size).fold(digit, |full, place| full & digit << place);
     while first != 0 {
         all |= first;
-        first = first << 3 & full;
+        first = first << size & full;
     }
     all
 }
@@ -414,7 +556,11 @@ fn threes(digit: u64) -> u64 {
 /// Piece starts in the word families; `beyond` gives what is beyond ASCII from its bytes and the
 /// ASCII letters.
 #[inline]
-fn word_starts<W: Words>(block: &[u8; BLOCK], beyond: impl FnOnce(u64, u64) -> Beyond) -> Progress {
+fn word_starts<W: Words, D: Digits>(
+    digits: D,
+    block: &[u8; BLOCK],
+    beyond: impl FnOnce(u64, u64) -> Beyond,
+) -> Progress {
     let slashes = W::TAIL == Tail::BreaksAndSlashes;
     let Classes {
         mut letter,
@@ -430,9 +576,23 @@ fn word_starts<W: Words>(block: &[u8; BLOCK], beyond: impl FnOnce(u64, u64) -> B
     let mut mark = !(letter | digit | white | wide);
     let mut limit = u64::BITS;
     let mut tail = 0;
+    let (mut starts, mut apart) = (0, 0);
+    // White space before it is not followed by white space, or ends the text.
+    let mut whole = white;
+    if let Some(around) = digits.around() {
+        let found = Pieces::new(&around.groups, block, digit, mark);
+        mark &= !found.marks;
+        (starts, apart) = (found.starts, found.apart);
+        whole |= digit;
+        let last = white & white << 1 & digit >> 1;
+        if around.looks_at_end && last != 0 {
+            // It may be a rule's of its own.
+            limit = last.trailing_zeros();
+        }
+    }
     if wide != 0 {
         let beyond = beyond(wide, letter);
-        limit = beyond.limit;
+        limit = limit.min(beyond.limit);
         letter |= beyond.letter;
         upper |= beyond.capital;
         mark |= beyond.mark;
@@ -444,11 +604,12 @@ fn word_starts<W: Words>(block: &[u8; BLOCK], beyond: impl FnOnce(u64, u64) -> B
     let bound = (mark | blank) << 1;
 
     // Marks; a run with a blank before it starts there.
-    let mut starts = mark & !bound;
+    let marks = mark & !bound;
+    starts |= marks;
 
     // Letters.
     if W::FREE_LEAD {
-        let lead = last_bytes(starts, tail) & letter >> 1 | white & !breaks;
+        let lead = last_bytes(marks, tail) & letter >> 1 | white & !breaks;
         starts |= letter & !((letter | lead) << 1);
     } else {
         starts |= letter & !((letter | blank) << 1);
@@ -459,7 +620,7 @@ fn word_starts<W: Words>(block: &[u8; BLOCK], beyond: impl FnOnce(u64, u64) -> B
 
     // White space.
     if W::FREE_LEAD {
-        let (first, after_marks) = white_starts(mark, white, breaks);
+        let (first, after_marks) = white_starts(mark, white, breaks, whole);
         starts |= first;
         if slashes && after_marks & slash != 0 {
             // What follows a slash in such a tail is rare.
@@ -467,15 +628,16 @@ fn word_starts<W: Words>(block: &[u8; BLOCK], beyond: impl FnOnce(u64, u64) -> B
         }
     } else {
         starts |= white & !(white << 1);
-        starts |= white & white << 1 & !(white >> 1);
+        starts |= white & white << 1 & !(whole >> 1);
     }
 
     // Digits.
     let mut to = u32::MAX;
     match W::NUMBERS {
+        _ if digits.around().is_some() => {}
         Numbers::Whole => starts |= digit & !((digit | blank) << 1),
         Numbers::Single => starts |= digit,
-        Numbers::Threes => starts |= threes(digit),
+        Numbers::Threes => starts |= groups_of(3, digit),
         Numbers::Right => {
             let mut open = digit & !(digit << 1);
             while open != 0 {
@@ -508,7 +670,7 @@ fn word_starts<W: Words>(block: &[u8; BLOCK], beyond: impl FnOnce(u64, u64) -> B
     let certain = starts & !(u64::MAX << to << 1);
     Progress {
         cuts: starts,
-        to: last(certain),
+        to: last(certain & !apart),
         limit,
     }
 }
@@ -533,9 +695,9 @@ fn last(bits: u64) -> u32 {
 }
 
 /// Piece starts in white space where line breaks count, and what is right behind line breaks
-/// that belong to marks.
+/// that belong to marks. White space before `whole` is not divided.
 #[inline]
-fn white_starts(mark: u64, white: u64, breaks: u64) -> (u64, u64) {
+fn white_starts(mark: u64, white: u64, breaks: u64, whole: u64) -> (u64, u64) {
     let plain = white & !breaks;
     let taken = breaks & mark << 1;
     let after_marks = behind(taken, breaks);
@@ -552,7 +714,7 @@ fn white_starts(mark: u64, white: u64, breaks: u64) -> (u64, u64) {
         }
     }
     let first = white & !(white << 1) & !taken;
-    let last = plain & plain << 1 & !(white >> 1);
+    let last = plain & plain << 1 & !(whole >> 1);
     (first | last | after | after_marks & plain, after_marks)
 }
 
@@ -621,7 +783,7 @@ fn contraction(block: &[u8; BLOCK], at: usize, small: bool) -> u32 {
 /// short of the last. Letters are in no match, so that all before a letter is certain; so is all
 /// before a group of digits.
 #[inline]
-fn superword_cuts(block: &[u8; BLOCK]) -> Progress {
+fn superword_cuts<D: Digits>(digits: D, block: &[u8; BLOCK]) -> Progress {
     let Classes {
         letter,
         digit,
@@ -632,11 +794,21 @@ fn superword_cuts(block: &[u8; BLOCK]) -> Progress {
         wide,
         ..
     } = Classes::new(block, false, true);
-    let mark = !(letter | digit | white | wide);
+    let mut mark = !(letter | digit | white | wide);
     let mut limit = wide.trailing_zeros();
 
-    let groups = threes(digit);
+    // Blanks before it are not followed by white space, or end the text.
+    let mut whole = white;
+    let mut groups = groups_of(3, digit);
     let mut cuts = groups | digit << 1 & !digit;
+    if let Some(around) = digits.around() {
+        let pieces = Pieces::new(&around.groups, block, digit, mark);
+        mark &= !pieces.marks;
+        whole |= digit;
+        let all = digit | pieces.marks;
+        cuts = pieces.starts | all << 1 & !all;
+        groups = pieces.starts & !pieces.apart;
+    }
 
     let first = mark & !(mark << 1) & mark >> 1;
     cuts |= first >> 1 & blank | first & !(blank << 1);
@@ -648,7 +820,7 @@ fn superword_cuts(block: &[u8; BLOCK]) -> Progress {
     }
 
     // Runs of blanks of two or more, or before other white space.
-    let mut open = blank & !(blank << 1) & white >> 1;
+    let mut open = blank & !(blank << 1) & whole >> 1;
     while open != 0 {
         let at = open.trailing_zeros();
         open &= open - 1;
@@ -656,7 +828,7 @@ fn superword_cuts(block: &[u8; BLOCK]) -> Progress {
         let next = at + length;
         cuts |= 1 << at;
         if next < 64 {
-            cuts |= 1 << (next - (white >> next & 1 ^ 1) as u32);
+            cuts |= 1 << (next - (whole >> next & 1 ^ 1) as u32);
         }
     }
 

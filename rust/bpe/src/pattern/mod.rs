@@ -24,7 +24,6 @@
 //!
 //! Cost: linear in the text for rules and literals. A `Pattern` is cheap to clone.
 
-mod around;
 mod blocks;
 mod class;
 mod family;
@@ -38,6 +37,7 @@ pub(crate) mod syntax;
 mod tests;
 
 use crate::Error;
+use crate::annotator::Groups;
 use blocks::Formulas;
 use general::General;
 use memchr::memmem::Finder;
@@ -302,6 +302,17 @@ impl Pattern {
             set(end);
             last = end;
         })
+    }
+
+    /// Cuts a text into pieces of digits and the gaps between them, which are cut as texts of their own:
+    /// sets bit `p % 64` of `cuts[p / 64]` for each place `p` inside the text where a part starts. If
+    /// it is not known how the pattern does this, nothing is done, and the result is false.
+    pub(crate) fn cut_around(&self, groups: &Groups, text: &[u8], cuts: &mut [u64]) -> bool {
+        let Engine::Rules(scanner, Some(formulas)) = &self.engine else {
+            return false;
+        };
+        formulas.cut_around(groups, scanner, text, cuts);
+        true
     }
 
     /// Every match in the range, as start and end in the range.
