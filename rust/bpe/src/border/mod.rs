@@ -423,7 +423,7 @@ mod tests {
         assert_eq!(sizes.len(), FAMILIES.lines().count());
         // What docs/mathematics.md says.
         assert_eq!(sizes.iter().min(), Some(&(3, "deepseek-cjk")));
-        assert_eq!(sizes.iter().max(), Some(&(29, "o200k")));
+        assert_eq!(sizes.iter().max(), Some(&(30, "o200k")));
     }
 
     /// Taking two states for one, or one for two, does not pass.

@@ -82,6 +82,19 @@ const KNOWN: &[(&str, Option<Shape>, &str)] = &[
     (
         "cl100k",
         Some(Shape::Cl100k),
+        concat!(folded!(), words!(r"\d{1,3}", r"\s*[\r\n]+|\s+(?!\S)|\s+")),
+    ),
+    (
+        "cl100k",
+        Some(Shape::Cl100k),
+        concat!(
+            folded!(),
+            words!(r"\d{1,3}", r"\s++$|\s*[\r\n]|\s+(?!\S)|\s")
+        ),
+    ),
+    (
+        "cl100k",
+        Some(Shape::Cl100k),
         concat!(
             ascii_folded!(),
             words!(r"\p{N}{1,3}", r"\s*[\r\n]+|\s+(?!\S)|\s+")
@@ -114,6 +127,22 @@ const KNOWN: &[(&str, Option<Shape>, &str)] = &[
         cased!(
             concat!(folded!(), "?"),
             r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        ),
+    ),
+    (
+        "o200k",
+        Some(Shape::O200k),
+        cased!(
+            concat!(folded!(), "?"),
+            r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+        ),
+    ),
+    (
+        "o200k",
+        Some(Shape::O200k),
+        cased!(
+            concat!(folded!(), "?"),
+            r"|\d{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
         ),
     ),
     (
@@ -176,6 +205,11 @@ const KNOWN: &[(&str, Option<Shape>, &str)] = &[
         "numbers-right",
         None,
         r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))|\P{N}+",
+    ),
+    (
+        "numbers-right",
+        None,
+        r"\p{N}{1,3}(?=(?:\d{3})*(?!\d))|\p{N}+|\P{N}+",
     ),
 ];
 

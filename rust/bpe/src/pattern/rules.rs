@@ -84,10 +84,12 @@ pub(crate) enum Rule<S> {
         /// Length of a group.
         size: u32,
     },
-    /// One to `size` of `digit`, so many that groups of `size` are left.
+    /// One to `size` of `digit`, the most before a run of `ahead` whose length is a multiple of `size`.
     Group {
-        /// The run.
+        /// What is taken.
         digit: S,
+        /// What is counted behind it.
+        ahead: S,
         /// Length of a group.
         size: u32,
     },
@@ -152,8 +154,9 @@ impl<S> Rule<S> {
                 digit: set(digit),
                 size: *size,
             },
-            Self::Group { digit, size } => Rule::Group {
+            Self::Group { digit, ahead, size } => Rule::Group {
                 digit: set(digit),
+                ahead: set(ahead),
                 size: *size,
             },
         }
@@ -168,42 +171,92 @@ pub(crate) fn recognise(ast: &Ast) -> Option<Vec<Rule<ClassUnicode>>> {
     };
     let mut rules: Vec<Rule<ClassUnicode>> = Vec::new();
     for branch in branches {
-        let next = rule(branch)?;
-        match (rules.last_mut(), next) {
-            (Some(Rule::Literals(all)), Rule::Literals(more)) => {
-                all.extend(more);
-                *all = prefix_free(std::mem::take(all))?;
+        if let Some(next) = rule(branch) {
+            add(&mut rules, next)?;
+        } else {
+            for part in distributed(branch)? {
+                add(&mut rules, rule(&part)?)?;
             }
-            // At the end of the text a short run takes all that a last run would.
-            (Some(last @ Rule::Last { .. }), Rule::Short { body, stop }) if matches!(&*last, Rule::Last { body: same } if *same == body) =>
-            {
-                *last = Rule::Short { body, stop };
-            }
-            // A short run fails only before the last character of a run.
-            (
-                Some(Rule::Short { body: same, stop }),
-                Rule::Run {
-                    lead: None,
-                    body,
-                    min: 1,
-                    max: Some(_),
-                    tail: None,
-                    suffix,
-                },
-            ) if *same == body && *stop == complement(&body) && suffix.is_empty() => {
-                rules.push(Rule::Run {
-                    lead: None,
-                    body,
-                    min: 1,
-                    max: None,
-                    tail: None,
-                    suffix,
-                });
-            }
-            (_, next) => rules.push(next),
         }
     }
     Some(rules)
+}
+
+/// Adds a rule, joined to the one before it where the two are one.
+fn add(rules: &mut Vec<Rule<ClassUnicode>>, next: Rule<ClassUnicode>) -> Option<()> {
+    match (rules.last_mut(), next) {
+        (Some(Rule::Literals(all)), Rule::Literals(more)) => {
+            all.extend(more);
+            *all = prefix_free(std::mem::take(all))?;
+        }
+        // At the end of the text a short run takes all that a last run would.
+        (Some(last @ Rule::Last { .. }), Rule::Short { body, stop }) if matches!(&*last, Rule::Last { body: same } if *same == body) =>
+        {
+            *last = Rule::Short { body, stop };
+        }
+        // A short run fails only before the last character of a run.
+        (
+            Some(Rule::Short { body: same, stop }),
+            Rule::Run {
+                lead: None,
+                body,
+                min: 1,
+                max: Some(_),
+                tail: None,
+                suffix,
+            },
+        ) if *same == body && *stop == complement(&body) && suffix.is_empty() => {
+            rules.push(Rule::Run {
+                lead: None,
+                body,
+                min: 1,
+                max: None,
+                tail: None,
+                suffix,
+            });
+        }
+        (_, next) => rules.push(next),
+    }
+    Some(())
+}
+
+/// `a?(?:b|c)d` as `abd|acd|bd|cd`, which is the order in which it is tried: before the alternation
+/// there are single characters alone, each of them there or, if it may be missing, not.
+fn distributed(branch: &Ast) -> Option<Vec<Ast>> {
+    let Ast::Concat(items) = branch else {
+        return None;
+    };
+    let place = items
+        .iter()
+        .position(|item| matches!(item, Ast::Alternate(_)))?;
+    let Ast::Alternate(choices) = &items[place] else {
+        return None;
+    };
+    let mut starts: Vec<Vec<Ast>> = vec![Vec::new()];
+    for item in &items[..place] {
+        let one = repeated(item)?;
+        if one.max != Some(1) || one.min == 0 && one.greed != Greed::Greedy {
+            return None;
+        }
+        let both = |start: Vec<Ast>| {
+            let mut there = start.clone();
+            there.push(Ast::Class(one.set.clone()));
+            std::iter::once(there).chain((one.min == 0).then_some(start))
+        };
+        starts = starts.into_iter().flat_map(both).collect();
+    }
+    let parts = starts.iter().flat_map(|start| {
+        choices.iter().map(|choice| {
+            let mut part = start.clone();
+            match choice {
+                Ast::Concat(items) => part.extend_from_slice(items),
+                one => part.push(one.clone()),
+            }
+            part.extend_from_slice(&items[place + 1..]);
+            Ast::Concat(part)
+        })
+    });
+    Some(parts.collect())
 }
 
 fn complement(set: &ClassUnicode) -> ClassUnicode {
@@ -235,6 +288,7 @@ fn repeated(ast: &Ast) -> Option<Repeated> {
             greed: Greed::Greedy,
         }),
         Ast::Atomic(node) => node.class().and_then(|_| repeated(node)),
+        Ast::Concat(items) => looked_at(items),
         Ast::Repeat {
             node,
             min,
@@ -257,6 +311,31 @@ fn repeated(ast: &Ast) -> Option<Repeated> {
         }
         _ => None,
     }
+}
+
+/// `(?=seen)set` or `(?!seen)set`, which is one character of both or of the second alone.
+fn looked_at(items: &[Ast]) -> Option<Repeated> {
+    let [
+        Ast::Look {
+            ahead: true,
+            negate,
+            node,
+        },
+        one,
+    ] = items
+    else {
+        return None;
+    };
+    let (seen, mut one) = (node.class()?, repeated(one)?);
+    if (one.min, one.max) != (1, Some(1)) {
+        return None;
+    }
+    if *negate {
+        one.set.difference(seen);
+    } else {
+        one.set.intersect(seen);
+    }
+    Some(one)
 }
 
 fn rule(branch: &Ast) -> Option<Rule<ClassUnicode>> {
@@ -309,17 +388,21 @@ fn group_rule(items: &[Ast]) -> Option<Rule<ClassUnicode>> {
             })
         }
         [group, rest] => {
-            let (digit, size, least) = ahead(rest)?;
+            let (ahead, size, least) = ahead(rest)?;
             let group = repeated(group)?;
-            let exact = group.min == 1 && group.max == Some(size) && group.set == digit;
-            (exact && least == 0 && group.greed == Greed::Greedy)
-                .then_some(Rule::Group { digit, size })
+            let exact = group.min == 1 && group.max == Some(size);
+            (exact && least == 0 && group.greed == Greed::Greedy).then_some(Rule::Group {
+                digit: group.set,
+                ahead,
+                size,
+            })
         }
         _ => None,
     }
 }
 
-/// `(?:digit{size})+(?!digit)` or the same with `*`: the set, the size, and the fewest groups.
+/// `(?:digit{size})+(?!digit)` or the same with `*`: the set, the size, and the fewest groups. What
+/// comes behind may also be told as any other character or the end.
 fn groups_ahead(node: &Ast) -> Option<(ClassUnicode, u32, u32)> {
     let Ast::Concat(items) = node else {
         return None;
@@ -331,11 +414,7 @@ fn groups_ahead(node: &Ast) -> Option<(ClassUnicode, u32, u32)> {
             max: None,
             greed: Greed::Greedy | Greed::Possessive,
         },
-        Ast::Look {
-            ahead: true,
-            negate: true,
-            node: stop,
-        },
+        stop,
     ] = &items[..]
     else {
         return None;
@@ -351,7 +430,32 @@ fn groups_ahead(node: &Ast) -> Option<(ClassUnicode, u32, u32)> {
             (group.max == Some(group.min)).then_some((group.set, group.min))?
         }
     };
-    (stop.class() == Some(&digit) && size >= 1).then_some((digit, size, *least))
+    (barred(stop)? == digit && size >= 1).then_some((digit, size, *least))
+}
+
+/// The set of which no character may follow: `(?!set)`, or at the end of what is looked at
+/// `(?:[^set]|$)`.
+fn barred(stop: &Ast) -> Option<ClassUnicode> {
+    match stop {
+        Ast::Look {
+            ahead: true,
+            negate: true,
+            node,
+        } => node.class().cloned(),
+        Ast::Alternate(ways) => {
+            let ([Ast::Class(other), end] | [end, Ast::Class(other)]) = ways.as_slice() else {
+                return None;
+            };
+            let at_end = match end {
+                Ast::TextEnd => true,
+                // Before a line feed it holds too.
+                Ast::TextEndNewline | Ast::LineEnd => within(&super::syntax::single('\n'), other),
+                _ => false,
+            };
+            at_end.then(|| complement(other))
+        }
+        _ => None,
+    }
 }
 
 /// The rules for runs that look at what follows them.
@@ -406,7 +510,7 @@ fn run_rule(mut items: &[Ast]) -> Option<Rule<ClassUnicode>> {
         suffix = prefix_free(strings)?;
         items = rest;
     }
-    let mut items = items.iter().map(repeated).collect::<Option<Vec<_>>>()?;
+    let mut items = joined(items)?;
     let has_lead = items.len() > 1
         && items
             .first()
@@ -452,6 +556,25 @@ fn run_rule(mut items: &[Ast]) -> Option<Rule<ClassUnicode>> {
             })
         }
     }
+}
+
+/// The repetitions, neighbours of one set as one.
+fn joined(items: &[Ast]) -> Option<Vec<Repeated>> {
+    let mut joined: Vec<Repeated> = Vec::with_capacity(items.len());
+    for item in items {
+        let next = repeated(item)?;
+        match joined.last_mut() {
+            Some(last)
+                if last.set == next.set
+                    && (last.greed, next.greed) == (Greed::Greedy, Greed::Greedy) =>
+            {
+                last.min += next.min;
+                last.max = last.max.zip(next.max).map(|(one, other)| one + other);
+            }
+            _ => joined.push(next),
+        }
+    }
+    Some(joined)
 }
 
 /// The lead, greedy if it could never be given back with success.

@@ -78,7 +78,8 @@ impl Scanner {
         // Runs of these are walked backwards or counted, which takes valid UTF-8.
         let counted = rules.iter().fold(0, |mask, rule| match rule {
             Rule::Short { body, .. } => mask | body,
-            Rule::Border { digit, .. } | Rule::Group { digit, .. } => mask | digit,
+            Rule::Border { digit, .. } => mask | digit,
+            Rule::Group { digit, ahead, .. } => mask | digit | ahead,
             _ => mask,
         });
         if counted & classes.invalid() != 0 {
@@ -263,7 +264,7 @@ impl Scanner {
                 let (left, _) = self.digits(text, at, *digit, memory);
                 left.is_multiple_of(*size as usize).then_some(at)
             }
-            Rule::Group { digit, size } => {
+            Rule::Group { digit, ahead, size } if digit == ahead => {
                 let (left, end) = self.digits(text, at, *digit, memory);
                 let size = *size as usize;
                 let take = match left % size {
@@ -275,6 +276,25 @@ impl Scanner {
                     return Some(at + take);
                 }
                 self.counted(text, at, *digit, take as u32, Some(take as u32))
+            }
+            Rule::Group { digit, ahead, size } => {
+                let (mut end, mut left, mut last) = (at, 0, None);
+                for _ in 0..*size {
+                    let (bit, length) = classes.at(text, end);
+                    if bit & digit == 0 {
+                        break;
+                    }
+                    end += length;
+                    // The character was the first of those counted, if there were any.
+                    left = match left {
+                        0 => self.digits(text, end, *ahead, memory).0,
+                        left => left - 1,
+                    };
+                    if left.is_multiple_of(*size as usize) {
+                        last = Some(end);
+                    }
+                }
+                last
             }
         }
     }
@@ -467,7 +487,8 @@ fn certain(rule: &Rule<Mask>) -> Mask {
             Some(lead) if lead.possessive => body & !lead.set,
             _ => *body,
         },
-        Rule::Group { digit, .. } => *digit,
+        // Among as many characters as a group has, one is before whole groups.
+        Rule::Group { digit, ahead, .. } if ahead & !digit == 0 => *digit,
         _ => 0,
     }
 }

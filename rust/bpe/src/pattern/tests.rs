@@ -99,9 +99,35 @@ const SPELLINGS: &[(&str, &[&str])] = &[
         ],
     ),
     ("deepseek-cjk", &["[一-龥\u{3040}-ゟ゠-ヿ]+"]),
-    ("numbers-right", &[r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))"]),
+    (
+        "numbers-right",
+        &[
+            r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))",
+            r"\p{N}{1,3}(?=(?:\p{N}{3})*(?:\P{N}|$))",
+        ],
+    ),
     ("numbers-right", &[r"\d{1,3}(?=(?:\d{3})*(?!\d))"]),
-    ("numbers-right", &[r"(?=(\p{N}{3})+(?!\p{N}))"]),
+    (
+        "numbers-right",
+        &[
+            r"(?=(\p{N}{3})+(?!\p{N}))",
+            r"(?=(?:\p{N}{3})+(?:\P{N}|$))",
+            r"(?=(?:\p{N}{3})+(?:\z|[^\p{N}]))",
+        ],
+    ),
+    (
+        "numbers-right",
+        &[
+            r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))|\P{N}+",
+            r"\p{N}{1,3}(?=(?:\p{N}{3})*(?:$|\P{N}))|\P{N}+",
+        ],
+    ),
+    (
+        "numbers-right",
+        &[r"\p{N}{1,3}(?=(?:\d{3})*(?!\d))|\p{N}+|\P{N}+"],
+    ),
+    ("rules", &[r"\d{1,3}(?=(?:\p{N}{3})*(?!\p{N}))|[a\s]+"]),
+    ("rules", &[r"[1a]{1,2}(?=(?:[1b]{2})*(?![1b]))|[^1]"]),
     (
         "numbers-right",
         &[r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))|\p{N}+|\P{N}+"],
@@ -121,6 +147,73 @@ const SPELLINGS: &[(&str, &[&str])] = &[
     ("rules", &[r"\p{N}+|\P{N}+"]),
     ("rules", &[r"\s+$|\s+(?!\S)|\w+|."]),
     ("rules", &[r"[^a\s]?+[^\sb]+(?:ss|t1)?|ab"]),
+    // The words of o200k in one group, which is another pattern: with a mark before it, `A` is one piece.
+    (
+        "rules",
+        &[
+            r"[^\r\n\p{L}\p{N}]?(?:[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ],
+    ),
+    ("rules", &[r"[^b]?(?:1+|s+1*|[ab]+)(?:'s|tt)?"]),
+    ("rules", &[r"(?:(?=[\p{L}])[^a-z])+|(?:(?!\s)[^a]){2,3}"]),
+    // As llama.cpp has them.
+    (
+        "rules",
+        &[
+            r"[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))*((?=[\p{L}])([^A-Z]))+(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))+((?=[\p{L}])([^A-Z]))*(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ],
+    ),
+    (
+        "rules",
+        &[
+            r"[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))*((?=[\p{L}])([^A-Z]))+|[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))+((?=[\p{L}])([^A-Z]))*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ],
+    ),
+    (
+        "qwen2",
+        &[
+            r"'(?:[sSdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+",
+        ],
+    ),
+    (
+        "rules",
+        &[
+            r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ],
+    ),
+    (
+        "rules",
+        &[r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"],
+    ),
+    ("rules", &[r" ?[^(\s|.,!?…。，、।۔،)]+"]),
+    ("run", &[r"[\p{P}\$\+<=>\^~\|`]+"]),
+    ("run", &[r"[0-9][0-9][0-9]"]),
+    ("rules", &[r"\s+$"]),
+    // Known ones with ASCII's name of digits, or another way to say white space.
+    (
+        "cl100k",
+        &[
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\d{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ],
+    ),
+    (
+        "cl100k",
+        &[
+            r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\d{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s",
+        ],
+    ),
+    (
+        "o200k",
+        &[
+            r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\d{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ],
+    ),
+    (
+        "o200k",
+        &[
+            r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]++(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n/]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s",
+        ],
+    ),
 ];
 
 /// Patterns of the second list's kind that no scanner takes.
