@@ -228,6 +228,9 @@ def test_numbers(tmp_path: Path) -> None:
     piped = command("numbers", "annotate", "--file", str(path)).stdout
     assert command("numbers", "restore", data=piped).stdout == path.read_bytes()
     assert command("numbers", "split", "007").returncode == 1
+    for name in ("annotate", "restore"):
+        refused = run("numbers", name, "--json", data=b"1234 \xff")
+        assert (refused.exit_code, "byte 0xff at" in refused.stderr) == (2, True)
     assert command("numbers", "split", "1", "--group-size", "9").returncode == 2
     assert "tokseam numbers" in run("numbers", "annotate", "--help").stdout
 

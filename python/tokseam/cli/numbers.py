@@ -63,6 +63,16 @@ def _show(data: bytes) -> str:
     return data.decode(errors="replace").translate(_NAMES)
 
 
+def _as_text(data: bytes) -> str:
+    """Return bytes as JSON can hold them."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(
+            f"byte {data[error.start]:#04x} at {error.start} is not UTF-8, which JSON must be: leave --json out"
+        ) from error
+
+
 def _write(data: bytes) -> None:
     """Print bytes: to a pipe as they are, to a terminal with names for markers."""
     if sys.stdout.isatty():
@@ -97,7 +107,7 @@ def annotate(
     options = _options(group_size, keep_years, min_digits, grouped, extend)
     data = triadic.annotate(source.read(text, file), style=style, variant=variant, **options)
     if as_json:
-        typer.echo(json.dumps({"text": data.decode(errors="replace"), "lossy": triadic.is_lossy(style)}))
+        typer.echo(json.dumps({"text": _as_text(data), "lossy": triadic.is_lossy(style)}))
     else:
         _write(data)
 
@@ -111,7 +121,7 @@ def restore(text: source.Text = None, file: source.File = None, as_json: source.
     """
     data = triadic.restore(source.read(text, file))
     if as_json:
-        typer.echo(json.dumps({"text": data.decode(errors="replace")}))
+        typer.echo(json.dumps({"text": _as_text(data)}))
     else:
         _write(data)
 
