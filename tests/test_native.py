@@ -452,13 +452,43 @@ except KeyboardInterrupt:
 """
 
 
+# One text, where each match of the pattern looks at all that is left of it.
+INTERRUPTED_MATCHING = r"""
+import json, sys
+from tokseam import Tokenizer, _bundled
+file = json.loads(_bundled.tokenizer().to_json())
+split = file["pre_tokenizer"]["pretokenizers"][0]
+assert split["type"] == "Split"
+split["pattern"] = {"Regex": r"(?=(?:\p{N}{3})+(?:\P{N}|$))"}
+tokenizer = Tokenizer.from_json(json.dumps(file))
+text = "1234567" * 20000  # minutes of work
+print("ready", flush=True)
+try:
+    call = getattr(tokenizer, sys.argv[1])
+    call([text] * 4, parallel=eval(sys.argv[2])) if sys.argv[1].endswith("batch") else call(text)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
 @linux
 @pytest.mark.parametrize("parallel", ["None", "False", "2"])
 @pytest.mark.parametrize("call", ["encode_batch", "count_batch"])
 def test_ctrl_c(call: str, parallel: str) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, call, parallel], stdout=subprocess.PIPE, text=True
-    ) as process:
+    check_ctrl_c(INTERRUPTED, call, parallel)
+
+
+@linux
+@pytest.mark.parametrize(
+    ("call", "parallel"), [("encode", ""), ("encode_with_offsets", ""), ("count", ""), ("encode_batch", "2")]
+)
+def test_ctrl_c_of_matching(call: str, parallel: str) -> None:
+    check_ctrl_c(INTERRUPTED_MATCHING, call, parallel)
+
+
+def check_ctrl_c(script: str, *arguments: str) -> None:
+    """A script that prints when it is ready stops within a second of Ctrl-C."""
+    with subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             assert process.stdout.readline() == "ready\n"

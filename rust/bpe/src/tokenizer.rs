@@ -594,8 +594,9 @@ impl Tokenizer {
             .collect()
     }
 
-    /// Appends the ids of a text to `ids`. `tick` is called every few thousand bytes; when it
-    /// returns false the work stops and the result is `Ok(false)`.
+    /// Appends the ids of a text to `ids`. `tick` is called every few thousand bytes, and every few
+    /// matches of a pattern that is matched by backtracking; when it returns false the work stops
+    /// and the result is `Ok(false)`.
     ///
     /// # Errors
     /// [`Error::Vocab`] for a byte without a token, [`Error::Pretokenize`] where the text cannot
@@ -694,8 +695,10 @@ impl Tokenizer {
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<(), Failure> {
         let mut aligned = Aligned::new(text, base, output.offsets.is_some());
-        if let Some(normalizer) = &self.normalizer {
-            normalizer.apply(&mut aligned)?;
+        if let Some(normalizer) = &self.normalizer
+            && !normalizer.apply_while(&mut aligned, &mut after_matches(text.len(), tick))?
+        {
+            return Err(Failure::Cancelled);
         }
         let Some(allowed) = scan else {
             return self.encode_text(aligned, output, work, tick);
@@ -728,18 +731,26 @@ impl Tokenizer {
             let mut cuts = std::mem::take(&mut work.cuts);
             cuts.clear();
             cuts.resize(text.text().len() / 64 + 1, 0);
-            let result = self
-                .pretokenizer
-                .cut(text.text(), &mut cuts)
-                .map_err(Failure::from)
-                .and_then(|()| {
-                    let whole = 0..text.text().len();
+            let bytes = text.text();
+            let mut matched = after_matches(bytes.len(), tick);
+            let done = self.pretokenizer.cut_while(bytes, &mut cuts, &mut matched);
+            drop(matched);
+            let result = match done {
+                Ok(true) => {
+                    let whole = 0..bytes.len();
                     self.encode_range(&text, whole, &cuts, output, &mut work.scratch, tick)
-                });
+                }
+                Ok(false) => Err(Failure::Cancelled),
+                Err(error) => Err(Failure::Error(error)),
+            };
             work.cuts = cuts;
             return result;
         }
-        let pieces = self.pretokenizer.split(text)?;
+        let bytes = text.text().len();
+        let pieces = self
+            .pretokenizer
+            .split_while(text, &mut after_matches(bytes, tick))?
+            .ok_or(Failure::Cancelled)?;
         let mut start = 0;
         while start < pieces.ranges.len() {
             let mut end = start + 1;
@@ -932,6 +943,12 @@ const TRIES: usize = 100;
 /// Words of 64 bits, or tokens, that a pooled buffer may keep.
 const KEPT: usize = 1 << 16;
 
+/// How many matches a pattern may make before the tick is asked.
+const MATCHES: usize = 8;
+
+/// How many bytes matches may look at before the tick is asked: some hundred milliseconds.
+const LOOKED_AT: usize = 1 << 24;
+
 /// Bytes of text whose ids are handed over at once.
 const PART: usize = 1 << 20;
 
@@ -961,6 +978,21 @@ fn shifted(cuts: &[u64], range: Range<usize>, part: &mut Vec<u64>) {
         // Twice, since a shift by 64 is none.
         low >> bit | high << (63 - bit) << 1
     }));
+}
+
+/// A tick for each match in a text of so many bytes. A quick match takes little longer than to ask,
+/// a slow one looks at all the text.
+fn after_matches(bytes: usize, tick: &mut dyn FnMut() -> bool) -> impl FnMut() -> bool {
+    let every = (LOOKED_AT / bytes.max(1)).clamp(1, MATCHES);
+    let mut left = every;
+    move || {
+        left -= 1;
+        if left > 0 {
+            return true;
+        }
+        left = every;
+        tick()
+    }
 }
 
 enum Failure {
@@ -1165,6 +1197,78 @@ mod tests {
                 .unwrap();
             assert!(found == ids && places == starts, "{} bytes", text.len());
             assert!(most <= 2 * PART, "{} bytes", text.len());
+        }
+    }
+
+    /// A tokenizer of bytes with these components.
+    fn of_bytes(normalizer: &Value, pretokenizers: &[Value]) -> Tokenizer {
+        let vocab: serde_json::Map<String, Value> = (0..=255u8)
+            .map(|byte| (char_of(byte).to_string(), json!(byte)))
+            .collect();
+        let file = json!({
+            "model": {"type": "BPE", "vocab": vocab, "merges": []},
+            "normalizer": normalizer,
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": pretokenizers},
+        });
+        Tokenizer::from_json(file.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_tick_stops_matching() {
+        let pattern = json!({"Regex": r"(?=(?:\p{N}{3})+(?:\P{N}|$))"});
+        let split = |behavior: &str| json!({"type": "Split", "pattern": pattern, "behavior": behavior, "invert": false});
+        let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
+        let prefix = json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": false});
+        let replace = json!({"type": "Replace", "pattern": pattern, "content": ","});
+        let (isolated, dropped) = (split("Isolated"), split("Removed"));
+        // Too short for the encoder to tick more than once. The digits are not a multiple of three, so
+        // there is no match at the start, which a normalizer would refuse.
+        let text = "1234567".repeat(100);
+        for (normalizer, steps) in [
+            (Value::Null, vec![isolated.clone(), bytes.clone()]),
+            (Value::Null, vec![bytes.clone(), isolated.clone()]),
+            (Value::Null, vec![dropped, bytes.clone()]),
+            (Value::Null, vec![isolated, prefix]),
+            (replace, vec![bytes]),
+        ] {
+            let tokenizer = of_bytes(&normalizer, &steps);
+            let encode = |limit: usize| {
+                let mut ticks = 0;
+                let mut tick = || {
+                    ticks += 1;
+                    ticks < limit
+                };
+                let mut ids = Vec::new();
+                let done = tokenizer
+                    .encode(text.as_bytes(), &Allowed::None, &mut ids, &mut tick)
+                    .unwrap();
+                (done, ticks, ids.len())
+            };
+            assert_eq!(encode(3), (false, 3, 0), "{steps:?}");
+            let (done, ticks, _) = encode(usize::MAX);
+            assert!(done && ticks > 200 / MATCHES, "{steps:?}");
+            let mut ticks = 0;
+            let mut tick = || {
+                ticks += 1;
+                ticks < 3
+            };
+            let (mut ids, mut offsets) = (Vec::new(), Vec::new());
+            let done = tokenizer.encode_with_offsets(
+                text.as_bytes(),
+                &Allowed::None,
+                &mut ids,
+                &mut offsets,
+                &mut tick,
+            );
+            assert_eq!((done, ids.len(), offsets.len()), (Ok(false), 0, 0));
+            let mut ticks = 0;
+            let mut tick = || {
+                ticks += 1;
+                ticks < 3
+            };
+            let texts = [text.as_bytes(); 2];
+            let batch = tokenizer.encode_batch(&texts, &Allowed::None, 1, &mut tick);
+            assert_eq!((batch, ticks), (Ok(None), 3));
         }
     }
 
