@@ -21,7 +21,7 @@ use crate::added::{AddedToken, AddedTokens, Allowed, Section};
 use crate::admissible::{Admissibility, Tables};
 use crate::aligned::Aligned;
 use crate::annotator::{Components, Recognize};
-use crate::decoder::{Decoder, DecoderStream};
+use crate::decoder::{Decoder, DecoderStream, Token};
 use crate::encoder::{Encoder, Scratch, Stop};
 use crate::file::{self, Options, Parts, Unread};
 use crate::model::{Kind, Merge, Model};
@@ -459,8 +459,7 @@ impl Tokenizer {
         self.model.vocab.size().max(added)
     }
 
-    /// What a decoder gets for an id: the bytes that its model spells, or the content of an added
-    /// token.
+    /// The bytes that the model spells with an id, or the content of an added token.
     ///
     /// # Errors
     /// [`Error::UnknownToken`] for an id without a token.
@@ -473,6 +472,18 @@ impl Tokenizer {
                 .get(id)
                 .ok_or_else(|| file::unknown(id, self.vocab_size())),
         }
+    }
+
+    /// What the decoder gets for an id.
+    fn decodable(&self, id: u32) -> Result<Token<'_>, Error> {
+        let token = self.token(id)?;
+        let is_literal = self.decoder.asks_for_literals()
+            && (self.added.get(id).is_some() || self.model.vocab.id(token) != Some(id));
+        Ok(if is_literal {
+            Token::Literal(token)
+        } else {
+            Token::Model(token)
+        })
     }
 
     /// The bytes that a token stands for inside a text: what decoding it adds behind another token.
@@ -488,6 +499,7 @@ impl Tokenizer {
             return Ok(Cow::Borrowed(token));
         }
         // Decoders treat the first token in their own way, so it is put in twice.
+        let token = self.decodable(id)?;
         let once = self.decoder.decode_bytes(&mut [token].into_iter())?;
         let mut twice = self.decoder.decode_bytes(&mut [token, token].into_iter())?;
         Ok(Cow::Owned(twice.split_off(once.len().min(twice.len()))))
@@ -881,8 +893,8 @@ impl Tokenizer {
         self.decoder.decode_bytes(&mut tokens.into_iter())
     }
 
-    fn tokens(&self, ids: &[u32]) -> Result<Vec<&[u8]>, Error> {
-        ids.iter().map(|&id| self.token(id)).collect()
+    fn tokens(&self, ids: &[u32]) -> Result<Vec<Token<'_>>, Error> {
+        ids.iter().map(|&id| self.decodable(id)).collect()
     }
 
     /// A decoder that takes one id at a time.
@@ -896,7 +908,7 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::UnknownToken`] for an id without a token; the stream is as before.
     pub fn push(&self, stream: &mut DecoderStream, id: u32, out: &mut String) -> Result<(), Error> {
-        stream.push(self.token(id)?, out)
+        stream.push(self.decodable(id)?, out)
     }
 
     /// What the tokenizer is made of.
