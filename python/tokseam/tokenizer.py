@@ -397,7 +397,7 @@ class Tokenizer:
         if _arrow.is_column(ragged):
             return self._native.decode_batch(*_arrow.rows(ragged))
         if isinstance(ragged, list):
-            return [self._native.decode(row) for row in ragged]
+            return self._native.decode_rows(ragged)
         # A tuple of two arrays could be either.
         raise TypeError(f"decode_batch takes a Ragged or a list of rows, not {type(ragged).__name__}")
 
@@ -605,6 +605,8 @@ def _texts(texts: Iterable[Text] | Column) -> list[Any]:
         except ImportError:
             # Series of other libraries give their texts one by one too.
             pass
+    if not hasattr(texts, "__iter__") and not hasattr(texts, "__getitem__"):
+        raise TypeError(f"expected many texts, not {texts!r}: write [text]")
     return list(texts)  # type: ignore[arg-type]
 
 
