@@ -746,6 +746,11 @@ impl Pretokenizer {
         self.lossy.clone()
     }
 
+    /// The name of the annotator, if there is one.
+    pub(crate) fn annotator_name(&self) -> Option<String> {
+        self.annotator.as_ref().map(|annotator| annotator.name())
+    }
+
     /// The components in order, for people.
     #[must_use]
     pub fn describe(&self) -> String {
