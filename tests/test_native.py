@@ -235,6 +235,25 @@ def test_decode_batch_takes_rows(bundled: Tokenizer) -> None:
         bundled.decode_batch((batch.ids, batch.offsets))  # type: ignore[arg-type]
 
 
+def test_rows_are_equal_where_their_arrays_are(bundled: Tokenizer) -> None:
+    batch, again = (bundled.encode_batch([TEXT, "b"]) for _ in range(2))
+    others = [bundled.encode_batch(texts) for texts in ([TEXT], [TEXT, "c"], ["b", TEXT], [])]
+    assert batch == again
+    assert (batch != again) is False
+    assert batch == tuple(again)
+    assert tuple(again) == batch
+    assert batch == pickle.loads(pickle.dumps(batch))
+    for other in [*others, (*batch, 1), (), "ab", None]:
+        assert batch != other
+        assert other != batch
+        assert (batch == other) is False
+    assert others.index(bundled.encode_batch(["b", TEXT])) == 2
+    ids, offsets = batch
+    assert batch._replace(ids=ids) == Ragged(ids, offsets)
+    with pytest.raises(TypeError, match="a Ragged has no hash"):
+        hash(batch)
+
+
 def test_arrow(bundled: Tokenizer) -> None:
     batch = bundled.encode_batch([TEXT, "", "b"])
     array = batch.to_arrow()
@@ -265,6 +284,8 @@ def test_no_attribute_can_be_set(bundled: Tokenizer) -> None:
         bundled.other = 3  # type: ignore[attr-defined]
     with pytest.raises(TypeError, match="from_file"):
         Tokenizer("tokenizer.json")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="from_file"):
+        Tokenizer()
     bundled.special_tokens.clear()
     assert bundled.special_tokens
 
