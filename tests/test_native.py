@@ -235,6 +235,25 @@ def test_decode_batch_takes_rows(bundled: Tokenizer) -> None:
         bundled.decode_batch((batch.ids, batch.offsets))  # type: ignore[arg-type]
 
 
+def test_rows_are_equal_where_their_arrays_are(bundled: Tokenizer) -> None:
+    batch, again = (bundled.encode_batch([TEXT, "b"]) for _ in range(2))
+    others = [bundled.encode_batch(texts) for texts in ([TEXT], [TEXT, "c"], ["b", TEXT], [])]
+    assert batch == again
+    assert (batch != again) is False
+    assert batch == tuple(again)
+    assert tuple(again) == batch
+    assert batch == pickle.loads(pickle.dumps(batch))
+    for other in [*others, (*batch, 1), (), "ab", None]:
+        assert batch != other
+        assert other != batch
+        assert (batch == other) is False
+    assert others.index(bundled.encode_batch(["b", TEXT])) == 2
+    ids, offsets = batch
+    assert batch._replace(ids=ids) == Ragged(ids, offsets)
+    with pytest.raises(TypeError, match="a Ragged has no hash"):
+        hash(batch)
+
+
 def test_arrow(bundled: Tokenizer) -> None:
     batch = bundled.encode_batch([TEXT, "", "b"])
     array = batch.to_arrow()
@@ -265,6 +284,8 @@ def test_no_attribute_can_be_set(bundled: Tokenizer) -> None:
         bundled.other = 3  # type: ignore[attr-defined]
     with pytest.raises(TypeError, match="from_file"):
         Tokenizer("tokenizer.json")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="from_file"):
+        Tokenizer()
     bundled.special_tokens.clear()
     assert bundled.special_tokens
 
@@ -452,13 +473,43 @@ except KeyboardInterrupt:
 """
 
 
+# One text, where each match of the pattern looks at all that is left of it.
+INTERRUPTED_MATCHING = r"""
+import json, sys
+from tokseam import Tokenizer, _bundled
+file = json.loads(_bundled.tokenizer().to_json())
+split = file["pre_tokenizer"]["pretokenizers"][0]
+assert split["type"] == "Split"
+split["pattern"] = {"Regex": r"(?=(?:\p{N}{3})+(?:\P{N}|$))"}
+tokenizer = Tokenizer.from_json(json.dumps(file))
+text = "1234567" * 20000  # minutes of work
+print("ready", flush=True)
+try:
+    call = getattr(tokenizer, sys.argv[1])
+    call([text] * 4, parallel=eval(sys.argv[2])) if sys.argv[1].endswith("batch") else call(text)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
 @linux
 @pytest.mark.parametrize("parallel", ["None", "False", "2"])
 @pytest.mark.parametrize("call", ["encode_batch", "count_batch"])
 def test_ctrl_c(call: str, parallel: str) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, call, parallel], stdout=subprocess.PIPE, text=True
-    ) as process:
+    check_ctrl_c(INTERRUPTED, call, parallel)
+
+
+@linux
+@pytest.mark.parametrize(
+    ("call", "parallel"), [("encode", ""), ("encode_with_offsets", ""), ("count", ""), ("encode_batch", "2")]
+)
+def test_ctrl_c_of_matching(call: str, parallel: str) -> None:
+    check_ctrl_c(INTERRUPTED_MATCHING, call, parallel)
+
+
+def check_ctrl_c(script: str, *arguments: str) -> None:
+    """A script that prints when it is ready stops within a second of Ctrl-C."""
+    with subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             assert process.stdout.readline() == "ready\n"

@@ -13,7 +13,7 @@ import tokenizers
 
 import tokseam
 from tokseam import _bundled, _native
-from tokseam.errors import ModelError, NumeralError, ReportError, TrainError, VocabError
+from tokseam.errors import ModelError, NumeralError, ReportError, TrainError, UnknownTokenError, VocabError
 
 # A type checker refuses many of these too.
 bytelm: Any = tokseam.bytelm
@@ -23,6 +23,7 @@ phantom: Any = tokseam.phantom
 report: Any = tokseam.report
 superbpe: Any = tokseam.superbpe
 triadic: Any = tokseam.triadic
+Ragged: Any = tokseam.Ragged
 Tokenizer: Any = tokseam.Tokenizer
 BUNDLED: Any = _bundled.tokenizer()
 NATIVE: Any = _native
@@ -67,6 +68,51 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no threads": (lambda: BUNDLED.encode_batch(["a"], parallel=-2), ValueError, "not -2"),
     "one name as many": (lambda: BUNDLED.encode("a", allowed_special="<s>"), TypeError, "{'<s>'}"),
     "rows that are none": (lambda: BUNDLED.decode_batch((1,)), TypeError, "not tuple"),
+    "a number as ids": (lambda: BUNDLED.decode(5), TypeError, "a list or an array of integers, not 5"),
+    "nothing as ids": (lambda: BUNDLED.is_canonical(None), TypeError, "a list or an array of integers, not None"),
+    "a text as ids": (lambda: BUNDLED.decode("12"), TypeError, "a list or an array of integers, not '12'"),
+    "a long text as ids": (lambda: BUNDLED.decode("1" * 1000), TypeError, "not '" + "1" * 79 + "..."),
+    "a fraction as an id": (lambda: BUNDLED.decode([1, 1.0]), TypeError, "an id must be an integer, not 1.0"),
+    "a truth value as an id": (lambda: BUNDLED.decode([True]), TypeError, "an id must be an integer, not True"),
+    "truth values as ids": (lambda: BUNDLED.decode(np.array([True])), TypeError, "an array of bool"),
+    "a digit as an id": (lambda: BUNDLED.token_bytes("1"), TypeError, "an id must be an integer, not '1'"),
+    "a digit pushed": (lambda: BUNDLED.stream_decoder().push("1"), TypeError, "an id must be an integer, not '1'"),
+    "a row that is none": (lambda: BUNDLED.decode_batch([[1], None]), TypeError, "row 1: ids must be a list"),
+    "a row with a fraction": (lambda: BUNDLED.decode_batch([[1], [1.5]]), TypeError, "row 1: an id must be an integer"),
+    "a row below": (lambda: BUNDLED.decode_batch([[1], [2, -1]]), UnknownTokenError, "row 1: -1 is no token id"),
+    "a row beyond": (lambda: BUNDLED.decode_batch([[1], [], [2, 10**6]]), UnknownTokenError, "row 2: "),
+    "a row of an array beyond": (
+        lambda: BUNDLED.decode_batch(Ragged(np.array([1, 10**6]), np.array([0, 1, 2]))),
+        UnknownTokenError,
+        "row 1: ",
+    ),
+    "offsets of fractions": (
+        lambda: BUNDLED.decode_batch(Ragged(np.array([1, 2]), np.array([0.0, 2.0]))),
+        TypeError,
+        "offsets must be an array of int64 in one dimension, not an array of float64 with shape (2,)",
+    ),
+    "offsets as a list": (
+        lambda: BUNDLED.decode_batch(Ragged([1, 2], [0, 2])),
+        TypeError,
+        "offsets must be an array of int64 in one dimension, not [0, 2]: write numpy.array(offsets, numpy.int64)",
+    ),
+    "offsets of a judged row": (
+        lambda: phantom.judge(Ragged(np.array([1, 2]), np.array([0.0, 2.0])), BUNDLED),
+        TypeError,
+        "not an array of float64",
+    ),
+    "a number as texts": (lambda: BUNDLED.encode_batch(5), TypeError, "expected many texts, not 5"),
+    "a text of many that is none": (lambda: BUNDLED.encode_batch(["a", None]), TypeError, "text 1: expected str"),
+    "half a character of many": (
+        lambda: BUNDLED.encode_batch(["a", "b\ud800"]),
+        UnicodeEncodeError,
+        "in position 1: surrogates not allowed (text 1)",
+    ),
+    "half a character counted": (
+        lambda: BUNDLED.count_batch(["\ud800"]),
+        UnicodeEncodeError,
+        "in position 0: surrogates not allowed (text 0)",
+    ),
     "a column of floats": (lambda: BUNDLED.decode_batch(pa.array([[0.5]])), TypeError, "not of list"),
     # Training.
     "constraints on words": (lambda: superbpe.Constraints(max_words=0), TrainError, "not 0"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from sources import SEED, compared, corpora, ours
 from texts import adversarial, worst_cases
 
-from tokseam import ExportError, Tokenizer
+from tokseam import ExportError, Tokenizer, triadic
 
 NAMES = ("bundled", "cl100k", "o200k", "gpt2", "llama3")
 
@@ -118,6 +118,17 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 def test_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ExportError, match=message):
         small(**changes).to_tiktoken("x")
+
+
+def test_steps_around_the_model_are_refused() -> None:
+    for variant in ("vocabulary", "marker"):
+        marked = triadic.extend_tokenizer(small(), variant=variant).tokenizer
+        with pytest.raises(ExportError, match=rf"put markers in and take them out, and here are triads \({variant}\)"):
+            marked.to_tiktoken("x")
+    with pytest.raises(ExportError, match="the decoder here gives other text"):
+        small(decoder={"type": "Fuse"}).to_tiktoken("x")
+    with pytest.raises(ExportError, match="not byte-level"):
+        small(pre_tokenizer=None).to_tiktoken("x")
 
 
 def test_several_steps_are_refused() -> None:

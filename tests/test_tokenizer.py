@@ -493,6 +493,24 @@ def test_from_tiktoken_of_bad_things(tmp_path: Path) -> None:
     for id in (65, -1, 2**32, 2**64):
         with pytest.raises(VocabError):
             Tokenizer.from_tiktoken(file, pattern=".", special_tokens={"<s>": id})
+    bad: Any
+    for bad, words in (
+        (5, "not 5"),
+        (["a"], r"not \['a'\]"),
+        ({1: 2}, "has 1,"),
+        ({"<s>": "1"}, "'<s>' has the id '1'"),
+        ({"<s>": 1.0}, "'<s>' has the id 1.0"),
+        ({"<s>": True}, "'<s>' has the id True"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            Tokenizer.from_tiktoken(file, pattern=".", special_tokens=bad)
+    for bad in (5, b"."):
+        with pytest.raises(TypeError, match=f"pattern is .*, not {bad!r}"):
+            Tokenizer.from_tiktoken(file, pattern=bad)
+    with pytest.raises(VocabError, match="pattern is ''"):
+        Tokenizer.from_tiktoken(file, pattern="")
+    made = Tokenizer.from_tiktoken(file, pattern=".", special_tokens={"<s>": np.int64(300)})  # type: ignore[dict-item]
+    assert made.special_tokens == {"<s>": 300}
 
 
 def test_repr_and_info(bundled: Tokenizer) -> None:

@@ -393,13 +393,17 @@ class Tokenizer:
         """
         The text of ids.
         """
-    def decode_batch(self, /, ids: Any, offsets: Incomplete) -> list[str]:
+    def decode_batch(self, /, ids: Any, offsets: Any) -> list[str]:
         """
         The texts of the rows of a ragged array.
         """
     def decode_bytes(self, /, ids: Any) -> bytes:
         """
         The bytes of ids.
+        """
+    def decode_rows(self, /, rows: Sequence[Any]) -> list[str]:
+        """
+        The texts of rows of ids.
         """
     def encode(self, /, text: Any, allowed: Any) -> Incomplete:
         """
@@ -515,7 +519,7 @@ def extended_json(tokenizer: Tokenizer, left: Incomplete, right: Incomplete, res
     The text of a `tokenizer.json` with more merges.
     """
 
-def find_rows(ids: Any, offsets: Incomplete, tokenizer: Tokenizer) -> list[list[tuple[tuple[int, int], tuple[int, int], list[int], str]]]:
+def find_rows(ids: Any, offsets: Any, tokenizer: Tokenizer) -> list[list[tuple[tuple[int, int], tuple[int, int], list[int], str]]]:
     """
     The blocks of each row of ids.
     """
@@ -530,7 +534,7 @@ def join(triads: Sequence[tuple[str, int]]) -> str:
     The numeral of triads.
     """
 
-def judge_rows(ids: Any, offsets: Incomplete, tokenizer: Tokenizer) -> list[tuple[str, int | None, str | None]]:
+def judge_rows(ids: Any, offsets: Any, tokenizer: Tokenizer) -> list[tuple[str, int | None, str | None]]:
     """
     State, position and name of the reason for each row of ids.
     """

@@ -11,7 +11,7 @@ import gzip
 import os
 import sys
 from base64 import b64decode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from operator import index
 from pathlib import Path
@@ -24,7 +24,7 @@ from tokseam.errors import UnsupportedTokenizerError, VocabError
 from tokseam.segmentation import Segmentation
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     import pyarrow as pa
     import tiktoken
@@ -46,7 +46,7 @@ _PROCESS = os.getpid()
 class Ragged(NamedTuple):
     """Rows of ids of different lengths, laid end to end.
 
-    Row `i` is `ids[offsets[i]:offsets[i + 1]]`.
+    Row `i` is `ids[offsets[i]:offsets[i + 1]]`. Two are equal if their arrays are.
 
     Attributes:
         ids: uint32, shape (total,).
@@ -55,6 +55,20 @@ class Ragged(NamedTuple):
 
     ids: NDArray[np.uint32]
     offsets: NDArray[np.int64]
+
+    def __eq__(self, other: object) -> bool:
+        # Tuples would ask whether an array of comparisons is true.
+        if not isinstance(other, tuple):
+            return NotImplemented
+        if len(other) != len(self):
+            return False
+        return np.array_equal(self.ids, other[0]) and np.array_equal(self.offsets, other[1])
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        raise TypeError("a Ragged has no hash, since its arrays can change; take (ids.tobytes(), offsets.tobytes())")
 
     def tolists(self) -> list[list[int]]:
         """Return the rows as Python lists, the form that `datasets` and JSON take."""
@@ -104,7 +118,7 @@ class Tokenizer:
 
     __slots__ = ("__weakref__", "_native")
 
-    def __init__(self, native: _native.Tokenizer) -> None:
+    def __init__(self, native: _native.Tokenizer | None = None) -> None:
         if not isinstance(native, _native.Tokenizer):
             raise TypeError("use Tokenizer.from_file, from_json, from_hf or from_tiktoken")
         self._native = native
@@ -196,8 +210,9 @@ class Tokenizer:
 
         Raises:
             FileNotFoundError: There is no such file.
-            TypeError: `source` is neither, or an encoding came with a pattern of its own and was given another.
-            VocabError: The ranks are not valid, or the pattern is missing.
+            TypeError: `source` is neither, or an encoding came with a pattern of its own and was given another; or
+                `pattern` is no text, or `special_tokens` no mapping of names to integers.
+            VocabError: The ranks or an id are not valid, or the pattern is missing or empty.
             UnsupportedTokenizerError: The pattern would not be applied exactly, or is none.
         """
         if isinstance(source, (str, os.PathLike)):
@@ -207,10 +222,11 @@ class Tokenizer:
                     f"{path} holds ranks alone: pass pattern=REGEX, the split pattern of the encoding, "
                     "and special_tokens={NAME: ID} if it has any"
                 )
-            special = list((special_tokens or {}).items())
-            for name, id in special:
-                if not 0 <= id < 2**32:
-                    raise VocabError(f"the special token {name!r} has the id {id}: ids are 0 to 4294967295")
+            if not isinstance(pattern, str):
+                raise TypeError(f"pattern is the split pattern of the encoding, a regex as str, not {pattern!r}")
+            if not pattern:
+                raise VocabError("pattern is '', which leaves no text: pass the split pattern of the encoding")
+            special = _special_ids(special_tokens)
             return cls(_native.Tokenizer.from_tiktoken(_parse_ranks(path), pattern, special))
         if pattern is not None or special_tokens is not None:
             raise TypeError("pattern and special_tokens go with a path; a tiktoken.Encoding has its own")
@@ -397,7 +413,7 @@ class Tokenizer:
         if _arrow.is_column(ragged):
             return self._native.decode_batch(*_arrow.rows(ragged))
         if isinstance(ragged, list):
-            return [self._native.decode(row) for row in ragged]
+            return self._native.decode_rows(ragged)
         # A tuple of two arrays could be either.
         raise TypeError(f"decode_batch takes a Ragged or a list of rows, not {type(ragged).__name__}")
 
@@ -580,6 +596,21 @@ class Tokenizer:
         return f"Tokenizer({info['kind']}, vocab_size={self.vocab_size}, special_tokens={len(self.special_tokens)})"
 
 
+def _special_ids(special_tokens: Mapping[str, int] | None) -> list[tuple[str, int]]:
+    if special_tokens is None:
+        return []
+    if not isinstance(special_tokens, Mapping):
+        raise TypeError(f"special_tokens maps names to ids, as in {{'<end>': 300}}, not {special_tokens!r}")
+    for name, id in special_tokens.items():
+        if not isinstance(name, str):
+            raise TypeError(f"special_tokens has {name!r}, which is no name of a special token: names are str")
+        if not hasattr(id, "__index__") or isinstance(id, (bool, np.bool_)):
+            raise TypeError(f"the special token {name!r} has the id {id!r}, which is no integer")
+        if not 0 <= id < 2**32:
+            raise VocabError(f"the special token {name!r} has the id {id}: ids are 0 to 4294967295")
+    return list(special_tokens.items())
+
+
 def _allowed(allowed_special: Allowed) -> Literal["all"] | list[str] | None:
     if allowed_special == ():
         return None
@@ -605,6 +636,8 @@ def _texts(texts: Iterable[Text] | Column) -> list[Any]:
         except ImportError:
             # Series of other libraries give their texts one by one too.
             pass
+    if not hasattr(texts, "__iter__") and not hasattr(texts, "__getitem__"):
+        raise TypeError(f"expected many texts, not {texts!r}: write [text]")
     return list(texts)  # type: ignore[arg-type]
 
 

@@ -1,5 +1,6 @@
 """Ids, offsets and decoded text equal those of `tokenizers` on real vocabularies and real text."""
 
+import json
 import random
 
 import numpy as np
@@ -181,5 +182,55 @@ def test_allowed_special_tokens(name: str) -> None:
         finally:
             theirs.encode_special_tokens = True
         assert tokenizer.encode(text, allowed_special="all").tolist() == expected
+
+    run()
+
+
+FUSE, FALLBACK = {"type": "Fuse"}, {"type": "ByteFallback"}
+# With a stop too, stock panics on a token of one character.
+STRIP = {"type": "Strip", "content": "é", "start": 1, "stop": 0}
+DECODERS = (
+    FUSE,
+    FALLBACK,
+    STRIP,
+    *({"type": "Replace", "pattern": {"String": text}, "content": "_"} for text in ("é", "Ã", "Ġ", " ", "b>")),
+    {"type": "Metaspace", "replacement": "Ġ", "prepend_scheme": "always", "split": True},
+)
+SEQUENCES = (
+    [],
+    *([decoder] for decoder in DECODERS),
+    *([first, FUSE, second] for first in DECODERS for second in (STRIP, DECODERS[3])),
+    [{"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}],
+)
+
+
+@pytest.mark.parametrize("name", [f"{number}" for number in range(len(DECODERS) + len(SEQUENCES))])
+def test_added_tokens_under_any_decoder(name: str) -> None:
+    """Tokens of a byte-level file come to a decoder as the file spells them, added ones as they stand."""
+    decoder = [*DECODERS, *({"type": "Sequence", "decoders": parts} for parts in SEQUENCES)][int(name)]
+    # The byte-level decoder takes an added token that is all of its alphabet for bytes.
+    contents = ["é <b>", "中é", "é é", "<0xE9> ", "Ġ Ã"] + ["é<b>", "éé", "Ġ", "Ã"] * ("ByteLevel" not in str(decoder))
+    vocab = {char: byte for byte, char in enumerate(CHARACTERS)} | {"ab": 256, "é 中": 257, contents[0]: 258}
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    file = {
+        "version": "1.0",
+        "added_tokens": [
+            {"id": 258 + number, "content": content, "special": number % 2 == 0} | flags
+            for number, content in enumerate(contents)
+        ],
+        "normalizer": None,
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+        "decoder": decoder,
+        "model": {"type": "BPE", "vocab": vocab, "merges": [["a", "b"]]},
+    }
+    theirs, tokenizer = tokenizers.Tokenizer.from_str(json.dumps(file)), Tokenizer.from_json(json.dumps(file))
+    some = [*b"xab< \xc3\xa9\xe9", *range(256, tokenizer.vocab_size)]
+
+    @given(st.lists(st.sampled_from(some), max_size=8))
+    def run(ids: list[int]) -> None:
+        decoded = tokenizer.decode(ids)
+        assert decoded == theirs.decode(ids, skip_special_tokens=False)
+        stream = tokenizer.stream_decoder()
+        assert "".join([stream.push(id) for id in ids] + [stream.finish()]) == decoded
 
     run()

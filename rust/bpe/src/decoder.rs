@@ -6,6 +6,10 @@
 //! that are not UTF-8 become U+FFFD as they do for `String::from_utf8_lossy`; a run of byte tokens
 //! that is not UTF-8 becomes one U+FFFD a byte.
 //!
+//! Files spell the tokens of a byte-level model in its alphabet, and an added token as it stands. So
+//! steps on each token see the one spelled and the other as it is. The byte-level step would take
+//! `é` in an added token for a byte; here added tokens keep their text.
+//!
 //! Invariant: a stream that is given the tokens one by one gives the same text in total. It keeps
 //! back what a later token can change: half a character, a run of byte tokens, white space that
 //! would be stripped at the end, or everything where a step behind the joining needs it.
@@ -27,6 +31,16 @@ use crate::pretokenizer::Scheme;
 #[derive(Debug, Clone)]
 pub struct Decoder {
     chain: Arc<Chain>,
+}
+
+/// A token that is to be decoded.
+#[derive(Debug, Clone, Copy)]
+pub enum Token<'t> {
+    /// The bytes of the model's token.
+    Model(&'t [u8]),
+    /// Text that is not spelled in the byte-level alphabet: an added token, or a token that has
+    /// characters beyond it.
+    Literal(&'t [u8]),
 }
 
 #[derive(Debug)]
@@ -150,11 +164,20 @@ impl Decoder {
         self.chain.each.is_empty() && self.chain.join == Join::Lossy && self.chain.whole.is_empty()
     }
 
+    /// Whether it makes a difference if a token is literal.
+    #[must_use]
+    pub fn asks_for_literals(&self) -> bool {
+        self.chain.keeps_literals()
+    }
+
     /// The text of tokens.
     ///
     /// # Errors
     /// [`Error::Pretokenize`] where a pattern reaches its limit.
-    pub fn decode_text(&self, tokens: &mut dyn Iterator<Item = &[u8]>) -> Result<String, Error> {
+    pub fn decode_text(
+        &self,
+        tokens: &mut dyn Iterator<Item = Token<'_>>,
+    ) -> Result<String, Error> {
         // U+FFFD is put once for all where nothing else is to do.
         let target = if self.is_concat() {
             Target::Bytes
@@ -168,13 +191,16 @@ impl Decoder {
     ///
     /// # Errors
     /// [`Error::Pretokenize`] where a pattern reaches its limit.
-    pub fn decode_bytes(&self, tokens: &mut dyn Iterator<Item = &[u8]>) -> Result<Vec<u8>, Error> {
+    pub fn decode_bytes(
+        &self,
+        tokens: &mut dyn Iterator<Item = Token<'_>>,
+    ) -> Result<Vec<u8>, Error> {
         self.decode(tokens, Target::Bytes)
     }
 
     fn decode(
         &self,
-        tokens: &mut dyn Iterator<Item = &[u8]>,
+        tokens: &mut dyn Iterator<Item = Token<'_>>,
         target: Target,
     ) -> Result<Vec<u8>, Error> {
         let mut run = Run::new(&self.chain, target);
@@ -213,7 +239,7 @@ impl DecoderStream {
     ///
     /// # Errors
     /// [`Error::Pretokenize`] where a pattern reaches its limit; the stream is then of no use.
-    pub fn push(&mut self, token: &[u8], out: &mut String) -> Result<(), Error> {
+    pub fn push(&mut self, token: Token, out: &mut String) -> Result<(), Error> {
         let mut bytes = Vec::new();
         self.run.push(&self.chain, token, &mut bytes)?;
         out.push_str(&into_text(bytes));
@@ -232,6 +258,13 @@ impl DecoderStream {
 }
 
 impl Chain {
+    /// Whether literal tokens pass the byte-level alphabet by. Where all tokens are joined before
+    /// they are turned into bytes, they are spelled as the others are.
+    fn keeps_literals(&self) -> bool {
+        let is_spelled = matches!(self.each[..], [Step::Spell, ..]);
+        is_spelled && !self.whole.iter().any(|step| matches!(step, Step::Unspell))
+    }
+
     fn read(&mut self, component: &Component, joined: &mut bool) -> Result<(), Error> {
         let step = match component.kind() {
             "Sequence" => {
@@ -328,31 +361,36 @@ impl Steps {
         }
     }
 
-    /// Gives a token to step `at`; tokens that leave the last one go to `emit`.
+    /// Gives a token to step `at`, or to the one behind it if the token is literal and the step is
+    /// about the byte-level alphabet; tokens that leave the last one go to `emit`.
     fn push(
         &mut self,
         steps: &[Step],
         at: usize,
         token: &[u8],
+        literal: bool,
         emit: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Error> {
         let Some(step) = steps.get(at) else {
             emit(token);
             return Ok(());
         };
+        if literal && matches!(step, Step::Spell | Step::Unspell) {
+            return self.push(steps, at + 1, token, literal, emit);
+        }
         if let Step::ByteFallback = step {
             if let Some(byte) = byte_token(token) {
                 self.pending[at].push(byte);
                 return Ok(());
             }
             self.flush(steps, at, emit)?;
-            return self.push(steps, at + 1, token, emit);
+            return self.push(steps, at + 1, token, literal, emit);
         }
         let mut changed = std::mem::take(&mut self.buffers[at]);
         changed.clear();
         let first = !std::mem::replace(&mut self.begun[at], true);
         step.apply(token, first, self.target, &mut changed)?;
-        let result = self.push(steps, at + 1, &changed, emit);
+        let result = self.push(steps, at + 1, &changed, literal, emit);
         self.buffers[at] = changed;
         result
     }
@@ -368,7 +406,7 @@ impl Steps {
         let mut result = Ok(());
         if std::str::from_utf8(&run).is_ok() {
             if !run.is_empty() {
-                result = self.push(steps, at + 1, &run, emit);
+                result = self.push(steps, at + 1, &run, false, emit);
             }
         } else {
             for byte in &run {
@@ -376,7 +414,7 @@ impl Steps {
                     Target::Text => "\u{FFFD}".as_bytes(),
                     Target::Bytes => std::slice::from_ref(byte),
                 };
-                self.push(steps, at + 1, token, emit)?;
+                self.push(steps, at + 1, token, false, emit)?;
             }
         }
         run.clear();
@@ -554,9 +592,13 @@ impl Run {
         }
     }
 
-    fn push(&mut self, chain: &Chain, token: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+    fn push(&mut self, chain: &Chain, token: Token, out: &mut Vec<u8>) -> Result<(), Error> {
+        let (token, literal) = match token {
+            Token::Model(token) => (token, false),
+            Token::Literal(token) => (token, chain.keeps_literals()),
+        };
         let Self { each, joined } = self;
-        each.push(&chain.each, 0, token, &mut |token| {
+        each.push(&chain.each, 0, token, literal, &mut |token| {
             joined.push(chain.join, token, out);
         })
     }
@@ -574,7 +616,7 @@ impl Run {
             // Without any token there is still one to join, an empty one.
             let mut steps = Steps::new(&chain.whole, joined.target);
             let mut emit = |token: &[u8]| out.extend_from_slice(token);
-            steps.push(&chain.whole, 0, whole, &mut emit)?;
+            steps.push(&chain.whole, 0, whole, false, &mut emit)?;
             steps.finish(&chain.whole, &mut emit)?;
         }
         Ok(())
@@ -733,7 +775,7 @@ mod tests {
     fn text(decoder: &Value, byte_level: bool, tokens: &[&str]) -> String {
         let decoder = Decoder::from_json(decoder, byte_level).unwrap();
         decoder
-            .decode_text(&mut tokens.iter().map(|token| token.as_bytes()))
+            .decode_text(&mut tokens.iter().map(|token| Token::Model(token.as_bytes())))
             .unwrap()
     }
 
@@ -758,7 +800,7 @@ mod tests {
         assert_eq!(text(&metaspace, false, &["▁a", "▁b"]), "a b");
         assert_eq!(text(&Value::Null, true, &["a", "b"]), "ab");
         let decoder = Decoder::from_json(&sp, false).unwrap();
-        let tokens: [&[u8]; 2] = [b"<0xE4>", b"a"];
+        let tokens = [&b"<0xE4>"[..], b"a"].map(Token::Model);
         assert_eq!(
             decoder.decode_bytes(&mut tokens.into_iter()).unwrap(),
             b"\xE4a"
@@ -797,6 +839,45 @@ mod tests {
         ]});
         assert_eq!(text(&replace, true, &[" a", " b"]), "_a_b");
         assert_eq!(text(&Value::Null, false, &["a", "b"]), "a b");
+    }
+
+    #[test]
+    fn literal_tokens_are_not_spelled() {
+        let replace = |pattern: &str| json!({"type": "Replace", "pattern": {"String": pattern}, "content": "_"});
+        let sequence = |parts: &[Value]| json!({"type": "Sequence", "decoders": parts});
+        let fuse = json!({"type": "Fuse"});
+        let bytes = json!({"type": "ByteLevel"});
+        let fallback = json!({"type": "ByteFallback"});
+        // The byte 0xE9 is spelled like the letter.
+        let tokens = [
+            Token::Model(b" \xE9"),
+            Token::Literal("é Ġ".as_bytes()),
+            Token::Model(b"\xC3"),
+        ];
+        for (value, expected) in [
+            (fuse.clone(), "Ġéé ĠÃ"),
+            (sequence(&[]), "Ġéé ĠÃ"),
+            (fallback.clone(), "Ġéé ĠÃ"),
+            (replace("é"), "Ġ__ ĠÃ"),
+            (Value::Null, " \u{FFFD}é Ġ\u{FFFD}"),
+            (bytes.clone(), " \u{FFFD}é Ġ\u{FFFD}"),
+            (sequence(&[fallback, bytes.clone()]), " \u{FFFD}é Ġ\u{FFFD}"),
+            (
+                sequence(&[replace("Ġ"), bytes.clone()]),
+                "_\u{FFFD}é _\u{FFFD}",
+            ),
+            (sequence(&[fuse, bytes]), " \u{FFFD}é Ġ\u{FFFD}"),
+        ] {
+            let decoder = Decoder::from_json(&value, true).unwrap();
+            let whole = decoder.decode_text(&mut tokens.into_iter()).unwrap();
+            assert_eq!(whole, expected, "{value}");
+            let (mut stream, mut streamed) = (decoder.stream(), String::new());
+            for token in tokens {
+                stream.push(token, &mut streamed).unwrap();
+            }
+            streamed.push_str(&stream.finish().unwrap());
+            assert_eq!(streamed, expected, "{value}");
+        }
     }
 
     /// The definition: every step on the whole list of tokens, as texts.
@@ -916,15 +997,16 @@ mod tests {
                 let text = |token: &&&[u8]| byte_level || std::str::from_utf8(token).is_ok();
                 let tokens: Vec<&[u8]> = tokens.iter().filter(text).copied().collect();
                 let decoder = Decoder::from_json(&value, byte_level).unwrap();
-                let expected = decoder.decode_text(&mut tokens.iter().copied()).unwrap();
+                let models = || tokens.iter().copied().map(Token::Model);
+                let expected = decoder.decode_text(&mut models()).unwrap();
                 prop_assert_eq!(&decode_slowly(&value, byte_level, &tokens), &expected, "{}", value);
-                let bytes = decoder.decode_bytes(&mut tokens.iter().copied()).unwrap();
+                let bytes = decoder.decode_bytes(&mut models()).unwrap();
                 if !expected.contains('\u{FFFD}') {
                     prop_assert_eq!(bytes, expected.as_bytes(), "{}", value);
                 }
                 let mut stream = decoder.stream();
                 let mut streamed = String::new();
-                for token in &tokens {
+                for token in models() {
                     stream.push(token, &mut streamed).unwrap();
                 }
                 streamed.push_str(&stream.finish().unwrap());

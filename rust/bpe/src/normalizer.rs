@@ -79,6 +79,19 @@ impl Normalizer {
     /// # Errors
     /// [`Error::Pretokenize`] where the text is not UTF-8, or a pattern reaches its limit.
     pub fn apply(&self, text: &mut Aligned) -> Result<(), Error> {
+        self.apply_while(text, &mut || true).map(|_| ())
+    }
+
+    /// [`Normalizer::apply`] that calls `tick` after each match of a pattern that is matched by
+    /// backtracking. When it returns false the work stops and the result is `Ok(false)`.
+    ///
+    /// # Errors
+    /// As [`Normalizer::apply`].
+    pub fn apply_while(
+        &self,
+        text: &mut Aligned,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
         // An annotator takes all bytes.
         let mut on_text = self.steps.iter().filter(|(step, _)| step.is_lossy());
         if let Some((_, name)) = on_text.next() {
@@ -88,11 +101,15 @@ impl Normalizer {
             match step {
                 Step::Form(form) => form.apply(text),
                 Step::Prepend(prefix) => text.prepend(prefix),
-                Step::Replace { pattern, content } => replace(text, pattern, content)?,
+                Step::Replace { pattern, content } => {
+                    if !replace(text, pattern, content, tick)? {
+                        return Ok(false);
+                    }
+                }
                 Step::Annotate(annotator) => annotator::annotate(&**annotator, text),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The form, if bringing texts into a form is all that the normalizer does.
@@ -234,17 +251,22 @@ fn read(component: &Component, steps: &mut Vec<(Step, String)>) -> Result<(), Er
 
 /// Replaces every match of a pattern; the new text stands for the last character of the match, or
 /// of an empty match for the character before it. At the start of the text there is none, and
-/// `tokenizers` fails or gives wrong text in the steps that follow.
-fn replace(text: &mut Aligned, pattern: &Pattern, content: &str) -> Result<(), Error> {
+/// `tokenizers` fails or gives wrong text in the steps that follow. False if `tick` stopped it.
+fn replace(
+    text: &mut Aligned,
+    pattern: &Pattern,
+    content: &str,
+    tick: &mut dyn FnMut() -> bool,
+) -> Result<bool, Error> {
     let length = text.text().len();
     // An empty text has no matches, not even empty ones.
     if length == 0 {
-        return Ok(());
+        return Ok(true);
     }
     let mut copied = 0;
     let mut rewrite: Option<Rewrite> = None;
     let mut rootless = false;
-    pattern.for_each_match(text.text(), 0, length, &mut |start, end| {
+    let mut put = |start, end: usize| {
         let rewrite = rewrite.get_or_insert_with(|| text.rewrite());
         rewrite.keep(copied..start);
         if !content.is_empty() {
@@ -252,7 +274,10 @@ fn replace(text: &mut Aligned, pattern: &Pattern, content: &str) -> Result<(), E
             rewrite.put(content.as_bytes(), end.saturating_sub(1));
         }
         copied = end;
-    })?;
+    };
+    if !pattern.for_each_match_while(text.text(), 0, length, &mut put, tick)? {
+        return Ok(false);
+    }
     if rootless {
         return Err(Error::Pretokenize(format!(
             "the pattern {:?} of a Replace normalizer matches nothing at the start of the text; write it so that each match has a character",
@@ -264,7 +289,7 @@ fn replace(text: &mut Aligned, pattern: &Pattern, content: &str) -> Result<(), E
         let rewritten = rewrite.finish();
         text.become_rewritten(rewritten);
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The length of the ASCII text at the start.

@@ -266,17 +266,18 @@ fn skip(text: &[u8], is_candidate: impl Fn(u8) -> bool) -> usize {
 
 impl Divider {
     /// Calls `emit` for each match and each gap of `text[from..to]` in order; together they are
-    /// the whole. Only a match of a pattern can be empty.
+    /// the whole. Only a match of a pattern can be empty. False if `tick` stopped it.
     fn divide(
         &self,
         text: &[u8],
         from: usize,
         to: usize,
         emit: &mut dyn FnMut(Item),
-    ) -> Result<(), Error> {
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
         if let Self::Words = self {
             divide_words(text, from, to, emit);
-            return Ok(());
+            return Ok(true);
         }
         let inverted = matches!(self, Self::Pattern { invert: true, .. });
         let mut last = from;
@@ -296,7 +297,11 @@ impl Divider {
             last = end;
         };
         match self {
-            Self::Pattern { pattern, .. } => pattern.for_each_match(text, from, to, &mut found)?,
+            Self::Pattern { pattern, .. } => {
+                if !pattern.for_each_match_while(text, from, to, &mut found, tick)? {
+                    return Ok(false);
+                }
+            }
             Self::Class(class) => {
                 let mut place = from;
                 while let Some((start, end)) = class.find(text, place, to) {
@@ -313,7 +318,7 @@ impl Divider {
                 is_match: inverted,
             });
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -346,7 +351,8 @@ fn divide_words(text: &[u8], from: usize, to: usize, emit: &mut dyn FnMut(Item))
 }
 
 impl Cut {
-    /// Calls `emit` for each piece of `text[from..to]`, empty ones left out.
+    /// Calls `emit` for each piece of `text[from..to]`, empty ones left out. False if `tick` stopped
+    /// it.
     fn pieces(
         &self,
         text: &[u8],
@@ -354,7 +360,8 @@ impl Cut {
         to: usize,
         spelling: &mut Spelling,
         emit: &mut dyn FnMut(usize, usize),
-    ) -> Result<(), Error> {
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
         let mut open: Option<Item> = None;
         let behavior = self.behavior;
         let mut close = |piece: Item| {
@@ -376,24 +383,25 @@ impl Cut {
                 }
             });
         };
-        if self.spelled {
+        let done = if self.spelled {
             spelling.spell(&text[from..to]);
             let Spelling { text, places } = spelling;
             let place = |spelled: usize| from + places.get(spelled).copied().unwrap_or(to - from);
-            self.divider.divide(text, 0, text.len(), &mut |item| {
+            let mut take = |item: Item| {
                 take(Item {
                     start: place(item.start),
                     end: place(item.end),
                     ..item
                 });
-            })?;
+            };
+            self.divider.divide(text, 0, text.len(), &mut take, tick)?
         } else {
-            self.divider.divide(text, from, to, &mut take)?;
-        }
-        if let Some(piece) = open {
+            self.divider.divide(text, from, to, &mut take, tick)?
+        };
+        if let Some(piece) = open.filter(|_| done) {
             close(piece);
         }
-        Ok(())
+        Ok(done)
     }
 
     /// The pattern, if its matches and the gaps between them are the pieces.
@@ -414,7 +422,8 @@ impl Cut {
             && !self.spelled
     }
 
-    /// Sets a bit for each place inside `text[from..to]` where a piece starts.
+    /// Sets a bit for each place inside `text[from..to]` where a piece starts. False if `tick`
+    /// stopped it.
     fn cut(
         &self,
         text: &[u8],
@@ -422,14 +431,15 @@ impl Cut {
         to: usize,
         spelling: &mut Spelling,
         cuts: &mut [u64],
-    ) -> Result<(), Error> {
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
         let mut set = |place: usize| {
             if from < place && place < to {
                 cuts[place / 64] |= 1 << (place % 64);
             }
         };
         if let Some(pattern) = self.isolates() {
-            return pattern.cut(text, from, to, cuts);
+            return pattern.cut_while(text, from, to, cuts, tick);
         }
         match (&self.divider, self.behavior) {
             (Divider::Class(class), Behavior::Isolated) if !self.spelled => {
@@ -439,7 +449,7 @@ impl Cut {
                     set(end);
                     place = end;
                 }
-                Ok(())
+                Ok(true)
             }
             (Divider::Class(class), Behavior::Contiguous) if !self.spelled => {
                 let mut run = from;
@@ -451,9 +461,9 @@ impl Cut {
                     run = end;
                 }
                 set(run);
-                Ok(())
+                Ok(true)
             }
-            _ => self.pieces(text, from, to, spelling, &mut |start, _| set(start)),
+            _ => self.pieces(text, from, to, spelling, &mut |start, _| set(start), tick),
         }
     }
 }
@@ -736,6 +746,11 @@ impl Pretokenizer {
         self.lossy.clone()
     }
 
+    /// The name of the annotator, if there is one.
+    pub(crate) fn annotator_name(&self) -> Option<String> {
+        self.annotator.as_ref().map(|annotator| annotator.name())
+    }
+
     /// The components in order, for people.
     #[must_use]
     pub fn describe(&self) -> String {
@@ -801,6 +816,20 @@ impl Pretokenizer {
     /// [`Error::Pretokenize`] where a pattern reaches its limit, `cuts` is shorter than the text,
     /// or a step drops or adds text.
     pub fn cut(&self, text: &[u8], cuts: &mut [u64]) -> Result<(), Error> {
+        self.cut_while(text, cuts, &mut || true).map(|_| ())
+    }
+
+    /// [`Pretokenizer::cut`] that calls `tick` after each match of a pattern that is matched by
+    /// backtracking. When it returns false the work stops and the result is `Ok(false)`.
+    ///
+    /// # Errors
+    /// As [`Pretokenizer::cut`].
+    pub fn cut_while(
+        &self,
+        text: &[u8],
+        cuts: &mut [u64],
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
         if let Some(lossy) = &self.lossy {
             return Err(Error::Pretokenize(format!(
                 "the text cannot be cut in place: {lossy}"
@@ -841,13 +870,13 @@ impl Pretokenizer {
                 // A single byte is cut no further.
                 let is_whole =
                     piece.len() == 1 || self.is_finished(piece) || needs_digits && piece.is_ascii();
-                if !is_whole {
-                    step.cut(text, from, to, &mut spelling, cuts)?;
+                if !is_whole && !step.cut(text, from, to, &mut spelling, cuts, tick)? {
+                    return Ok(false);
                 }
                 from = to;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The pieces of a text.
@@ -855,6 +884,31 @@ impl Pretokenizer {
     /// # Errors
     /// [`Error::Pretokenize`] where a pattern reaches its limit.
     pub fn split<'t>(&self, mut text: Aligned<'t>) -> Result<Pieces<'t>, Error> {
+        // Nothing stops it, so there are ranges.
+        let ranges = self.ranges(&mut text, &mut || true)?.unwrap_or_default();
+        Ok(Pieces { text, ranges })
+    }
+
+    /// [`Pretokenizer::split`] that calls `tick` after each match of a pattern that is matched by
+    /// backtracking. When it returns false the work stops and the result is `None`.
+    ///
+    /// # Errors
+    /// As [`Pretokenizer::split`].
+    pub fn split_while<'t>(
+        &self,
+        mut text: Aligned<'t>,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Pieces<'t>>, Error> {
+        let ranges = self.ranges(&mut text, tick)?;
+        Ok(ranges.map(|ranges| Pieces { text, ranges }))
+    }
+
+    /// The ranges of the pieces in the text as the steps have rewritten it.
+    fn ranges(
+        &self,
+        text: &mut Aligned,
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Vec<Range<usize>>>, Error> {
         let whole = 0..text.text().len();
         let mut ranges = if whole.is_empty() {
             Vec::new()
@@ -874,7 +928,7 @@ impl Pretokenizer {
                             pieces.push(range);
                             continue;
                         }
-                        cut.pieces(
+                        let done = cut.pieces(
                             text.text(),
                             range.start,
                             range.end,
@@ -882,19 +936,23 @@ impl Pretokenizer {
                             &mut |start, end| {
                                 pieces.push(start..end);
                             },
+                            tick,
                         )?;
+                        if !done {
+                            return Ok(None);
+                        }
                     }
                     pieces
                 }
-                Step::PrefixSpace => prefix(&mut text, ranges, " ", |text, piece| {
+                Step::PrefixSpace => prefix(text, ranges, " ", |text, piece| {
                     text.text()[piece.start] != b' '
                 }),
                 Step::Metaspace {
                     replacement,
                     scheme,
                 } => {
-                    replace_spaces(&mut text, &mut ranges, replacement);
-                    prefix(&mut text, ranges, replacement, |text, piece| {
+                    replace_spaces(text, &mut ranges, replacement);
+                    prefix(text, ranges, replacement, |text, piece| {
                         let wanted = match scheme {
                             Scheme::Always => true,
                             Scheme::First => text.starts_original(piece.start),
@@ -905,7 +963,7 @@ impl Pretokenizer {
                 }
             };
         }
-        Ok(Pieces { text, ranges })
+        Ok(Some(ranges))
     }
 }
 
@@ -1073,7 +1131,15 @@ impl Splitter {
     /// Sets a bit for every place inside the text where a piece starts.
     pub(crate) fn cut(&self, text: &[u8], cuts: &mut [u64]) -> Result<(), Error> {
         self.cut
-            .cut(text, 0, text.len(), &mut Spelling::default(), cuts)
+            .cut(
+                text,
+                0,
+                text.len(),
+                &mut Spelling::default(),
+                cuts,
+                &mut || true,
+            )
+            .map(|_| ())
     }
 }
 

@@ -48,9 +48,20 @@ impl Tokenizer {
     /// [`Error::Export`] that names what tiktoken cannot say.
     pub fn to_tiktoken(&self, pad_bytes: bool) -> Result<Encoding, Error> {
         let model = self.model();
-        if model.kind != Kind::Bytes || !self.decodes_to_bytes() {
+        if let Some(name) = self.pretokenizer().annotator_name() {
+            return refused(format!(
+                "tiktoken has no steps that put markers in and take them out, and here are {name}; export the tokenizer without them or use to_hf"
+            ));
+        }
+        if model.kind != Kind::Bytes {
             return refused(
                 "tiktoken's tokens are bytes, and this vocabulary is not byte-level; retrain it or use to_hf"
+                    .into(),
+            );
+        }
+        if !self.decodes_to_bytes() {
+            return refused(
+                "tiktoken decodes to the bytes of the tokens, and the decoder here gives other text; make it ByteLevel or use to_hf"
                     .into(),
             );
         }

@@ -21,7 +21,7 @@ use crate::added::{AddedToken, AddedTokens, Allowed, Section};
 use crate::admissible::{Admissibility, Tables};
 use crate::aligned::Aligned;
 use crate::annotator::{Components, Recognize};
-use crate::decoder::{Decoder, DecoderStream};
+use crate::decoder::{Decoder, DecoderStream, Token};
 use crate::encoder::{Encoder, Scratch, Stop};
 use crate::file::{self, Options, Parts, Unread};
 use crate::model::{Kind, Merge, Model};
@@ -459,8 +459,7 @@ impl Tokenizer {
         self.model.vocab.size().max(added)
     }
 
-    /// What a decoder gets for an id: the bytes that its model spells, or the content of an added
-    /// token.
+    /// The bytes that the model spells with an id, or the content of an added token.
     ///
     /// # Errors
     /// [`Error::UnknownToken`] for an id without a token.
@@ -473,6 +472,18 @@ impl Tokenizer {
                 .get(id)
                 .ok_or_else(|| file::unknown(id, self.vocab_size())),
         }
+    }
+
+    /// What the decoder gets for an id.
+    fn decodable(&self, id: u32) -> Result<Token<'_>, Error> {
+        let token = self.token(id)?;
+        let is_literal = self.decoder.asks_for_literals()
+            && (self.added.get(id).is_some() || self.model.vocab.id(token) != Some(id));
+        Ok(if is_literal {
+            Token::Literal(token)
+        } else {
+            Token::Model(token)
+        })
     }
 
     /// The bytes that a token stands for inside a text: what decoding it adds behind another token.
@@ -488,6 +499,7 @@ impl Tokenizer {
             return Ok(Cow::Borrowed(token));
         }
         // Decoders treat the first token in their own way, so it is put in twice.
+        let token = self.decodable(id)?;
         let once = self.decoder.decode_bytes(&mut [token].into_iter())?;
         let mut twice = self.decoder.decode_bytes(&mut [token, token].into_iter())?;
         Ok(Cow::Owned(twice.split_off(once.len().min(twice.len()))))
@@ -594,8 +606,9 @@ impl Tokenizer {
             .collect()
     }
 
-    /// Appends the ids of a text to `ids`. `tick` is called every few thousand bytes; when it
-    /// returns false the work stops and the result is `Ok(false)`.
+    /// Appends the ids of a text to `ids`. `tick` is called every few thousand bytes, and every few
+    /// matches of a pattern that is matched by backtracking; when it returns false the work stops
+    /// and the result is `Ok(false)`.
     ///
     /// # Errors
     /// [`Error::Vocab`] for a byte without a token, [`Error::Pretokenize`] where the text cannot
@@ -694,8 +707,10 @@ impl Tokenizer {
         tick: &mut dyn FnMut() -> bool,
     ) -> Result<(), Failure> {
         let mut aligned = Aligned::new(text, base, output.offsets.is_some());
-        if let Some(normalizer) = &self.normalizer {
-            normalizer.apply(&mut aligned)?;
+        if let Some(normalizer) = &self.normalizer
+            && !normalizer.apply_while(&mut aligned, &mut after_matches(text.len(), tick))?
+        {
+            return Err(Failure::Cancelled);
         }
         let Some(allowed) = scan else {
             return self.encode_text(aligned, output, work, tick);
@@ -728,18 +743,26 @@ impl Tokenizer {
             let mut cuts = std::mem::take(&mut work.cuts);
             cuts.clear();
             cuts.resize(text.text().len() / 64 + 1, 0);
-            let result = self
-                .pretokenizer
-                .cut(text.text(), &mut cuts)
-                .map_err(Failure::from)
-                .and_then(|()| {
-                    let whole = 0..text.text().len();
+            let bytes = text.text();
+            let mut matched = after_matches(bytes.len(), tick);
+            let done = self.pretokenizer.cut_while(bytes, &mut cuts, &mut matched);
+            drop(matched);
+            let result = match done {
+                Ok(true) => {
+                    let whole = 0..bytes.len();
                     self.encode_range(&text, whole, &cuts, output, &mut work.scratch, tick)
-                });
+                }
+                Ok(false) => Err(Failure::Cancelled),
+                Err(error) => Err(Failure::Error(error)),
+            };
             work.cuts = cuts;
             return result;
         }
-        let pieces = self.pretokenizer.split(text)?;
+        let bytes = text.text().len();
+        let pieces = self
+            .pretokenizer
+            .split_while(text, &mut after_matches(bytes, tick))?
+            .ok_or(Failure::Cancelled)?;
         let mut start = 0;
         while start < pieces.ranges.len() {
             let mut end = start + 1;
@@ -870,8 +893,8 @@ impl Tokenizer {
         self.decoder.decode_bytes(&mut tokens.into_iter())
     }
 
-    fn tokens(&self, ids: &[u32]) -> Result<Vec<&[u8]>, Error> {
-        ids.iter().map(|&id| self.token(id)).collect()
+    fn tokens(&self, ids: &[u32]) -> Result<Vec<Token<'_>>, Error> {
+        ids.iter().map(|&id| self.decodable(id)).collect()
     }
 
     /// A decoder that takes one id at a time.
@@ -885,7 +908,7 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::UnknownToken`] for an id without a token; the stream is as before.
     pub fn push(&self, stream: &mut DecoderStream, id: u32, out: &mut String) -> Result<(), Error> {
-        stream.push(self.token(id)?, out)
+        stream.push(self.decodable(id)?, out)
     }
 
     /// What the tokenizer is made of.
@@ -932,6 +955,12 @@ const TRIES: usize = 100;
 /// Words of 64 bits, or tokens, that a pooled buffer may keep.
 const KEPT: usize = 1 << 16;
 
+/// How many matches a pattern may make before the tick is asked.
+const MATCHES: usize = 8;
+
+/// How many bytes matches may look at before the tick is asked: some hundred milliseconds.
+const LOOKED_AT: usize = 1 << 24;
+
 /// Bytes of text whose ids are handed over at once.
 const PART: usize = 1 << 20;
 
@@ -961,6 +990,21 @@ fn shifted(cuts: &[u64], range: Range<usize>, part: &mut Vec<u64>) {
         // Twice, since a shift by 64 is none.
         low >> bit | high << (63 - bit) << 1
     }));
+}
+
+/// A tick for each match in a text of so many bytes. A quick match takes little longer than to ask,
+/// a slow one looks at all the text.
+fn after_matches(bytes: usize, tick: &mut dyn FnMut() -> bool) -> impl FnMut() -> bool {
+    let every = (LOOKED_AT / bytes.max(1)).clamp(1, MATCHES);
+    let mut left = every;
+    move || {
+        left -= 1;
+        if left > 0 {
+            return true;
+        }
+        left = every;
+        tick()
+    }
 }
 
 enum Failure {
@@ -1165,6 +1209,78 @@ mod tests {
                 .unwrap();
             assert!(found == ids && places == starts, "{} bytes", text.len());
             assert!(most <= 2 * PART, "{} bytes", text.len());
+        }
+    }
+
+    /// A tokenizer of bytes with these components.
+    fn of_bytes(normalizer: &Value, pretokenizers: &[Value]) -> Tokenizer {
+        let vocab: serde_json::Map<String, Value> = (0..=255u8)
+            .map(|byte| (char_of(byte).to_string(), json!(byte)))
+            .collect();
+        let file = json!({
+            "model": {"type": "BPE", "vocab": vocab, "merges": []},
+            "normalizer": normalizer,
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": pretokenizers},
+        });
+        Tokenizer::from_json(file.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_tick_stops_matching() {
+        let pattern = json!({"Regex": r"(?=(?:\p{N}{3})+(?:\P{N}|$))"});
+        let split = |behavior: &str| json!({"type": "Split", "pattern": pattern, "behavior": behavior, "invert": false});
+        let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
+        let prefix = json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": false});
+        let replace = json!({"type": "Replace", "pattern": pattern, "content": ","});
+        let (isolated, dropped) = (split("Isolated"), split("Removed"));
+        // Too short for the encoder to tick more than once. The digits are not a multiple of three, so
+        // there is no match at the start, which a normalizer would refuse.
+        let text = "1234567".repeat(100);
+        for (normalizer, steps) in [
+            (Value::Null, vec![isolated.clone(), bytes.clone()]),
+            (Value::Null, vec![bytes.clone(), isolated.clone()]),
+            (Value::Null, vec![dropped, bytes.clone()]),
+            (Value::Null, vec![isolated, prefix]),
+            (replace, vec![bytes]),
+        ] {
+            let tokenizer = of_bytes(&normalizer, &steps);
+            let encode = |limit: usize| {
+                let mut ticks = 0;
+                let mut tick = || {
+                    ticks += 1;
+                    ticks < limit
+                };
+                let mut ids = Vec::new();
+                let done = tokenizer
+                    .encode(text.as_bytes(), &Allowed::None, &mut ids, &mut tick)
+                    .unwrap();
+                (done, ticks, ids.len())
+            };
+            assert_eq!(encode(3), (false, 3, 0), "{steps:?}");
+            let (done, ticks, _) = encode(usize::MAX);
+            assert!(done && ticks > 200 / MATCHES, "{steps:?}");
+            let mut ticks = 0;
+            let mut tick = || {
+                ticks += 1;
+                ticks < 3
+            };
+            let (mut ids, mut offsets) = (Vec::new(), Vec::new());
+            let done = tokenizer.encode_with_offsets(
+                text.as_bytes(),
+                &Allowed::None,
+                &mut ids,
+                &mut offsets,
+                &mut tick,
+            );
+            assert_eq!((done, ids.len(), offsets.len()), (Ok(false), 0, 0));
+            let mut ticks = 0;
+            let mut tick = || {
+                ticks += 1;
+                ticks < 3
+            };
+            let texts = [text.as_bytes(); 2];
+            let batch = tokenizer.encode_batch(&texts, &Allowed::None, 1, &mut tick);
+            assert_eq!((batch, ticks), (Ok(None), 3));
         }
     }
 

@@ -5,10 +5,22 @@ use numpy::{
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyInt, PyString, PyTuple};
 use serde_json::Value;
 
-use crate::error::raise;
+use crate::error::{raise, within};
+
+/// Characters of a value that a message has.
+const SHOWN: usize = 80;
+
+/// A value as a message names it.
+fn shown(object: &Bound<'_, PyAny>) -> PyResult<String> {
+    let whole = object.repr()?.to_string();
+    Ok(match whole.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &whole[..end]),
+        None => whole,
+    })
+}
 
 /// The UTF-8 of a `str`, or the bytes of a `bytes`.
 pub fn text<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
@@ -65,7 +77,11 @@ impl<'py> Texts<'py> {
         let mut slices = Vec::with_capacity(self.0.len());
         for part in &self.0 {
             match part {
-                Part::One(object) => slices.push(text(object)?),
+                Part::One(object) => {
+                    let slice = text(object)
+                        .map_err(|error| within(object.py(), "text", slices.len(), error))?;
+                    slices.push(slice);
+                }
                 Part::Many(data, offsets) => {
                     slices.extend(rows(data.as_slice()?, offsets.as_slice()?)?);
                 }
@@ -120,14 +136,20 @@ impl<'py> Ids<'py> {
                 )))
             });
         }
-        if object.cast::<PyString>().is_ok() || object.cast::<PyBytes>().is_ok() {
-            return Err(PyTypeError::new_err(format!(
-                "ids must be integers, not {}",
-                object.get_type().name()?
-            )));
-        }
+        let is_text = object.cast::<PyString>().is_ok() || object.cast::<PyBytes>().is_ok();
+        let items = object.try_iter();
+        let items = match items {
+            Ok(items) if !is_text => items,
+            Err(error) if !error.is_instance_of::<PyTypeError>(object.py()) => return Err(error),
+            _ => {
+                return Err(PyTypeError::new_err(format!(
+                    "ids must be a list or an array of integers, not {}",
+                    shown(object)?
+                )));
+            }
+        };
         let mut ids = Vec::with_capacity(object.len().unwrap_or(0));
-        for item in object.try_iter()? {
+        for item in items {
             ids.push(id(&item?)?);
         }
         Ok(Self::Copied(ids))
@@ -177,11 +199,10 @@ pub fn slices<'a, T: Element>(arrays: &'a [PyReadonlyArray1<'_, T>]) -> PyResult
 /// # Errors
 /// `TypeError` for what is no integer, `UnknownTokenError` for a number that can be no id.
 pub fn id(object: &Bound<'_, PyAny>) -> PyResult<u32> {
-    let py = object.py();
-    let number = py.import("operator")?.call_method1("index", (object,))?;
+    let number = integer(object)?;
     number
         .extract()
-        .map_err(|_| unknown(py, &number.to_string()))
+        .map_err(|_| unknown(object.py(), &number.to_string()))
 }
 
 /// An id that a token is to have.
@@ -189,15 +210,33 @@ pub fn id(object: &Bound<'_, PyAny>) -> PyResult<u32> {
 /// # Errors
 /// `TypeError` for what is no integer, `VocabError` for a number that can be no id.
 pub fn new_id(object: &Bound<'_, PyAny>) -> PyResult<u32> {
-    let py = object.py();
-    let number = py.import("operator")?.call_method1("index", (object,))?;
+    let number = integer(object)?;
     number.extract().map_err(|_| {
         raise(
-            py,
+            object.py(),
             "VocabError",
             format!("{number} is no token id: ids are 0 to 4294967295"),
         )
     })
+}
+
+/// The number that an object stands for; a truth value stands for none, as in arrays.
+fn integer<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    if object.is_exact_instance_of::<PyInt>() {
+        return Ok(object.clone());
+    }
+    let py = object.py();
+    if object.cast::<PyBool>().is_err() {
+        let number = py.import("operator")?.call_method1("index", (object,));
+        match number {
+            Err(error) if error.is_instance_of::<PyTypeError>(py) => {}
+            number => return number,
+        }
+    }
+    Err(PyTypeError::new_err(format!(
+        "an id must be an integer, not {}",
+        shown(object)?
+    )))
 }
 
 fn unknown(py: Python<'_>, id: &str) -> PyErr {
@@ -222,6 +261,24 @@ where
         })
         .collect::<PyResult<Vec<u32>>>();
     Some(ids.map(Ids::Copied))
+}
+
+/// The offsets of a ragged array.
+///
+/// # Errors
+/// `TypeError` for what is no array of int64 in one dimension.
+pub fn offsets<'py>(object: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArray1<'py, i64>> {
+    object.extract().or_else(|_| {
+        let found = if object.cast::<PyUntypedArray>().is_ok() {
+            let (dtype, shape) = (object.getattr("dtype")?, object.getattr("shape")?);
+            format!("an array of {dtype} with shape {shape}")
+        } else {
+            shown(object)?
+        };
+        Err(PyTypeError::new_err(format!(
+            "offsets must be an array of int64 in one dimension, not {found}: write numpy.array(offsets, numpy.int64)"
+        )))
+    })
 }
 
 /// The rows of a ragged array.

@@ -15,7 +15,7 @@ use tokseam_bpe::tokenizer;
 use tokseam_triadic::recipe::Scheme;
 
 use crate::array::{self, Ids, Ragged, Spans};
-use crate::error::{OrRaise, exception};
+use crate::error::{OrRaise, exception, within};
 use crate::lock;
 use crate::signal::interruptible;
 use crate::triadic;
@@ -69,6 +69,9 @@ impl Specials {
         }
     }
 }
+
+/// Rows that are decoded before signals are looked for.
+const ROWS: usize = 64;
 
 /// Two properties of each id.
 type Masks<'py> = (Bound<'py, PyArray1<bool>>, Bound<'py, PyArray1<bool>>);
@@ -269,16 +272,20 @@ impl Tokenizer {
         &self,
         py: Python<'_>,
         ids: &Bound<'_, PyAny>,
-        offsets: PyReadonlyArray1<'_, i64>,
+        offsets: &Bound<'_, PyAny>,
     ) -> PyResult<Vec<String>> {
-        let ids = Ids::new(ids)?;
+        let (ids, offsets) = (Ids::new(ids)?, array::offsets(offsets)?);
         let rows = array::rows(ids.as_slice()?, offsets.as_slice()?)?;
-        py.detach(|| {
-            rows.into_iter()
-                .map(|row| self.inner.decode(row))
-                .collect::<Result<_, _>>()
-        })
-        .or_raise(py)
+        self.texts(py, &rows)
+    }
+
+    /// The texts of rows of ids.
+    fn decode_rows(&self, py: Python<'_>, rows: Vec<Bound<'_, PyAny>>) -> PyResult<Vec<String>> {
+        let of_row = |(index, row)| Ids::new(row).map_err(|error| within(py, "row", index, error));
+        let ids = rows.iter().enumerate().map(of_row);
+        let ids = ids.collect::<PyResult<Vec<Ids>>>()?;
+        let rows = ids.iter().map(Ids::as_slice);
+        self.texts(py, &rows.collect::<PyResult<Vec<_>>>()?)
     }
 
     /// Whether encoding what the ids decode to gives them back.
@@ -464,6 +471,21 @@ impl Tokenizer {
         .or_raise(py)
     }
 
+    fn texts(&self, py: Python<'_>, rows: &[&[u32]]) -> PyResult<Vec<String>> {
+        interruptible(py, |tick| {
+            let mut texts = Vec::with_capacity(rows.len());
+            for (index, row) in rows.iter().enumerate() {
+                if index % ROWS == 0 && !tick() {
+                    return Ok(None);
+                }
+                let text = self.inner.decode(row);
+                texts.push(text.map_err(|error| Failed { index, error })?);
+            }
+            Ok(Some(texts))
+        })?
+        .map_err(|Failed { index, error }| within(py, "row", index, exception(py, &error)))
+    }
+
     fn batch(
         &self,
         py: Python<'_>,
@@ -478,16 +500,7 @@ impl Tokenizer {
             self.inner
                 .encode_batch(&slices, &specials.allowed(), threads, tick)
         })?
-        .map_err(|Failed { index, error }| in_text(py, index, exception(py, &error)))
-    }
-}
-
-/// An error that says which text of a batch it is about.
-fn in_text(py: Python<'_>, index: usize, error: PyErr) -> PyErr {
-    let message = format!("text {index}: {}", error.value(py));
-    match error.get_type(py).call1((message,)) {
-        Ok(value) => PyErr::from_value(value),
-        Err(_) => error,
+        .map_err(|Failed { index, error }| within(py, "text", index, exception(py, &error)))
     }
 }
 

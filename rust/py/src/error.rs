@@ -1,6 +1,6 @@
 //! Errors of the crates as the exception classes of `tokseam.errors`.
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyUnicodeEncodeError, PyValueError};
 use pyo3::prelude::*;
 use tokseam_bpe::Error;
 
@@ -32,6 +32,25 @@ pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
         _ => return PyValueError::new_err(error.to_string()),
     };
     raise(py, class, error.to_string())
+}
+
+/// An error that says which text or row of many it is about.
+pub fn within(py: Python<'_>, what: &str, index: usize, error: PyErr) -> PyErr {
+    let value = error.value(py);
+    if error.is_instance_of::<PyUnicodeEncodeError>(py) {
+        // It is made of five parts; the last one ends its message.
+        let reason = value.getattr("reason");
+        let placed = reason.map(|reason| format!("{reason} ({what} {index})"));
+        return match placed.and_then(|placed| value.setattr("reason", placed)) {
+            Ok(()) => error,
+            Err(other) => other,
+        };
+    }
+    let message = format!("{what} {index}: {value}");
+    match error.get_type(py).call1((message,)) {
+        Ok(value) => PyErr::from_value(value),
+        Err(_) => error,
+    }
 }
 
 impl<T> OrRaise<T> for Result<T, Error> {

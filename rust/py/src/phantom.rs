@@ -86,10 +86,10 @@ fn changes<'py>(py: Python<'py>, map: &Map) -> Bound<'py, PyArray1<i64>> {
 pub fn judge_rows(
     py: Python<'_>,
     ids: &Bound<'_, PyAny>,
-    offsets: PyReadonlyArray1<'_, i64>,
+    offsets: &Bound<'_, PyAny>,
     tokenizer: &Tokenizer,
 ) -> PyResult<Vec<Judged>> {
-    let ids = Ids::new(ids)?;
+    let (ids, offsets) = (Ids::new(ids)?, array::offsets(offsets)?);
     let rows = array::rows(ids.as_slice()?, offsets.as_slice()?)?;
     let inner = tokenizer.inner();
     let found = interruptible(py, |tick| {
@@ -114,10 +114,10 @@ pub fn judge_rows(
 pub fn find_rows(
     py: Python<'_>,
     ids: &Bound<'_, PyAny>,
-    offsets: PyReadonlyArray1<'_, i64>,
+    offsets: &Bound<'_, PyAny>,
     tokenizer: &Tokenizer,
 ) -> PyResult<Vec<Vec<Block>>> {
-    let ids = Ids::new(ids)?;
+    let (ids, offsets) = (Ids::new(ids)?, array::offsets(offsets)?);
     let rows = array::rows(ids.as_slice()?, offsets.as_slice()?)?;
     let inner = tokenizer.inner();
     let found = interruptible(py, |tick| {

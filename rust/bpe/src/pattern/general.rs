@@ -54,7 +54,9 @@ impl General {
         Ok(Self { regex })
     }
 
-    /// Every match in `text`, empty ones included, save an empty one right behind a match.
+    /// Every match in `text`, empty ones included, save an empty one right behind a match. `tick` is
+    /// called after each, since each may take as long as the text; when it returns false the result
+    /// is `Ok(false)`.
     ///
     /// # Errors
     /// [`Error::Pretokenize`] where a match would take too many steps.
@@ -63,7 +65,8 @@ impl General {
         source: &str,
         text: &[u8],
         emit: &mut impl FnMut(usize, usize),
-    ) -> Result<(), Error> {
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
         let (valid, starts) = decode(text);
         let place = |at: usize| match &starts {
             None => at,
@@ -80,8 +83,11 @@ impl General {
             })?;
             emit(place(found.start()), place(found.end()));
             done = found.end();
+            if !tick() {
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -266,9 +266,25 @@ impl Pattern {
         to: usize,
         emit: &mut dyn FnMut(usize, usize),
     ) -> Result<(), Error> {
-        self.matches(text, from, to, &mut |start, end| {
-            emit(start + from, end + from);
-        })
+        self.for_each_match_while(text, from, to, emit, &mut || true)
+            .map(|_| ())
+    }
+
+    /// [`Pattern::for_each_match`] that calls `tick` after each match of the general engine, where a
+    /// match may take as long as the text. When it returns false the result is `Ok(false)`.
+    ///
+    /// # Errors
+    /// As [`Pattern::for_each_match`].
+    pub fn for_each_match_while(
+        &self,
+        text: &[u8],
+        from: usize,
+        to: usize,
+        emit: &mut dyn FnMut(usize, usize),
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
+        let mut emit = |start, end| emit(start + from, end + from);
+        self.matches(text, from, to, &mut emit, tick)
     }
 
     /// Cuts `text[from..to]`, taken as a text of its own, into matches and gaps: for each piece
@@ -278,12 +294,29 @@ impl Pattern {
     /// [`Error::Pretokenize`] where the general engine reaches its limit, or the range is not
     /// in the text.
     pub fn cut(&self, text: &[u8], from: usize, to: usize, cuts: &mut [u64]) -> Result<(), Error> {
+        self.cut_while(text, from, to, cuts, &mut || true)
+            .map(|_| ())
+    }
+
+    /// [`Pattern::cut`] that calls `tick` after each match of the general engine, where a match may
+    /// take as long as the text. When it returns false the result is `Ok(false)`.
+    ///
+    /// # Errors
+    /// As [`Pattern::cut`].
+    pub fn cut_while(
+        &self,
+        text: &[u8],
+        from: usize,
+        to: usize,
+        cuts: &mut [u64],
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
         if let Engine::Rules(scanner, Some(formulas)) = &self.engine
             && to.saturating_sub(from) >= SHORT
             && to <= text.len()
         {
             formulas.cut(scanner, text, from..to, cuts);
-            return Ok(());
+            return Ok(true);
         }
         let mut last = 0;
         let length = to.saturating_sub(from);
@@ -295,13 +328,14 @@ impl Pattern {
                 *word |= 1 << ((from + at) % 64);
             }
         };
-        self.matches(text, from, to, &mut |start, end| {
+        let mut emit = |start, end| {
             if start != last {
                 set(start);
             }
             set(end);
             last = end;
-        })
+        };
+        self.matches(text, from, to, &mut emit, tick)
     }
 
     /// Cuts a text into pieces of digits and the gaps between them, which are cut as texts of their own:
@@ -315,14 +349,15 @@ impl Pattern {
         true
     }
 
-    /// Every match in the range, as start and end in the range.
+    /// Every match in the range, as start and end in the range; false if `tick` stopped it.
     fn matches(
         &self,
         text: &[u8],
         from: usize,
         to: usize,
         emit: &mut impl FnMut(usize, usize),
-    ) -> Result<(), Error> {
+        tick: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, Error> {
         let text = text.get(from..to).ok_or_else(|| {
             Error::Pretokenize(format!(
                 "the range {from}..{to} is not in a text of {} bytes",
@@ -338,8 +373,10 @@ impl Pattern {
                 }
             }
             Engine::Rules(scanner, _) => scanner.for_each_match(text, emit),
-            Engine::General(general) => general.for_each_match(&self.source, text, emit)?,
+            Engine::General(general) => {
+                return general.for_each_match(&self.source, text, emit, tick);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 }
