@@ -316,7 +316,8 @@ def test_a_number_of_threads_is_whole(bundled: Tokenizer, parallel: Any) -> None
 
 def test_any_whole_number_of_threads(bundled: Tokenizer) -> None:
     expected = bundled.encode_batch([TEXT, TEXT], parallel=1).tolists()
-    for parallel in (np.int64(2), np.uint8(3), 2**70):
+    numbers: list[Any] = [np.int64(2), np.uint8(3), 2**70]
+    for parallel in numbers:
         assert bundled.encode_batch([TEXT, TEXT], parallel=parallel).tolists() == expected
 
 
