@@ -481,7 +481,7 @@ from tokseam import Tokenizer, _bundled
 file = json.loads(_bundled.tokenizer().to_json())
 split = file["pre_tokenizer"]["pretokenizers"][0]
 assert split["type"] == "Split"
-split["pattern"] = {"Regex": r"(?=(?:\p{N}{3})+(?:\P{N}|$))"}
+split["pattern"] = {"Regex": r"(?=(?:\p{N}{3})+?(?!\p{N}))"}
 tokenizer = Tokenizer.from_json(json.dumps(file))
 text = "1234567" * 20000  # minutes of work
 print("ready", flush=True)

@@ -1227,7 +1227,7 @@ mod tests {
 
     #[test]
     fn a_tick_stops_matching() {
-        let pattern = json!({"Regex": r"(?=(?:\p{N}{3})+(?:\P{N}|$))"});
+        let pattern = json!({"Regex": r"(?=(?:\p{N}{3})+?(?!\p{N}))"});
         let split = |behavior: &str| json!({"type": "Split", "pattern": pattern, "behavior": behavior, "invert": false});
         let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
         let prefix = json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": false});
