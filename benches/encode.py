@@ -107,14 +107,18 @@ def worst(name: str, text: str, size: int) -> Iterator[Row]:
     tokenizer = Tokenizer.from_json(text)
     theirs = tokenizers.Tokenizer.from_str(text)
     theirs.encode_special_tokens = True
+
+    def ours(document: str) -> tuple[int, float]:
+        """Return the bytes of a text and the seconds that it takes here."""
+        seconds = statistics.median(_bench.clock(tokenizer.encode, [document]) for _ in range(3))
+        return len(document.encode()), seconds
+
     whole = texts.worst_cases(size, seed=0, digits=size)
     for case, document in texts.worst_cases(size * 3 // 10, seed=0).items():
         about: Row = {"what": "worst case", "vocabulary": name, "text": case}
-        data = len(whole[case].encode())
-        seconds = statistics.median(_bench.clock(tokenizer.encode, [whole[case]]) for _ in range(3))
+        data, seconds = ours(whole[case])
         yield about | {"peer": "tokseam", "state": f"{size} bytes", "bytes": data, "mb_per_s": data / seconds / 1e6}
-        data = len(document.encode())
-        seconds = statistics.median(_bench.clock(tokenizer.encode, [document]) for _ in range(3))
+        data, seconds = ours(document)
         start = time.thread_time()
         expected = theirs.encode_batch_fast([document], add_special_tokens=False)[0].ids
         their_seconds = time.thread_time() - start

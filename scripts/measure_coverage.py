@@ -20,6 +20,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -265,7 +266,7 @@ def page(of_python: list[File], of_rust: list[File]) -> str:
         "",
         "What `make coverage` measured: the lines that can run, those that some test reached, and the functions that",
         "have lines that none did, with the number of these lines and, where it is known, why no test can. Written by",
-        "`scripts/measure_coverage.py`.",
+        f"`scripts/measure_coverage.py` on {date.today()}.",
     ]
     for title, part, files in (("Python", "module", of_python), ("Rust", "crate", of_rust)):
         out += ["", f"## {title}", "", *table(files, part), ""]

@@ -464,11 +464,12 @@ impl Step {
                 // An empty token has no matches, not even empty ones.
                 let mut copied = 0;
                 if !token.is_empty() {
-                    pattern.for_each_match(token, 0, token.len(), &mut |start, end| {
+                    let mut put = |start, end| {
                         out.extend_from_slice(&token[copied..start]);
                         out.extend_from_slice(content.as_bytes());
                         copied = end;
-                    })?;
+                    };
+                    pattern.for_each_match(token, 0, token.len(), &mut put, &mut || true)?;
                 }
                 out.extend_from_slice(&token[copied..]);
             }

@@ -275,7 +275,7 @@ fn replace(
         }
         copied = end;
     };
-    if !pattern.for_each_match_while(text.text(), 0, length, &mut put, tick)? {
+    if !pattern.for_each_match(text.text(), 0, length, &mut put, tick)? {
         return Ok(false);
     }
     if rootless {

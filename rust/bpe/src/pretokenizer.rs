@@ -298,7 +298,7 @@ impl Divider {
         };
         match self {
             Self::Pattern { pattern, .. } => {
-                if !pattern.for_each_match_while(text, from, to, &mut found, tick)? {
+                if !pattern.for_each_match(text, from, to, &mut found, tick)? {
                     return Ok(false);
                 }
             }
@@ -439,7 +439,7 @@ impl Cut {
             }
         };
         if let Some(pattern) = self.isolates() {
-            return pattern.cut_while(text, from, to, cuts, tick);
+            return pattern.cut(text, from, to, cuts, tick);
         }
         match (&self.divider, self.behavior) {
             (Divider::Class(class), Behavior::Isolated) if !self.spelled => {

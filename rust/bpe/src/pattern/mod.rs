@@ -254,28 +254,13 @@ impl Pattern {
     }
 
     /// Every match in `text[from..to]` taken as a text of its own, as start and end in `text`,
-    /// in order, empty ones included.
+    /// in order, empty ones included. `tick` is called after each match of the general engine, which
+    /// may take as long as the text; when it returns false the result is `Ok(false)`.
     ///
     /// # Errors
     /// [`Error::Pretokenize`] where the general engine reaches its limit, or the range is not
     /// in the text.
     pub fn for_each_match(
-        &self,
-        text: &[u8],
-        from: usize,
-        to: usize,
-        emit: &mut dyn FnMut(usize, usize),
-    ) -> Result<(), Error> {
-        self.for_each_match_while(text, from, to, emit, &mut || true)
-            .map(|_| ())
-    }
-
-    /// [`Pattern::for_each_match`] that calls `tick` after each match of the general engine, where a
-    /// match may take as long as the text. When it returns false the result is `Ok(false)`.
-    ///
-    /// # Errors
-    /// As [`Pattern::for_each_match`].
-    pub fn for_each_match_while(
         &self,
         text: &[u8],
         from: usize,
@@ -289,21 +274,11 @@ impl Pattern {
 
     /// Cuts `text[from..to]`, taken as a text of its own, into matches and gaps: for each piece
     /// that starts at `p` with `from < p < to`, sets bit `p % 64` of `cuts[p / 64]`. Clears none.
+    /// `tick` is as in [`Pattern::for_each_match`].
     ///
     /// # Errors
-    /// [`Error::Pretokenize`] where the general engine reaches its limit, or the range is not
-    /// in the text.
-    pub fn cut(&self, text: &[u8], from: usize, to: usize, cuts: &mut [u64]) -> Result<(), Error> {
-        self.cut_while(text, from, to, cuts, &mut || true)
-            .map(|_| ())
-    }
-
-    /// [`Pattern::cut`] that calls `tick` after each match of the general engine, where a match may
-    /// take as long as the text. When it returns false the result is `Ok(false)`.
-    ///
-    /// # Errors
-    /// As [`Pattern::cut`].
-    pub fn cut_while(
+    /// As [`Pattern::for_each_match`].
+    pub fn cut(
         &self,
         text: &[u8],
         from: usize,

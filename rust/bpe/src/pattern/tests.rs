@@ -347,7 +347,9 @@ static BACKTRACKING: LazyLock<Vec<(Pattern, Oracle)>> = LazyLock::new(|| {
 
 fn fast_cuts(pattern: &Pattern, text: &[u8], from: usize, to: usize) -> Vec<usize> {
     let mut cuts = vec![0; text.len() / 64 + 1];
-    pattern.cut(text, from, to, &mut cuts).unwrap();
+    pattern
+        .cut(text, from, to, &mut cuts, &mut || true)
+        .unwrap();
     (0..=text.len())
         .filter(|at| cuts[at / 64] >> (at % 64) & 1 == 1)
         .map(|at| at - from)
@@ -639,8 +641,10 @@ fn bad_patterns_and_ranges_are_errors() {
     let deep = "(".repeat(100_000);
     assert!(Pattern::new(&deep, Dialect::Oniguruma).is_err());
     let pattern = Pattern::new(r"\s+", Dialect::Rust).unwrap();
-    assert!(pattern.cut(b"abc", 2, 4, &mut [0]).is_err());
-    assert!(pattern.cut(b"abc", 3, 2, &mut [0]).is_err());
+    for (from, to) in [(2, 4), (3, 2)] {
+        let done = pattern.cut(b"abc", from, to, &mut [0], &mut || true);
+        assert!(done.is_err());
+    }
 }
 
 #[test]
@@ -648,7 +652,7 @@ fn a_runaway_match_is_an_error() {
     let pattern = Pattern::new(r"(?:(?=a)a|a)*(?:(?=a)a|a)*(?:(?=a)a|a)*b", Dialect::Rust).unwrap();
     assert_eq!(pattern.family(), None);
     let text = "a".repeat(20_000);
-    let error = pattern.cut(text.as_bytes(), 0, text.len(), &mut [0; 400]);
+    let error = pattern.cut(text.as_bytes(), 0, text.len(), &mut [0; 400], &mut || true);
     assert!(matches!(error, Err(Error::Pretokenize(message)) if message.contains("byte 0")));
 }
 
@@ -658,7 +662,13 @@ fn literals_match_as_they_stand() {
     let matches = |pattern: &Pattern| {
         let mut found = Vec::new();
         pattern
-            .for_each_match(text, 1, 8, &mut |start, end| found.push((start, end)))
+            .for_each_match(
+                text,
+                1,
+                8,
+                &mut |start, end| found.push((start, end)),
+                &mut || true,
+            )
             .unwrap();
         found
     };
@@ -683,10 +693,9 @@ fn empty_matches_are_given_where_the_engines_give_them() {
                 .map(|found| (found.start(), found.end()))
                 .collect();
             let mut fast = Vec::new();
+            let mut emit = |s, e| fast.push((s, e));
             pattern
-                .for_each_match(text.as_bytes(), 0, text.len(), &mut |s, e| {
-                    fast.push((s, e));
-                })
+                .for_each_match(text.as_bytes(), 0, text.len(), &mut emit, &mut || true)
                 .unwrap();
             assert_eq!(fast, slow, "{source} on {text}");
         }
@@ -739,7 +748,9 @@ fn long_runs_take_linear_time() {
             let text = run.repeat(300_000 / run.len()).into_bytes();
             let mut cuts = vec![0; text.len() / 64 + 1];
             let start = Instant::now();
-            pattern.cut(&text, 0, text.len(), &mut cuts).unwrap();
+            pattern
+                .cut(&text, 0, text.len(), &mut cuts, &mut || true)
+                .unwrap();
             // Some milliseconds; a quadratic scan would take 45 billion steps.
             let took = start.elapsed();
             assert!(
@@ -771,7 +782,7 @@ fn scanned_cuts(pattern: &Pattern, text: &[u8]) -> Vec<usize> {
     let mut cuts = Vec::new();
     let mut emit = |start, end| cuts.extend([start, end]);
     pattern
-        .for_each_match(text, 0, text.len(), &mut emit)
+        .for_each_match(text, 0, text.len(), &mut emit, &mut || true)
         .unwrap();
     cuts.retain(|cut| 0 < *cut && *cut < text.len());
     cuts.dedup();
